@@ -1,0 +1,54 @@
+# Everything a developer or a CI machine runs. Each target sets itself up; `make demo` is the place to begin.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-chaos test-contract explore bench lint format lock clean
+.DEFAULT_GOAL := help
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
+
+# Hash-locked: pip refuses an archive that is not the one that was locked.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## one rotation, seen from all sides, on stand-ins for AWS and Northflank
+	$(BIN)/rotator demo
+
+test: $(READY)  ## the default test run, under ten minutes
+	$(BIN)/python -m pytest -n auto
+
+test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
+	$(BIN)/python -m pytest -n 4 -m "soak or not soak" tests/chaos
+
+test-contract: $(READY)  ## Northflank's JavaScript clients against the stand-in (needs node and npm)
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "make test-contract needs node 18 or newer, and npm: apt-get install -y nodejs npm" >&2; exit 1; }
+	npm install --prefix tests/contract/js --silent
+	$(BIN)/python -m pytest -m contract_js tests/contract
+
+explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
+	$(BIN)/python -m tests.rotation.explore --deep
+
+bench: $(READY)  ## what a rotation costs: HTTP calls, CPU, memory
+	$(BIN)/python -m bench.rotations
+
+lint: $(READY)  ## ruff (rules and format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## let ruff write what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## renew requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) tests/contract/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

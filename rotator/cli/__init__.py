@@ -1,0 +1,45 @@
+"""The command line: thin commands that parse, call and render."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+from rotator.cli.render import note, show_json
+from rotator.errors import ExitCode, RotatorError
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code. An expected error is two lines, never a traceback."""
+    os.umask(0o077)
+    try:
+        from rotator.cli.app import app  # noqa: PLC0415  # a broken installation is reported like any other error
+
+        app()
+    except RotatorError as error:
+        sys.exit(_expected(error))
+    except Exception as error:  # noqa: BLE001  # the last line of defence: a traceback's values may be secrets
+        sys.exit(_unforeseen(error))
+    sys.exit(ExitCode.FINE)
+
+
+def _expected(error: RotatorError) -> ExitCode:
+    if "--json" in sys.argv:
+        show_json({"error": error.message, "remedy": error.remedy})
+    else:
+        note(f"rotator: {error}")
+    return error.exit_code
+
+
+def _unforeseen(error: Exception) -> ExitCode:
+    """The type and the place, not the message: what broke unforeseen may quote what it was given."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    note(f"rotator: an unforeseen {type(error).__name__} at {where}. This is a bug.")
+    if os.environ.get("ROTATOR_DEBUG"):
+        note("".join(traceback.format_list(frames)))
+    else:
+        note("  -> ROTATOR_DEBUG=1 shows the way there. Nothing is left half done: the journal knows.")
+    return ExitCode.ERROR

@@ -1,0 +1,148 @@
+"""Commands that ask the owner for something: a row in the request table, its answer, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+
+from rotator.audit.event import EventName, Result
+from rotator.cli import telling
+from rotator.cli.manner import Manner
+from rotator.cli.remedies import remedy
+from rotator.cli.render import note, say, show_json
+from rotator.cli.session import CLOCK, Session, read_store
+from rotator.cli.status import stand
+from rotator.clock import new_id
+from rotator.errors import ExitCode, RotatorError
+from rotator.store.reader import JournalReader
+from rotator.store.requests import Request, RequestWriter
+from rotator.store.sqlite import owner_alive
+
+_ANSWER_WITHIN = 5.0  # seconds; the owner looks twice a second, but may be reading from a slow cloud
+_POLL = 0.1  # seconds, between looks at the answer
+_FOLLOW = 0.5  # seconds, between looks at the audit log
+
+_STAYS = "The request stays where it is, and expires 10 minutes after it was made."
+
+
+def ask(
+    session: Session, kind: str, credential: str | None, arguments: Mapping[str, object], manner: Manner
+) -> ExitCode:
+    """Put a request to the owner and tell the answer.
+
+    Args:
+        session: this command's.
+        kind: the request's kind.
+        credential: its name; None for the whole store.
+        arguments: the request's options.
+        manner: how it is asked.
+
+    Raises:
+        RotatorError: nobody owns the store. The request is not left behind.
+    """
+    with read_store(session.config) as reader:
+        if not owner_alive(session.config.store.url):
+            raise RotatorError(
+                "no rotator runs on this store, so nobody can take the request; nothing was changed.",
+                remedy="start it (`rotator run`), or add --standalone to have it carried out here and now.",
+            )
+        seen = max((record.sequence for record in reader.newest(1)), default=0)
+        code = tell(_answer(reader, submit(session, kind, credential, arguments, manner)), manner)
+        if code is ExitCode.FINE and manner.wait and credential is not None:
+            return _follow(session, reader, credential, seen)
+        return code
+
+
+def submit(
+    session: Session, kind: str, credential: str | None, arguments: Mapping[str, object], manner: Manner
+) -> Request:
+    """Write the request into the store.
+
+    Raises:
+        StoreError: there is none, or it can't be written.
+    """
+    sudo_user = os.environ.get("SUDO_USER")
+    claimed = ", ".join(filter(None, (manner.claimed, sudo_user and f"sudo by {sudo_user}")))
+    with RequestWriter.open(session.config.store.url, clock=CLOCK.now, new_id=new_id) as writer:
+        return writer.submit(
+            kind,
+            credential=credential,
+            arguments=arguments,
+            uid=session.uid,
+            claimed=claimed or None,
+            why=manner.why,
+        )
+
+
+def _answer(reader: JournalReader, row: Request) -> Request:
+    """The request with its answer; without one, if the owner took too long."""
+    until = time.monotonic() + _ANSWER_WITHIN
+    found: Request | None = None
+    try:
+        while time.monotonic() < until:
+            found = reader.request(row.request_id)
+            if found is not None and found.answered_at is not None:
+                return found
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        note(_STAYS)
+        raise
+    return row
+
+
+def tell(row: Request, manner: Manner) -> ExitCode:
+    """Print what was answered."""
+    told = row.answer if row.accepted is not None else f"The owner is busy and has not answered yet. {_STAYS}"
+    if manner.as_json:
+        show_json({"request": row.request_id, "accepted": row.accepted, "answer": row.answer})
+    elif row.accepted is None:
+        note(str(told))
+    else:
+        say(f"{'accepted' if row.accepted else 'refused'}: {told}")
+    return ExitCode.FINE if row.accepted else ExitCode.ERROR
+
+
+def _follow(session: Session, reader: JournalReader, name: str, seen: int) -> ExitCode:
+    """Tell what happens to a credential as it happens, until its rotation is over or held."""
+    try:
+        return _watch(session, reader, name, seen)
+    except KeyboardInterrupt:
+        note("No longer watching; the rotation goes on. `rotator status` shows it.")
+        raise
+
+
+def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> ExitCode:
+    told_way = ""
+    while True:
+        # State, then events: what led to it has been told by the time the state ends the watch.
+        standings = stand(session.config, reader.credentials(), reader.owner())
+        standing = next(one for one in standings if one.name == name)
+        records = reader.records(after=seen, credential=name)
+        seen = records[-1].sequence if records else seen
+        events = [telling.read(record) for record in records]
+        _tell_events(events)
+        state = standing.state
+        if state.hold is not None:
+            note(f"held: {remedy(state.hold, name)}")
+            return ExitCode.HELD
+        if not state.in_flight and state.asked is None:
+            abandoned = any(told["event"] == EventName.ROTATION_ABANDONED for told in events)
+            return ExitCode.ERROR if abandoned else ExitCode.FINE
+        way = "; ".join(standing.in_the_way())
+        if way not in {"", told_way}:
+            note(f"in the way: {way}")
+        told_way = way
+        if not owner_alive(session.config.store.url):
+            raise RotatorError(
+                "rotator has stopped; the rotation goes on where it is when it starts again.",
+                remedy="look at its log, and start it.",
+            )
+        time.sleep(_FOLLOW)
+
+
+def _tell_events(events: Iterable[telling.Told]) -> None:
+    """An outcome tells its intent too."""
+    for told in events:
+        if told["outcome"] != Result.INTENT:
+            note("  ".join(filter(None, telling.cells(told))))

@@ -1,0 +1,187 @@
+"""`rotator check`: config, store, endpoints, tokens and rights. A line each, with the remedy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from urllib.request import getproxies
+
+from rotator.cli.render import Styled, moment, progress, show_json, show_table
+from rotator.cli.session import CLOCK, read_store
+from rotator.cli.wiring import fleet_of
+from rotator.config import warnings
+from rotator.config.models import Config, Connection
+from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
+from rotator.fleet import Fleet
+from rotator.rotation.managed import Managed
+from rotator.store.sqlite import owner_alive
+
+_AT_ONCE = 8
+_RENEW_WITHIN = timedelta(days=14)
+_HEADINGS = ("RESULT", "ABOUT", "CHECK")
+_USUAL_API = Connection.model_fields["api_url"].default
+
+
+class Result(StrEnum):
+    """Good; worth a look; or in the way of every rotation concerned."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+_STYLES = {Result.OK: "green", Result.WARN: "yellow", Result.FAIL: "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One check. The names of the fields are those of `--json`."""
+
+    result: Result
+    about: str
+    check: str
+    remedy: str = ""
+
+
+def check(config: Config, *, as_json: bool) -> ExitCode:
+    """Look at everything that a rotation needs, changing nothing. ERROR if something fails."""
+    return show(list(_lines(config)), as_json=as_json)
+
+
+def unusable(error: ConfigError, *, as_json: bool) -> ExitCode:
+    """The lines of a config that can't be used."""
+    return show([Line(Result.FAIL, "config", problem) for problem in error.problems], as_json=as_json)
+
+
+def show(lines: list[Line], *, as_json: bool) -> ExitCode:
+    """Print the lines, and tell whether one of them fails."""
+    failed = any(line.result is Result.FAIL for line in lines)
+    if as_json:
+        show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})
+    else:
+        _print(lines)
+    return ExitCode.ERROR if failed else ExitCode.FINE
+
+
+def _print(lines: list[Line]) -> None:
+    rows: list[tuple[Styled, str, str]] = []
+    said = ""
+    for line in lines:
+        remedy = "as above" if line.remedy == said else line.remedy
+        check = f"{line.check}\n-> {remedy}" if line.remedy else line.check
+        rows.append((Styled(line.result.value, _STYLES[line.result]), line.about, check))
+        said = line.remedy
+    show_table(_HEADINGS, rows)
+
+
+def _lines(config: Config) -> Iterator[Line]:
+    yield Line(Result.OK, "config", "it is sound, and can be kept")
+    for warning in warnings(config):
+        yield Line(Result.WARN, "config", warning)
+    yield from _store(config)
+    yield from _audit_file(config)
+    for scheme, address in sorted(getproxies().items()):
+        if scheme != "no":
+            told = f"{scheme} goes through {_without_password(address)}"
+            yield Line(Result.WARN, "proxy", told, "the environment says so; unset it if that is not meant.")
+    try:
+        fleet = fleet_of(config)
+    except RotatorError as error:
+        yield Line(Result.FAIL, "providers", error.message, error.remedy)
+        return
+    for name, section in config.northflank.items():
+        yield from _connection(fleet, name, section)
+    progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for lines in pool.map(lambda managed: list(_credential(managed)), fleet.managed.values()):
+            yield from lines
+
+
+def _store(config: Config) -> Iterator[Line]:
+    path = config.store.path
+    if not path.exists():
+        made = f"{path} is made at the service's first start"
+        if _may_make(path):
+            yield Line(Result.OK, "store", made)
+        else:
+            yield Line(Result.FAIL, "store", f"{made}, but this user may not", f"make {path.parent}, for the service.")
+        return
+    try:
+        with read_store(config) as reader:
+            owner = reader.owner()
+        alive = owner_alive(config.store.url)
+    except RotatorError as error:
+        yield Line(Result.FAIL, "store", error.message, error.remedy)
+        return
+    yield Line(Result.OK, "store", f"{path} can be read (store {owner.store_id})")
+    if not alive:
+        yield Line(Result.WARN, "store", "no rotator runs on it: nothing is rotated", "`rotator run`, as a service.")
+    if owner.frozen_at is not None:
+        told = f"every change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}"
+        yield Line(Result.WARN, "store", told, "`rotator unfreeze`")
+
+
+def _audit_file(config: Config) -> Iterator[Line]:
+    if config.audit.file is None:
+        return
+    path = Path(config.audit.file)
+    writable = os.access(path, os.W_OK) if path.exists() else _may_make(path)
+    if writable:
+        yield Line(Result.OK, "audit", f"{path} can be written")
+    else:
+        result = Result.FAIL if "file" in config.audit.require else Result.WARN
+        yield Line(
+            result, "audit", f"{path} can't be written by this user", "mend its owner, or that of its directory."
+        )
+
+
+def _may_make(path: Path) -> bool:
+    nearest = next(parent for parent in path.parents if parent.exists())
+    return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _connection(fleet: Fleet, name: str, section: Connection) -> Iterator[Line]:
+    about = f"northflank {name}"
+    if section.api_url != _USUAL_API:
+        yield Line(Result.WARN, about, f"the API is at {section.api_url}", "take api_url out if that is not meant.")
+    progress(f"asking Northflank about the token of {name} ...")
+    try:
+        token = fleet.connections[name].introspect()
+    except CallFailed as failure:
+        yield Line(Result.FAIL, about, failure.message, failure.remedy or "put a good token where the config says.")
+        return
+    if token.expires_at is None:
+        yield Line(Result.OK, about, "the token is good; Northflank tells no end of it")
+        return
+    result = Result.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Result.OK
+    remedy = (
+        "make a new one and put it in the old one's place: it is read at each use." if result is Result.WARN else ""
+    )
+    yield Line(result, about, f"the token is good until {moment(token.expires_at)}", remedy)
+
+
+def _credential(managed: Managed) -> Iterator[Line]:
+    for target in managed.targets:
+        try:
+            target.read(fresh=True)
+        except CallFailed as failure:
+            yield Line(Result.FAIL, managed.name, failure.message, failure.remedy)
+        else:
+            yield Line(Result.OK, managed.name, f"integration {target.id} can be read")
+    try:
+        for right in managed.provider.check():
+            result = {True: Result.OK, False: Result.FAIL, None: Result.WARN}[right.holds]
+            untold = "" if right.holds is not None or right.remedy else "that can't be told from here."
+            yield Line(result, managed.name, right.name, right.remedy or untold)
+    except CallFailed as failure:
+        yield Line(Result.FAIL, managed.name, failure.message, failure.remedy)
+
+
+def _without_password(address: str) -> str:
+    scheme, separator, rest = address.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,152 @@
+"""Tables and lines for people, JSON for programs. Text from outside is shown as it is, never read as markup."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rotator.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNBOUNDED = 10_000
+"""Columns. A pipe has no width: a row stays one line, so that it can be searched."""
+
+_GAP = 2
+_NOTHING = "-"
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A way to a terminal. Colour and the terminal's width only where there is a terminal."""
+    # rich costs 10 MB and 50 ms: only commands that show a table pay.
+    from rich.console import Console  # noqa: PLC0415
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = shutil.get_terminal_size().columns if terminal else _UNBOUNDED  # rich takes 80 for a dumb terminal's
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A cell in a style of rich's, where there is colour."""
+
+    text: str
+    style: str
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, stderr: bool = False) -> None:
+    """A table; None and empty texts are shown as a dash, times and durations as people write them."""
+    from rich.cells import cell_len  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    terminal = console(stderr=stderr)
+    cells = [[_text(value) for value in row] for row in rows]
+    columns = zip(headings, *([text for text, _ in row] for row in cells), strict=True)
+    longest = [max(cell_len(word) for text in column for word in text.split()) for column in columns]
+    # Left alone, rich breaks words in all columns alike; it need only where not even the words have room.
+    roomy = sum(longest) + _GAP * (len(longest) - 1) <= terminal.width
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for heading, width in zip(headings, longest, strict=True):
+        table.add_column(Text(heading), overflow="fold", min_width=width if roomy else None)
+    for row in cells:
+        table.add_row(*(Text(text, style) for text, style in row))
+    with terminal.capture() as captured:
+        terminal.print(table)
+    # rich fills the last column up with blanks: a pipe would get a row of nothing but them behind the longest text.
+    write = sys.stderr.write if stderr else _write
+    write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def show_json(document: object) -> None:
+    """One JSON document on standard output; times in RFC 3339, durations in seconds."""
+    _write(json.dumps(document, default=_plain, indent=2) + "\n")
+
+
+def say(text: str) -> None:
+    """A line on standard output, or several."""
+    _write(printable(text) + "\n")
+
+
+def note(text: str) -> None:
+    """A line on standard error, for what isn't the command's result."""
+    sys.stderr.write(printable(text) + "\n")
+
+
+def progress(text: str) -> None:
+    """A line on standard error while somebody is watching."""
+    if sys.stderr.isatty():
+        note(text)
+
+
+def moment(at: datetime) -> str:
+    """A time for people, to the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def length(duration: timedelta) -> str:
+    """A duration for people, in its two largest units: `3d 4h`, `5m 10s`, `0s`."""
+    left = abs(duration)
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        number, left = divmod(left, size)
+        if number or parts:
+            parts.append(f"{number}{unit}" if number else "")
+    return " ".join(filter(None, parts[:2])) or "0s"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """When something is, seen from now: `in 3d 4h`, `5m ago`."""
+    return f"in {length(at - now)}" if at > now else f"{length(now - at)} ago"
+
+
+def printable(text: str) -> str:
+    """Without control characters: a name from outside must not drive the terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+
+
+def _write(text: str) -> None:
+    """To standard output, now. Whoever has closed it (`| head`) has seen enough: that is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would fail again when the interpreter flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(ExitCode.FINE) from None
+
+
+def _text(value: object) -> tuple[str, str]:
+    """The text and the style of a cell."""
+    match value:
+        case Styled(text, style):
+            return printable(text), style
+        case None | "":
+            text = _NOTHING
+        case datetime():
+            text = moment(value)
+        case timedelta():
+            text = length(value)
+        case _:
+            text = printable(str(value))
+    return text, ""
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return value.total_seconds()
+        case frozenset() | set():
+            return sorted(value)
+        case _:
+            return str(value)

@@ -1,0 +1,75 @@
+"""What all commands share: the config, the user that they run as, and the store to look at."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rotator import logs
+from rotator.clock import SystemClock
+from rotator.config.load import load
+from rotator.config.models import Config
+from rotator.errors import UsageError
+from rotator.store.journal import Journal
+from rotator.store.reader import JournalReader
+
+CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a command.
+
+    Args:
+        config: what the operator decided.
+        path: where that was read.
+        uid: who started the command, whatever user it runs as by now.
+    """
+
+    config: Config
+    path: Path
+    uid: int
+
+
+def begin(path: Path | None, *, level: str | None = "warning") -> Session:
+    """Read the config, set the logs up, and as root become the user that the store belongs to.
+
+    Args:
+        path: the config file.
+        level: of the logs; None for the config's. Commands for people are quiet.
+
+    Raises:
+        UsageError: no config was named.
+        ConfigError: it can't be used.
+    """
+    if path is None:
+        raise UsageError("no config was named.", remedy="say --config FILE, or set ROTATOR_CONFIG.")
+    config = load(path, os.environ)
+    logs.set_up(level or config.log.level)
+    uid = os.getuid()
+    _become_the_owner_of(config.store.path.parent)
+    return Session(config, path, uid)
+
+
+def _become_the_owner_of(directory: Path) -> None:
+    """Give root's rights up: a file that root made would lock the daemon out, and root's AWS profile isn't its."""
+    if os.geteuid() != 0 or not directory.is_dir():
+        return
+    status = directory.stat()
+    if status.st_uid == 0:
+        return
+    os.setgroups([])
+    with suppress(KeyError):  # a user without an entry, as in a container, has no name, groups or home
+        user = pwd.getpwuid(status.st_uid)
+        os.initgroups(user.pw_name, status.st_gid)
+        os.environ |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    os.setgid(status.st_gid)
+    os.setuid(status.st_uid)
+
+
+def read_store(config: Config) -> JournalReader:
+    """The store, to look at beside its owner. Raises StoreError if there is none."""
+    return Journal.open_read_only(config.store.url)

@@ -1,0 +1,194 @@
+"""`rotator status`: where every credential stands, what is due, and what stands in the way.
+
+It asks the journal and the config, and nobody outside: it is quick, and works while a cloud doesn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.cli.remedies import remedy
+from rotator.cli.render import length, moment, relative, say, show_json, show_table
+from rotator.cli.session import CLOCK, read_store
+from rotator.config.models import Config
+from rotator.errors import ExitCode
+from rotator.model import Phase, Policy, State
+from rotator.rotation.times import overdue
+from rotator.schedule import Window, due_at
+from rotator.store.reader import CredentialRow, Owner
+from rotator.store.sqlite import owner_alive
+
+_HEADINGS = ("CREDENTIAL", "PROVIDER", "PHASE", "CURRENT KEY", "AGE", "DUE", "NEXT LOOK")
+_GATED = frozenset({Phase.MINTING, Phase.DISABLING, Phase.DELETING})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One credential: what the journal says of it, what the config wants of it, and the moment.
+
+    Args:
+        name: its name.
+        provider: its cloud.
+        row: the journal's; None before the first contact.
+        policy: the config's; None where the config doesn't name it any more.
+        frozen: every change of the store is frozen.
+        now: aware UTC.
+    """
+
+    name: str
+    provider: str
+    row: CredentialRow | None
+    policy: Policy | None
+    frozen: bool
+    now: datetime
+
+    @property
+    def state(self) -> State:
+        """The journal's state."""
+        return self.row.state if self.row is not None else State()
+
+    @property
+    def overdue(self) -> bool:
+        """The current key is older than `max_age`."""
+        return self.policy is not None and overdue(self.state, self.policy, self.now)
+
+    @property
+    def alarming(self) -> bool:
+        """A person must act: it is held, overdue, or in flight and out of the config."""
+        return self.state.hold is not None or self.overdue or (self.policy is None and self.state.in_flight)
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next rotation is due, windows apart (aware UTC)."""
+        state = self.state
+        if self.row is None or self.policy is None or state.current_since is None:
+            return None
+        return due_at(state.current_since, self.policy, self.row.identity, state.generation)
+
+    @property
+    def phase(self) -> str:
+        """Where it stands, in a word or two."""
+        hold = self.state.hold
+        return f"held ({hold.reason.value})" if hold is not None else self.state.phase.value
+
+    def in_the_way(self) -> Iterator[str]:
+        """What keeps it from going on, the weightiest first."""
+        state = self.state
+        if self.policy is None:
+            yield "not in the config: put it back, or `rotator forget` it"
+        elif self.row is None:
+            yield "never seen by the service: it is taken up at its next start or reload"
+        if state.hold is not None:
+            yield state.hold.detail
+        if self.overdue and self.policy is not None:
+            yield f"older than max_age, {length(self.policy.max_age)}"
+        if self.frozen:
+            yield "every change is frozen"
+        if state.paused:
+            yield "paused"
+        if state.unread:
+            yield f"can't be read: {state.unread}"
+        if state.error:
+            yield state.error
+        yield from self._waits()
+
+    def _waits(self) -> Iterator[str]:
+        state = self.state
+        if state.hold is not None or self.policy is None:
+            return
+        if state.not_before is not None and state.not_before > self.now:
+            yield f"next try {relative(state.not_before, self.now)}"
+        for suspect in state.suspects:
+            yield f"{suspect.key_id} is in doubt, and deleted {relative(suspect.until, self.now)} unless it is used"
+        opens = Window.parse(self.policy.window).next_open(self.now)
+        if opens > self.now and self._wants_the_window():
+            yield f"the window opens {relative(opens, self.now)}"
+
+    def _wants_the_window(self) -> bool:
+        state = self.state
+        if state.phase is Phase.IDLE:
+            due = self.due is not None and self.due <= self.now
+            return due if state.asked is None else not state.asked.now
+        return state.phase in _GATED and not state.emergency
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        state = self.state
+        held = None
+        if state.hold is not None:
+            reason, detail = state.hold.reason.value, state.hold.detail
+            held = {"reason": reason, "detail": detail, "remedy": remedy(state.hold, self.name)}
+        return {
+            "credential": self.name,
+            "provider": self.provider,
+            "identity": self.row.identity if self.row is not None else None,
+            "phase": state.phase.value,
+            "held": held,
+            "current_key": state.current,
+            "generation": state.generation,
+            "age_seconds": self.now - state.current_since if state.current_since is not None else None,
+            "due_at": self.due,
+            "next_look": self.row.next_at if self.row is not None else None,
+            "in_the_way": list(self.in_the_way()),
+            "overdue": self.overdue,
+            "paused": state.paused,
+            "in_config": self.policy is not None,
+        }
+
+    def cells(self) -> tuple[object, ...]:
+        """For the table, in the order of its headings."""
+        state, now = self.state, self.now
+        next_at = self.row.next_at if self.row is not None else None
+        return (
+            self.name,
+            self.provider,
+            self.phase,
+            state.current,
+            now - state.current_since if state.current_since is not None else None,
+            relative(self.due, now) if self.due is not None else None,
+            relative(next_at, now) if next_at is not None and next_at > now else "now" if next_at else None,
+        )
+
+
+def status(config: Config, *, as_json: bool) -> ExitCode:
+    """Every credential of the config and of the journal. HELD if a person must act on one."""
+    with read_store(config) as reader:
+        owner, rows, cursors = reader.owner(), reader.credentials(), reader.cursors()
+    alive = owner_alive(config.store.url)
+    failing = {sink: cursor.error for sink, cursor in cursors.items() if cursor.error}
+    standings = sorted(stand(config, rows, owner), key=lambda standing: standing.name)
+    if as_json:
+        frozen = {"by": owner.frozen_by, "at": owner.frozen_at} if owner.frozen_at is not None else None
+        store = {"id": owner.store_id, "owner_alive": alive, "frozen": frozen, "failing_sinks": failing}
+        show_json({"store": store, "credentials": [standing.document() for standing in standings]})
+    else:
+        _show(standings, owner, failing, alive=alive)
+    return ExitCode.HELD if any(standing.alarming for standing in standings) else ExitCode.FINE
+
+
+def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list[Standing]:
+    """Where every credential stands that the config or the journal knows."""
+    sections = {section.name: section for section in config.credentials}
+    now, frozen = CLOCK.now(), owner.frozen_at is not None
+    known = {row.name: row for row in rows}
+    return [
+        Standing(name, section.provider, known.get(name), config.policy_of(section), frozen, now)
+        for name, section in sections.items()
+    ] + [Standing(row.name, row.provider, row, None, frozen, now) for row in rows if row.name not in sections]
+
+
+def _show(standings: list[Standing], owner: Owner, failing: Mapping[str, str | None], *, alive: bool) -> None:
+    show_table(_HEADINGS, [standing.cells() for standing in standings])
+    for standing in standings:
+        for text in standing.in_the_way():
+            say(f"\n{standing.name}: {text}")
+        if standing.state.hold is not None:
+            say(f"  -> {remedy(standing.state.hold, standing.name)}")
+    if owner.frozen_at is not None:
+        say(f"\nEvery change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}: `rotator unfreeze`.")
+    for sink, error in failing.items():
+        say(f"\nThe audit sink {sink} fails: {error}")
+    if not alive:
+        say("\nNo rotator runs on this store: nothing is rotated. `rotator run` starts it.")

@@ -1,0 +1,57 @@
+"""A credential in AWS: an IAM user whose access key Northflank holds."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rotator.config.credential import CredentialSection
+from rotator.config.section import Endpoint, Section
+
+
+class AwsSection(Section):
+    """How rotator itself reaches AWS. Its own rights come from the SDK's default chain, or as said here."""
+
+    profile: str | None = Field(None, min_length=1, description="A profile of the SDK's shared config files.")
+    assume_role: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]{1,1024}$",
+        description="The ARN of a role that rotator assumes first.",
+    )
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z]{2,}(-[a-z0-9]+)+$",
+        description="Where a fresh key is proved, by its STS; null: the region of the environment or the profile.",
+    )
+    iam_endpoint: Endpoint | None = Field(None, description="An IAM endpoint other than the SDK's.")
+    sts_endpoint: Endpoint | None = Field(None, description="An STS endpoint other than the SDK's.")
+
+
+class AwsCredential(CredentialSection):
+    """An IAM user whose access key Northflank holds."""
+
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: two access keys a user.
+    slots: ClassVar[int | None] = 2
+
+    provider: Literal["aws"] = Field(description="The cloud.")
+    user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
+    current_key: str | None = Field(
+        None,
+        pattern=r"^[A-Z0-9]{16,128}$",
+        description="The id of the key that Northflank holds now (AKIA...); read at first contact only.",
+    )
+    aws: AwsSection = Field(default_factory=AwsSection, description="How rotator itself reaches AWS.")
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The user in its account, or in that of the profile where no role names the account.
+
+        IAM user names that differ in case alone are equal.
+        """
+        account = self.aws.assume_role.split(":")[4] if self.aws.assume_role else self.aws.profile
+        return self.provider, self.user.lower(), account
+
+    def settings(self) -> dict[str, object]:
+        """The user, and the keys of `aws` beside it."""
+        return {"user": self.user, **self.aws.model_dump()}

@@ -1,0 +1,49 @@
+"""What environment variables say: `ROTATOR_POLICY__EVERY=14d` is the key `every` in the mapping `policy`.
+
+A value is read as it would be in the file: `true` is a boolean, `[file, stdout]` a list. An empty one says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rotator.config.models import Config
+from rotator.config.source import Origin, Place, Problem, Source
+from rotator.config.yaml_source import Malformed, read_value
+
+PREFIX = "ROTATOR_"
+NESTED = "__"
+
+
+def read_environment(environ: Mapping[str, str]) -> Source:
+    """The part of the config that is in environment variables.
+
+    A variable that begins like ours but whose first word is no section of the config is somebody else's (Kubernetes
+    sets some for a service named rotator), unless it is nested: then it is a slip of the pen, and reported.
+    """
+    values: dict[str, object] = {}
+    origins: dict[Place, Origin] = {(): Origin("the environment")}
+    problems: list[Problem] = []
+    for name, text in environ.items():
+        place = tuple(name.removeprefix(PREFIX).lower().split(NESTED))
+        if not text or not name.startswith(PREFIX) or (len(place) == 1 and place[0] not in Config.model_fields):
+            continue
+        origin = Origin(name)
+        if place[0] not in Config.model_fields:
+            allowed = ", ".join(Config.model_fields)
+            problems.append(Problem(origin, place, f"no such section; allowed are {allowed}"))
+            continue
+        for length in range(1, len(place)):
+            origins.setdefault(place[:length], origin)
+        origins[place] = origin
+        try:
+            values[name.lower()] = read_value(text)
+        except Malformed as error:
+            problems.append(Problem(origin, place, error.text))
+    data: dict[str, object] = {}
+    if values:
+        # Here, as most daemons have no such variable, and pydantic-settings costs 5 MB and 0.1 s.
+        from rotator.config.nesting import nested  # noqa: PLC0415
+
+        data = nested(values)
+    return Source(data, origins, tuple(problems))

@@ -1,0 +1,49 @@
+"""What every section of the config has in common: it never changes, and it has no keys that nobody reads."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """The base of all sections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isprintable() or " " in url:
+        raise ValueError("an endpoint is written like https://api.example.com")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("an endpoint has no user, password, query or fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ValueError("an endpoint is https, or http where the host is loopback")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError("a path begins with / here: a service has no directory of its own")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]

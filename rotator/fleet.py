@@ -1,0 +1,139 @@
+"""From a config to credentials wired to their clouds and integrations, and its check against the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import httpx
+
+from rotator.clock import Clock, fraction
+from rotator.config.credential import CredentialSection
+from rotator.config.models import Config
+from rotator.errors import RotatorError, UsageError
+from rotator.northflank.client import Connection
+from rotator.northflank.integration import Integration
+from rotator.northflank.limits import RateLimits
+from rotator.providers.base import OpenProvider, Provider
+from rotator.rotation.managed import Managed
+from rotator.schedule import Schedule, Window
+from rotator.store.journal import Journal
+from rotator.store.registry import Registration
+
+PROVIDERS = "rotator.providers"
+"""The entry-point group in which providers are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All credentials of one config, by name, and what they share."""
+
+    managed: Mapping[str, Managed]
+    connections: Mapping[str, Connection]
+    http: httpx.Client
+
+
+def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
+    """Wire the config. Nothing is asked of the outside yet.
+
+    Args:
+        config: a sound config.
+        clock: wall and monotonic time.
+        http: the one HTTP client of this process.
+
+    Raises:
+        UsageError: a provider isn't installed, or two credentials are one cloud identity.
+        RotatorError: a provider can't be opened as configured.
+    """
+    limits = RateLimits(clock)
+    connections = {
+        name: Connection(
+            http=http,
+            api_url=section.api_url,
+            token=section.token.read,
+            team=section.team,
+            method=section.method,
+            deadline=section.timeout,
+            clock=clock,
+            limits=limits,
+        )
+        for name, section in config.northflank.items()
+    }
+    managed = {section.name: _manage(section, config, connections) for section in config.credentials}
+    _refuse_twins(managed)
+    return Fleet(managed, connections, http)
+
+
+def _manage(section: CredentialSection, config: Config, connections: Mapping[str, Connection]) -> Managed:
+    policy = config.policy_of(section)
+    provider = _open(section, config)
+    targets = tuple(
+        Integration(
+            connections[item.connection],
+            item.id,
+            provider=section.provider,
+            stamped=config.connection_of(item).stamp,
+            dependents=item.dependents,
+            watch=policy.watch,
+        )
+        for item in section.integrations
+    )
+    return Managed(
+        name=section.name,
+        provider_name=section.provider,
+        provider=provider,
+        targets=targets,
+        texts={item.id: item.description for item in section.integrations if item.description is not None},
+        policy=policy,
+        calendar=Schedule(policy, provider.identity, Window.parse(policy.window), fraction),
+        named_key=section.current_key,
+    )
+
+
+def _open(section: CredentialSection, config: Config) -> Provider:
+    deadline = max(config.connection_of(item).timeout for item in section.integrations)
+    found = entry_points(group=PROVIDERS, name=section.provider)
+    try:
+        opened: OpenProvider = next(iter(found)).load()
+    except (StopIteration, ImportError):
+        raise UsageError(
+            f"{section.name}: the provider {section.provider} is not installed.",
+            remedy=f"pip install 'rotator[{section.provider}]'",
+        ) from None
+    return opened(section.settings(), deadline=deadline)
+
+
+def _refuse_twins(managed: Mapping[str, Managed]) -> None:
+    seen: dict[str, str] = {}
+    for name, one in managed.items():
+        other = seen.setdefault(one.provider.identity, name)
+        if other != name:
+            raise UsageError(
+                f"{other} and {name} are the same cloud identity ({one.provider.identity}).",
+                remedy="make them one credential with several integrations.",
+            )
+
+
+def register(fleet: Fleet, journal: Journal) -> None:
+    """Make the journal know every credential; one that was renamed keeps its row.
+
+    Raises:
+        StoreError: a name belongs to another identity; nothing was written.
+    """
+    journal.register([Registration(m.name, m.provider_name, m.provider.identity) for m in fleet.managed.values()])
+
+
+def refuse_removal_in_flight(fleet: Fleet, journal: Journal) -> None:
+    """A rotation in flight needs its credential in the config.
+
+    Raises:
+        RotatorError: the config lacks one.
+    """
+    identities = {managed.provider.identity for managed in fleet.managed.values()}
+    missing = [row.name for row in journal.credentials() if row.state.in_flight and row.identity not in identities]
+    if missing:
+        raise RotatorError(
+            f"{', '.join(missing)} has a rotation in flight and is not in the new config.",
+            remedy="put it back, or end the rotation first: `rotator abandon`.",
+        )

@@ -1,0 +1,358 @@
+"""The words of the design as values: frozen, secret-free, imported by all, importing nothing of rotator but errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.errors import Verdict
+
+
+class Phase(StrEnum):
+    """Where a credential stands. `NEW` has no journal row yet, `IDLE` no rotation in flight."""
+
+    NEW = "new"
+    IDLE = "idle"
+    MINTING = "minting"
+    PROVING = "proving"
+    PUSHING = "pushing"
+    CONFIRMING = "confirming"
+    GRACE = "grace"
+    DISABLING = "disabling"
+    QUARANTINE = "quarantine"
+    DELETING = "deleting"
+
+
+class HoldReason(StrEnum):
+    """Why a rotation stopped and waits for a person. docs/recovery.md has a section for each."""
+
+    ADOPT_WHICH = "adopt_which"
+    TWO_ROTATORS = "two_rotators"
+    JOURNAL_BEHIND = "journal_behind"
+    SLOTS_FULL = "slots_full"
+    MAX_ATTEMPTS = "max_attempts"
+    MINT_REFUSED = "mint_refused"
+    UNATTRIBUTED = "unattributed"
+    PUSH_REFUSED = "push_refused"
+    PARTIAL_PUSH = "partial_push"
+    STAMP_LOST = "stamp_lost"
+    DEPENDENTS_DEGRADED = "dependents_degraded"
+    CONTENDED = "contended"
+    STILL_USED = "still_used"
+    CLOCK = "clock"
+    UNDONE = "undone"
+    REVOKE_REFUSED = "revoke_refused"
+    INTEGRATION_REMOVED = "integration_removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A held rotation: the reason, and a sentence that names the key, the integration or the service concerned."""
+
+    reason: HoldReason
+    detail: str
+
+
+class Origin(StrEnum):
+    """How a key came to be known. Only MINTED and ADOPTED keys are ours to revoke."""
+
+    MINTED = "minted"
+    ADOPTED = "adopted"
+    FOREIGN = "foreign"
+    RELEASED = "released"  # was ours; a person let it go; foreign from then on
+    SUSPECT = "suspect"  # attributed to a lost mint by inference; disabled, and undoable
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key as the cloud lists it. Never its secret. Times are aware UTC.
+
+    `mark` is what the cloud shows of the intent that made it (a display name, a public key, a fingerprint), where it
+    has such a thing; it equals the intent's mark exactly when the key is that intent's.
+    """
+
+    key_id: str
+    created_at: datetime
+    enabled: bool = True
+    expires_at: datetime | None = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What the journal knows of one key. Written once when the key is first seen, then only ever completed."""
+
+    key_id: str
+    origin: Origin
+    generation: int = 0
+    hint: str | None = None  # what a stamp shows of the key; None where the id itself is secret
+    sent: bool = False  # a push of it was journalled, or Northflank held it when it was adopted
+    disabled: bool = False  # we disabled it, and were answered
+    deleting: bool = False  # a DELETE intent was journalled: it is never current again
+    gone_at: datetime | None = None  # when its deletion was answered
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The short text by which an integration's description says which push Northflank applied last."""
+
+    store: str
+    generation: int
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationView:
+    """What a read of one integration showed. `echoed_key` is the key id in the answer's credentials, if it has one."""
+
+    integration: str
+    description: str | None
+    stamp: Stamp | None = None
+    echoed_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """Evidence of use of a key: when (aware UTC, as late as the cloud tells it), by which service, in which region."""
+
+    at: datetime
+    service: str = ""
+    region: str = ""
+
+
+class Proof(StrEnum):
+    """The result of one use of the candidate against the cloud itself."""
+
+    ALIVE = "alive"
+    NOT_YET = "not_yet"  # what a key says that has not propagated
+    DEAD = "dead"  # the cloud says that it can never work
+    CLOCK = "clock"  # refused because of the clock: says nothing about the key
+
+
+class Change(StrEnum):
+    """The kinds of external change."""
+
+    CREATE = "create"
+    PUSH = "push"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One external change: of a key, or of an integration (a push)."""
+
+    change: Change
+    key_id: str | None = None
+    integration: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a call, without the material. `key` is set for a CREATE that is DONE."""
+
+    verdict: Verdict
+    key: Key | None = None
+    hint: str | None = None
+    code: str = ""
+    message: str = ""
+    request_id: str | None = None
+    permanent: bool = False
+    slots_full: bool = False
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A change that was made. `request_id` is the vendor's id of the request."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MintIntent:
+    """What was known right before a CREATE, so that a lost reply can be resolved by looking.
+
+    Args:
+        listed: the ids of all keys that existed before the call.
+        at: the cloud's own Date header of that list (aware UTC).
+        mark: what identifies the key in the cloud before its id is known; None where nothing does.
+    """
+
+    listed: frozenset[str]
+    at: datetime
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostMint:
+    """A mint whose key was not found after `settle`. Its key may still appear, however late."""
+
+    rotation_id: str
+    at: datetime
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A disabled key that is probably ours; deleted at `until` (aware UTC) unless it was used or undone."""
+
+    key_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One run of the state machine. `now` ignores the window; `emergency` ignores window, grace and quarantine."""
+
+    rotation_id: str
+    reason: str
+    started_at: datetime
+    now: bool = False
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rotation that a person asked for, and which waits to begin."""
+
+    reason: str
+    now: bool = False
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the journal knows of one credential: one value, replaced whole by each transition.
+
+    The names are those of STATE_MACHINE: docs/state-machine.md explains each. Tuples of key ids keep their order.
+    """
+
+    phase: Phase = Phase.NEW
+    hold: Hold | None = None
+    generation: int = 0
+    rotation: Rotation | None = None
+    asked: Asked | None = None
+    attempts: int = 0
+    failures: int = 0  # calls and reads that failed in a row: drives the backoff
+    not_before: datetime | None = None
+    rolls: int = 0
+    since: datetime | None = None  # when the present phase began, or its wait was started again
+    current: str | None = None
+    current_since: datetime | None = None  # when it was confirmed; for an adopted key, when the cloud made it
+    candidate: str | None = None
+    mint: MintIntent | None = None
+    call: Call | None = None  # an intent without an outcome
+    sends: int = 0  # pushes of the candidate that may have been sent
+    pushed_at: datetime | None = None  # when the first of them was about to be sent
+    before: tuple[tuple[str, str | None], ...] = ()  # integration, its description before the push or at the adoption
+    baseline: tuple[tuple[str, str], ...] = ()  # dependent, its state before the push
+    accepted: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    stopped: bool = False
+    unsettled_since: datetime | None = None
+    retire: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    lost: tuple[LostMint, ...] = ()
+    cut: frozenset[str] = frozenset()  # integrations whose loss a person accepted, until they are pushed again
+    keys: tuple[KeyRecord, ...] = ()
+    fed: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
+    stores: frozenset[str] = frozenset()  # ids of stores whose stamps count as ours, beside our own
+    paused: bool = False
+    error: str | None = None  # the last call that failed, until one succeeds
+    unread: str | None = None  # why the outside can't be observed now
+
+    def record(self, key_id: str | None) -> KeyRecord | None:
+        """The journal's row of this key, or None."""
+        return next((record for record in self.keys if record.key_id == key_id), None)
+
+    def with_record(self, record: KeyRecord) -> State:
+        """The same state with this key's row added or replaced."""
+        others = tuple(known for known in self.keys if known.key_id != record.key_id)
+        return replace(self, keys=(*others, record))
+
+    @property
+    def emergency(self) -> bool:
+        """True while a leaked key is being rotated: windows, grace and quarantine don't apply."""
+        return self.rotation is not None and self.rotation.emergency
+
+    @property
+    def in_flight(self) -> bool:
+        """True while a rotation runs."""
+        return self.phase not in {Phase.NEW, Phase.IDLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a cloud can do; the state machine asks for these and never for a cloud's name.
+
+    Args:
+        slots: how many keys a credential may have, disabled ones included; None without a limit.
+        can_disable: keys can be disabled and enabled again.
+        exact: a key made by a lost call can be recognised by its mark.
+        has_evidence: the cloud tells when a key was last used.
+        provable: a candidate can be used by rotator itself before it is pushed.
+    """
+
+    slots: int | None
+    can_disable: bool
+    exact: bool
+    has_evidence: bool
+    provable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look at the outside showed. What was not looked at is None.
+
+    Args:
+        keys: the cloud's list of the credential's keys.
+        cloud_time: the Date header of that list's answer (aware UTC).
+        integrations: a view of each integration.
+        last_used: key id and its last use (None: never), for the keys that were asked about.
+        proof: the latest use of the candidate; `proofs` counts the successes in a row up to it.
+        dependents: what depends on the integrations, and its state.
+    """
+
+    keys: tuple[Key, ...] | None = None
+    cloud_time: datetime | None = None
+    integrations: tuple[IntegrationView, ...] | None = None
+    last_used: tuple[tuple[str, LastUse | None], ...] = ()
+    proof: Proof | None = None
+    proofs: int = 0
+    dependents: tuple[tuple[str, str], ...] = ()
+
+
+class OnUnattributed(StrEnum):
+    """What to do with one key that looks like the fruit of a lost mint."""
+
+    DISABLE = "disable"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The times and limits of one credential. All durations are timedeltas; defaults suit production."""
+
+    every: timedelta = timedelta(days=30)
+    max_age: timedelta = timedelta(days=90)
+    jitter: timedelta = timedelta(hours=1)
+    window: str | None = None
+    grace: timedelta = timedelta(hours=24)
+    quiet_for: timedelta = timedelta(hours=12)
+    max_grace: timedelta = timedelta(days=7)
+    quarantine: timedelta = timedelta(hours=24)
+    max_attempts: int = 12
+    on_unattributed: OnUnattributed = OnUnattributed.DISABLE
+    watch: timedelta = timedelta(minutes=10)
+    backoff_first: timedelta = timedelta(minutes=1)
+    backoff_max: timedelta = timedelta(hours=6)
+    proving_successes: int = 3
+    proving_every: timedelta = timedelta(seconds=2)
+    proving_timeout: timedelta = timedelta(minutes=10)
+    settle: timedelta = timedelta(seconds=60)

@@ -1,0 +1,1 @@
+"""Northflank: the HTTP client, and what rotator does with an integration."""

@@ -1,0 +1,255 @@
+"""One connection of the config, and the calls of Northflank's API that rotator makes through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Literal, TypeGuard
+from urllib.parse import quote, urlencode
+
+import httpx
+from pydantic import SecretStr
+
+from rotator import __version__
+from rotator.clock import Clock
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.material import Material
+from rotator.model import Reply
+from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, shown, token_info
+from rotator.northflank.exchange import Answer, NoAnswer, Span, exchange
+from rotator.northflank.limits import RateLimits
+from rotator.northflank.poll import SharedPoll
+
+_PER_PAGE = 100  # Northflank's largest page
+_PAGES = 200  # a list that is longer has no end
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as it is meant: `what` names it in messages, an urgent one may use the rate limit's reserve."""
+
+    what: str
+    url: str
+    method: str = "GET"
+    urgent: bool = True
+    material: Material | None = None
+    description: str | None = None
+
+    def content(self) -> bytes | None:
+        """The body: the complete credential set, and the description unless that stays as it is."""
+        if self.material is None:
+            return None
+        body: dict[str, object] = {"credentials": self.material.reveal()}
+        if self.description is not None:
+            body["description"] = self.description
+        return json.dumps(body).encode()
+
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may repeat."""
+        return () if self.material is None else tuple(self.material.reveal().values())
+
+
+class Connection:
+    """An API, a token, perhaps a team. Thread-safe.
+
+    Args:
+        http: shared by the whole process. Its own redirects, authentication, cookies and timeouts are not used.
+        api_url: without a slash at its end.
+        token: called at each request; may raise RotatorError.
+        team: the team's id, for a token of an organisation.
+        method: how integrations are updated. `auto` is POST, as documented, until the API takes only the PATCH that
+            newer clients send: a 405, or a 404 although a GET finds the integration, means that nothing was done.
+        deadline: for one operation, from name resolution to the last byte; in a list, for one page.
+        clock: both its clocks are used.
+        limits: shared by the whole process.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: httpx.Client,
+        api_url: str,
+        token: Callable[[], SecretStr],
+        team: str | None,
+        method: Literal["auto", "post", "patch"],
+        deadline: timedelta,
+        clock: Clock,
+        limits: RateLimits,
+    ) -> None:
+        self.clock = clock
+        self.poll = SharedPoll(self.list_integrations, clock)
+        self._http = http
+        self._api = f"{api_url}/v1"
+        scope = "" if team is None else f"/teams/{quote(team, safe='')}"
+        self._clouds = f"{self._api}{scope}/cloud-providers"
+        self._token = token
+        self._methods: tuple[str, ...] = ("POST", "PATCH") if method == "auto" else (method.upper(),)
+        self._deadline = deadline
+        self._limits = limits
+
+    def integration(self, integration: str, *, urgent: bool) -> Item:
+        """Read one integration.
+
+        Raises:
+            CallFailed: REFUSED and permanent where asking again won't help.
+        """
+        return shown(self._integration(integration, self._span(), urgent=urgent))
+
+    def list_integrations(self) -> tuple[Item, ...]:
+        """All integrations; their credentials are in no list. Raises CallFailed."""
+        listed = self._list(f"{self._clouds}/integrations", "integrations", urgent=False)
+        return tuple(each for each in map(item, listed) if each is not None)
+
+    def update(self, integration: str, material: Material, description: str | None) -> Reply:
+        """Replace an integration's credentials and, unless it is None, its description, in one request.
+
+        Raises:
+            CallFailed: with a verdict that is true whatever happened on the way.
+        """
+        return shown(self._update(integration, material, description))
+
+    def list_clusters(self) -> tuple[object, ...]:
+        """All clusters as Northflank shows them. Raises CallFailed."""
+        return self._list(f"{self._clouds}/clusters", "clusters", urgent=True)
+
+    def workload_identity(self, integration: str) -> Mapping[str, object]:
+        """An integration's workload identity provider as Northflank shows it. Raises CallFailed."""
+        url = f"{self._url(integration)}/workload-identity-provider"
+        return shown(self._data(_Call(f"reading the workload identity provider of {integration}", url), self._span()))
+
+    def introspect(self) -> TokenInfo:
+        """Whose the token is, until when, and what it may do. Raises CallFailed."""
+        return token_info(
+            shown(self._data(_Call("asking Northflank about the token", f"{self._api}/auth"), self._span()))
+        )
+
+    def _update(self, integration: str, material: Material, description: str | None) -> Reply | CallFailed:
+        span = self._span()
+        method, *others = self._methods
+        what = f"the update of integration {integration}"
+        call = _Call(what, self._url(integration), method, material=material, description=description)
+        answer = self._ask(call, span)
+        for other in others:
+            if not _method_refused(answer):
+                break
+            if answer.code == "404":  # the integration's or the method's?
+                found = self._integration(integration, span, urgent=True)
+                if isinstance(found, CallFailed):
+                    return _nothing_done(found)
+            answer = self._ask(replace(call, method=other), span)
+            if not _method_refused(answer):
+                self._methods = (other, method)
+        if isinstance(answer, CallFailed):
+            return answer
+        updated = self._same(answer, call, integration)
+        return updated if isinstance(updated, CallFailed) else Reply(answer.request_id)
+
+    def _integration(self, integration: str, span: Span, *, urgent: bool) -> Item | CallFailed:
+        call = _Call(f"reading integration {integration}", self._url(integration), urgent=urgent)
+        answer = self._ask(call, span)
+        return answer if isinstance(answer, CallFailed) else self._same(answer, call, integration)
+
+    def _same(self, answer: Answer, call: _Call, integration: str) -> Item | CallFailed:
+        """The integration that an answer shows, if it is the one that was asked for."""
+        seen = item(data(answer))
+        if seen is None:
+            return self._failure(answer, call)
+        if seen.id != integration:
+            return CallFailed(
+                f"{call.what}: the answer shows another integration, {seen.id}",
+                verdict=Verdict.UNKNOWN,
+                code=str(answer.status),
+                request_id=answer.request_id,
+                remedy="Something between rotator and Northflank mixes up answers, a cache perhaps.",
+            )
+        return seen
+
+    def _data(self, call: _Call, span: Span) -> Mapping[str, object] | CallFailed:
+        answer = self._ask(call, span)
+        if isinstance(answer, CallFailed):
+            return answer
+        found = data(answer)
+        return self._failure(answer, call) if found is None else found
+
+    def _list(self, url: str, name: str, *, urgent: bool) -> tuple[object, ...]:
+        found: list[object] = []
+        query = {"per_page": str(_PER_PAGE)}
+        for number in range(2, _PAGES + 2):
+            call = _Call(f"reading the list of {name}", f"{url}?{urlencode(query)}", urgent=urgent)
+            answer = shown(self._ask(call, self._span()))
+            part = page(answer, name)
+            if part is None:
+                raise self._failure(answer, call)
+            found += part.values
+            if not part.more:
+                return tuple(found)
+            place = {"page": str(number)} if part.cursor is None else {"cursor": part.cursor}
+            query, last = {"per_page": str(_PER_PAGE), **place}, query
+            if query == last:
+                break
+        raise CallFailed(f"reading the list of {name}: it has no end", verdict=Verdict.UNKNOWN, code="pages")
+
+    def _ask(self, call: _Call, span: Span) -> Answer | CallFailed:
+        """Send one request. What isn't a 200 is a failure."""
+        try:
+            token = self._token().get_secret_value().strip()
+        except RotatorError as error:
+            return _no_token(call, error.message, error.remedy)
+        if not (token and token.isascii() and token.isprintable()):
+            return _no_token(call, "the token is empty or isn't one line of printable ASCII", "Put the token there.")
+        budget = self._limits.of(SecretStr(token))
+        wait = budget.admit(urgent=call.urgent)
+        if wait is not None:
+            return CallFailed(
+                f"{call.what} was not sent: the rate limit leaves no call for it for {wait.total_seconds():.0f} s",
+                verdict=Verdict.NOT_APPLIED,
+                code="rate-limit",
+                retry_after=wait,
+            )
+        result: Answer | NoAnswer = NoAnswer("the exchange broke", sent=True)
+        try:
+            result = self._exchange(call, token, span)
+        finally:
+            budget.finished(result)
+        if isinstance(result, Answer) and result.status == HTTPStatus.OK:
+            return result
+        return self._failure(result, call, token)
+
+    def _exchange(self, call: _Call, token: str, span: Span) -> Answer | NoAnswer:
+        content = call.content()
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "User-Agent": f"rotator/{__version__}",
+        }
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        return exchange(self._http, call.method, call.url, headers=headers, content=content, span=span)
+
+    def _failure(self, result: Answer | NoAnswer, call: _Call, *secrets: str) -> CallFailed:
+        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()), now=self.clock.now())
+
+    def _url(self, integration: str) -> str:
+        return f"{self._clouds}/integrations/{quote(integration, safe='')}"
+
+    def _span(self) -> Span:
+        return Span(self.clock, self._deadline)
+
+
+def _method_refused(answer: Answer | CallFailed) -> TypeGuard[CallFailed]:
+    """Nothing was done, perhaps only because the API knows no such method on an integration."""
+    return isinstance(answer, CallFailed) and answer.verdict is Verdict.REFUSED and answer.code in {"404", "405"}
+
+
+def _nothing_done(failed: CallFailed) -> CallFailed:
+    """A read that failed in the middle of an update, after a refusal: the update is not applied, whatever it says."""
+    if failed.verdict is Verdict.UNKNOWN:
+        failed.verdict = Verdict.NOT_APPLIED
+    return failed
+
+
+def _no_token(call: _Call, reason: str, remedy: str) -> CallFailed:
+    return CallFailed(f"{call.what} was not sent: {reason}", verdict=Verdict.NOT_APPLIED, code="token", remedy=remedy)

@@ -1,0 +1,109 @@
+"""The contract between rotator and a cloud: one small Protocol, implemented by one file per provider.
+
+A provider keeps no state between calls but its client, and may be called from several threads at once. It never
+retries a call that creates, never logs, and never puts a secret into an exception. Each call ends within the `deadline`
+that it was opened with, or is given up by its caller, who then takes its outcome as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rotator.material import Material
+from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The credential's keys, all pages, with the answer's Date header (aware UTC)."""
+
+    keys: tuple[Key, ...]
+    cloud_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is prepared before a mint's intent is journalled: its mark, and material that is made here, if any."""
+
+    mark: str | None = None
+    material: Material | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A fresh key, its material, and what a stamp may show of it (None where the id itself is secret)."""
+
+    key: Key
+    material: Material
+    hint: str | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One line of `rotator check`: a right or a precondition, whether it holds (None: can't be told), the remedy."""
+
+    name: str
+    holds: bool | None
+    remedy: str = ""
+
+
+class Provider(Protocol):
+    """One credential in one cloud.
+
+    Every method may raise `CallFailed`, with a verdict that is true whatever the SDK thought: UNKNOWN whenever the
+    request may have reached the cloud and no complete answer came back. Any other exception is a bug.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this cloud can do. Constant for the life of the object."""
+
+    @property
+    def identity(self) -> str:
+        """Provider and cloud identity, e.g. `aws:user/northflank-byoc`. What makes a credential the same one."""
+
+    def list_keys(self) -> Listing:
+        """All keys of the credential. Read-only; the SDK may retry."""
+
+    def last_used(self, key_id: str) -> LastUse | None:
+        """When the key was last used, None if never. Read-only. Only called where `has_evidence`."""
+
+    def draft(self, store_id: str, generation: int) -> Draft:
+        """Prepare a mint without touching the outside."""
+
+    def mint(self, draft: Draft) -> Minted:
+        """Create a key: exactly one attempt on the wire. A lost or unreadable reply is UNKNOWN."""
+
+    def prove(self, material: Material) -> Proof:
+        """Use the candidate against the cloud once. Raises CallFailed if the cloud could not be asked."""
+
+    def disable(self, key_id: str) -> Reply:
+        """Make the key unusable, reversibly. Disabling a disabled key is success. Only called where `can_disable`."""
+
+    def enable(self, key_id: str) -> Reply:
+        """Make a disabled key usable again. Enabling an enabled key is success."""
+
+    def delete(self, key_id: str) -> Reply:
+        """Delete this key and no other. Deleting an absent key is success."""
+
+    def check(self) -> Sequence[Right]:
+        """Look, changing nothing, whether the daemon has the rights that it needs."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class OpenProvider(Protocol):
+    """What an entry point of the group `rotator.providers` names."""
+
+    def __call__(self, settings: Mapping[str, object], *, deadline: timedelta) -> Provider:
+        """Open the provider for one credential.
+
+        Args:
+            settings: the credential's section of the config, as plain validated values.
+            deadline: how long any one call may take.
+        """

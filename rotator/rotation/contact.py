@@ -1,0 +1,94 @@
+"""Rows 9-11: first contact, and the adoption of a key that existed before rotator (rule 13)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.model import HoldReason, KeyRecord, LostMint, Origin, Phase, State
+from rotator.rotation.facts import Facts
+from rotator.rotation.step import Step, added, hold, listed_as, wait, without
+
+
+def first_contact(state: State, facts: Facts) -> Step:
+    """Observe only, until somebody names the key in use."""
+    if facts.keys is None or facts.readings is None:
+        return wait(state, "11", "not yet seen")
+    strange = [reading for reading in facts.readings if reading.strange]
+    if strange:
+        if state.hold is not None and state.hold.reason is HoldReason.TWO_ROTATORS:
+            return wait(state, "10", "another store's stamp")
+        return hold(
+            state,
+            "10",
+            HoldReason.TWO_ROTATORS,
+            f"{strange[0].integration} carries the stamp of another store ({strange[0].store})",
+        )
+    if facts.times.frozen:
+        return wait(state, "4", "every change is frozen", finding="every change is frozen")
+    named = sorted(_named_as_in_use(facts))
+    stamped = [reading.integration for reading in facts.readings if reading.generation is not None]
+    if len(named) == 1 and facts.enabled(named[0]) and not stamped:
+        return Step("9", f"{named[0]} is named as the key in use", adopt(state, facts, named[0]))
+    detail = _why_not_adopted(facts, named, stamped)
+    if state.hold is not None and state.hold.detail == detail:
+        return wait(state, "11", detail)
+    return hold(state, "11", HoldReason.ADOPT_WHICH, detail)
+
+
+def _named_as_in_use(facts: Facts) -> set[str]:
+    """The keys that the config and the integrations' own answers say are in use."""
+    echoed = {reading.echoed for reading in facts.readings or ()}
+    return {key_id for key_id in (facts.times.named_key, *echoed) if key_id is not None}
+
+
+def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
+    listed = listed_as(sorted(facts.keys or {}))
+    if stamped:
+        return f"{listed_as(stamped)} is stamped by this store, which forgot the credential; keys: {listed}"
+    if not named:
+        return f"nobody named the key in use; keys: {listed}"
+    if len(named) > 1:
+        return f"config and integrations name several keys as the one in use, {listed_as(named)}; keys: {listed}"
+    state = "disabled" if facts.listed(named[0]) else "not among the credential's keys"
+    return f"{named[0]} is named as the key in use but is {state}; keys: {listed}"
+
+
+def adopt(state: State, facts: Facts, key_id: str) -> State:
+    """Make a listed key the current one, and take the stamps seen now as naming it.
+
+    Keys of ours that were in flight stay alive until the next confirm retires them: any of them may be held.
+    """
+    readings = facts.readings or ()
+    in_flight = added(added(state.may, state.retire), (*state.drop, *((state.candidate,) if state.candidate else ())))
+    former = in_flight if state.current is None else added(in_flight, (state.current,))
+    generations = [reading.generation for reading in readings if reading.generation is not None]
+    lost = state.lost
+    if state.mint is not None:
+        # An unanswered mint is not resolved while the journal is in doubt: its key is looked for from now on.
+        rotation_id = state.rotation.rotation_id if state.rotation is not None else ""
+        lost = (*lost, LostMint(rotation_id, state.mint.at, state.mint.mark))
+    known = state.record(key_id)
+    if known is None or known.origin not in {Origin.MINTED, Origin.ADOPTED}:
+        # Only a stamp of our own store names it from now on; under another's, its text does (`before`).
+        ours = [r.generation for r in readings if r.ours and r.generation is not None]
+        known = KeyRecord(key_id, Origin.ADOPTED, max(ours, default=0))
+    created_at: datetime | None = facts.keys[key_id].created_at if facts.keys and key_id in facts.keys else None
+    return replace(
+        State(
+            generation=max((state.generation, *generations)),
+            keys=state.keys,
+            lost=lost,
+            suspects=state.suspects,
+            stores=state.stores | {r.store for r in readings if r.store is not None},
+            unsettled_since=state.unsettled_since,
+            paused=state.paused,
+        ).with_record(replace(known, sent=True)),
+        phase=Phase.IDLE,
+        since=facts.times.now,
+        current=key_id,
+        current_since=created_at,
+        may=without(former, (key_id,)),
+        before=tuple((reading.integration, reading.description) for reading in readings),
+        fed=facts.times.integrations,
+    )

@@ -1,0 +1,77 @@
+"""What would be done now and next, and why: real reads, no change, nothing journalled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.clock import Clock
+from rotator.model import Observation, State
+from rotator.rotation.decide import decide
+from rotator.rotation.facts import Facts
+from rotator.rotation.managed import Managed
+from rotator.rotation.observe import Freshness, Needs, needs, observe
+from rotator.rotation.requests import Answer, Request, answer
+from rotator.rotation.step import Step
+from rotator.rotation.times import next_look
+
+_LONGEST_PLAN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps up to the next external change or wait; `next_look` is when it would be looked at again (aware UTC)."""
+
+    steps: tuple[Step, ...]
+    next_look: datetime
+
+
+def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, clock: Clock, mem: bool) -> Plan:
+    """Follow the state machine without acting.
+
+    Args:
+        managed: the credential.
+        state: the journal's row, or what it would be after a request.
+        store_id: our store's id.
+        frozen: every change of the store is frozen.
+        clock: the time.
+        mem: a running daemon may hold the candidate's material.
+
+    Raises:
+        CallFailed: something can't be read.
+    """
+    steps: list[Step] = []
+    seen, had = Observation(), Needs()
+    while len(steps) < _LONGEST_PLAN:
+        want = needs(state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=mem).times)
+        if not want.covered_by(had):
+            seen, had = observe(managed, state, want, None), want
+        step = decide(state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=mem))
+        steps.append(step)
+        if step.call is not None or step.state == state:
+            break
+        state = step.state
+    at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=clock.now())
+    return Plan(tuple(steps), at)
+
+
+def foresee_answer(
+    managed: Managed, state: State, request: Request, *, store_id: str, frozen: bool, clock: Clock
+) -> Answer:
+    """What a request would be answered, and the journal after it.
+
+    Raises:
+        CallFailed: something can't be read.
+    """
+    want = Needs(keys=True, integrations=Freshness.FRESH, evidence=True, dependents=True)
+    seen = observe(managed, state, want, None)
+    return answer(state, request, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=False))
+
+
+def _facts(
+    managed: Managed, state: State, seen: Observation, store_id: str, *, frozen: bool, clock: Clock, mem: bool
+) -> Facts:
+    times = managed.moment(
+        state, seen, now=clock.now(), new_id="(not yet begun)", mem=mem, quiescent=True, frozen=frozen
+    )
+    return managed.facts(state, seen, times, store_id)

@@ -1,0 +1,206 @@
+"""Rows 40-51: grace, disabling, quarantine, deleting; and rolling forward when a stamp names another push of ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.model import HoldReason, Origin, Phase, Rotation, State
+from rotator.rotation.facts import Facts
+from rotator.rotation.step import (
+    Step,
+    added,
+    delete,
+    disable,
+    enter,
+    held_key,
+    hold,
+    is_lost,
+    is_other,
+    listed_as,
+    wait,
+    without,
+)
+
+ROLLS_ALLOWED = 2
+
+
+def retiring(state: State, facts: Facts) -> Step | None:
+    """The next step while the old keys are on their way out; in idle, only the watch over the stamps."""
+    if state.phase is not Phase.IDLE and not state.retire:
+        return Step("51", "the old keys are gone", _finished(state, facts))
+    if state.phase is Phase.DISABLING and all(_disabled(state, key_id) for key_id in state.retire):
+        return Step("48", "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
+    if facts.readings is None:
+        return wait(state, "43", "not yet seen")
+    if any(is_other(state, facts, reading, state.current) for reading in facts.readings):
+        return _other(state, facts)
+    if state.phase is Phase.IDLE:
+        return None
+    lost = [r.integration for r in facts.readings if state.current and is_lost(state, facts, r, state.current)]
+    if lost:
+        why = f"the stamp of {listed_as(lost)} is gone or was edited; the revocation waits"
+        return wait(state, "43", why, finding=why)
+    wanted = [key_id for key_id in state.retire if key_id in state.undone]
+    if wanted and state.phase is not Phase.GRACE:
+        return hold(state, "53", HoldReason.UNDONE, f"a person asked for {listed_as(wanted)} back; it stays enabled")
+    match state.phase:
+        case Phase.GRACE:
+            return _grace(state, facts)
+        case Phase.DISABLING:
+            return _disabling(state, facts)
+        case Phase.QUARANTINE:
+            return _quarantine(state, facts)
+        case _:
+            return _deleting(state, facts)
+
+
+def _other(state: State, facts: Facts) -> Step | None:
+    shown = [r.integration for r in facts.readings or () if is_other(state, facts, r, state.current)]
+    finding = f"{listed_as(shown)} shows another push than the confirmed one"
+    if not facts.times.settled:
+        return wait(state, "40", finding, finding=finding)
+    return roll_forward(state, facts, "42", finding=finding) or wait(state, "42", "keys not yet seen", finding=finding)
+
+
+def roll_forward(state: State, facts: Facts, row: str, finding: str | None = None) -> Step | None:
+    """Mint anew, because an integration holds something else than the current key (rule 8)."""
+    if facts.keys is None or facts.readings is None:
+        return None
+    if state.rolls >= ROLLS_ALLOWED:
+        if state.hold is not None:
+            return None
+        return hold(state, "41", HoldReason.CONTENDED, "the third push in a row that somebody else's push replaced")
+    shown = {held_key(state, r) for r in facts.readings if r.integration not in state.cut}
+    named = tuple(sorted(key_id for key_id in shown if key_id and _is_ours(state, key_id) and facts.listed(key_id)))
+    former = (state.current,) if state.current is not None else ()
+    unnamed = without(added(state.retire, former), (*named, *state.undone))
+    # Unnamed is not yet unheld: a text without a stamp of ours may stand over any key.
+    all_stamped = all(reading.generation is not None or reading.names is not None for reading in facts.readings)
+    to_drop = unnamed if all_stamped and not facts.slot else ()
+    rolled = replace(
+        enter(state, Phase.MINTING, facts),
+        rotation=state.rotation
+        or Rotation(facts.times.new_rotation_id, "an integration shows another push", facts.times.now),
+        rolls=state.rolls + 1,
+        current=None,
+        current_since=None,
+        retire=(),
+        may=added(state.may, (*named, *without((*state.retire, *former), to_drop))),
+        drop=added(state.drop, to_drop),
+        attempts=0,
+    )
+    return Step(row, "an integration shows another push: roll forward", rolled, finding=finding)
+
+
+def _is_ours(state: State, key_id: str) -> bool:
+    record = state.record(key_id)
+    return record is not None and record.origin in {Origin.MINTED, Origin.ADOPTED} and not record.deleting
+
+
+def lost_key_named(state: State, facts: Facts) -> list[str]:
+    """The integrations whose stamp names a key that is gone, or whose deletion has begun: they are locked out."""
+    if facts.keys is None:
+        return []
+    return [
+        reading.integration
+        for reading in facts.readings or ()
+        if (reading.names is not None and not _can_live(state, facts, reading.names))
+        or (reading.generation is not None and reading.names is None and not reading.before)
+    ]
+
+
+def _can_live(state: State, facts: Facts, key_id: str) -> bool:
+    record = state.record(key_id)
+    return facts.listed(key_id) and (record is None or not record.deleting)
+
+
+def _grace(state: State, facts: Facts) -> Step:
+    times = facts.times
+    if state.emergency or (times.grace_over and times.quiet):
+        phase = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
+        return Step("45", "grace is over and the old key is silent", enter(state, phase, facts))
+    if times.overstayed and not times.quiet:
+        return hold(state, "44", HoldReason.STILL_USED, _users(state, facts))
+    return wait(state, "45", "grace" if not times.grace_over else "the old key is not silent yet")
+
+
+def _users(state: State, facts: Facts) -> str:
+    uses = []
+    for key_id in state.retire:
+        use = facts.last_used.get(key_id)
+        if use is not None:
+            uses.append(
+                f"{key_id} by {use.service or 'unknown'} in {use.region or 'unknown'} at {use.at:%Y-%m-%d %H:%M} UTC"
+            )
+    return f"still used at the end of max_grace: {listed_as(uses)}"
+
+
+def _disabling(state: State, facts: Facts) -> Step:
+    if facts.keys is None:
+        return wait(state, "47", "not yet seen")
+    enabled = [k for k in state.retire if facts.listed(k) and not _disabled(state, k)]
+    if not enabled:
+        return Step("48", "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
+    return _held_back(state, facts, "47") or disable(
+        state, "47", enabled[0], f"{enabled[0]} is held by nobody any more"
+    )
+
+
+def _quarantine(state: State, facts: Facts) -> Step:
+    if facts.keys is None:
+        return wait(state, "49", "not yet seen")
+    if step := _enabled_again(state, facts):
+        return step
+    if state.emergency or facts.times.quarantine_over:
+        return Step("49", "quarantine is over", enter(state, Phase.DELETING, facts))
+    return wait(state, "49", "quarantine")
+
+
+def _enabled_again(state: State, facts: Facts) -> Step | None:
+    """A retiring key that is enabled though we disabled it is wanted by somebody."""
+    if not facts.can.can_disable:
+        return None
+    wanted = [k for k in state.retire if facts.enabled(k) and _disabled(state, k)]
+    if wanted:
+        released = replace(
+            state, keys=tuple(replace(r, disabled=False) if r.key_id in wanted else r for r in state.keys)
+        )
+        return hold(
+            replace(released, phase=Phase.GRACE, since=facts.times.now),
+            "44",
+            HoldReason.STILL_USED,
+            f"{listed_as(wanted)} was enabled again by somebody during quarantine",
+        )
+    if any(facts.enabled(key_id) for key_id in state.retire):
+        return Step("47", "an old key is enabled", enter(state, Phase.DISABLING, facts))
+    return None
+
+
+def _deleting(state: State, facts: Facts) -> Step:
+    if facts.keys is None:
+        return wait(state, "50", "not yet seen")
+    key_id = state.retire[0]
+    record = state.record(key_id)
+    if (record is None or not record.deleting) and (step := _enabled_again(state, facts)):
+        return step
+    return _held_back(state, facts, "50") or delete(state, "50", key_id, f"{key_id} is held by nobody any more")
+
+
+def _held_back(state: State, facts: Facts, row: str) -> Step | None:
+    """What stops a revocation that is otherwise due: a pause, the window, the clock."""
+    if state.paused:
+        return wait(state, row, "paused")
+    if not (facts.times.window or state.emergency):
+        return wait(state, row, "the window is closed")
+    if not facts.times.clock_ok:
+        return hold(state, "46", HoldReason.CLOCK, "our clock and the cloud's are more than 2 minutes apart")
+    return None
+
+
+def _disabled(state: State, key_id: str) -> bool:
+    record = state.record(key_id)
+    return record is not None and record.disabled
+
+
+def _finished(state: State, facts: Facts) -> State:
+    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, rolls=0, undone=())

@@ -1,0 +1,151 @@
+"""What `decide` returns, and the few moves from which every row of the state machine is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rotator.model import Call, Change, Hold, HoldReason, KeyRecord, Origin, Phase, State
+from rotator.rotation.facts import Facts, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a rotation.
+
+    Args:
+        row: the row of STATE_MACHINE that matched.
+        reason: a sentence for people and for the audit log.
+        state: what the journal must hold before anything else happens; the old state for a wait.
+        call: the external change to make once `state` is durable; None for a step inside the journal.
+        finding: what a person should hear of even though the step goes on.
+    """
+
+    row: str
+    reason: str
+    state: State
+    call: Call | None = None
+    finding: str | None = None
+
+
+def wait(state: State, row: str, reason: str, finding: str | None = None) -> Step:
+    """Nothing to do until time passes or the outside changes."""
+    return Step(row, reason, state, finding=finding)
+
+
+def hold(state: State, row: str, why: HoldReason, detail: str) -> Step:
+    """Stop until a person decides. The phase is kept: it is where a resume begins."""
+    return Step(row, detail, replace(state, hold=Hold(why, detail)))
+
+
+def call(state: State, row: str, reason: str, change: Call, finding: str | None = None) -> Step:
+    """Make one external change: its intent is the state with the call in it."""
+    return Step(row, reason, replace(state, call=change), change, finding)
+
+
+def enter(state: State, phase: Phase, facts: Facts) -> State:
+    """The state at the beginning of a phase."""
+    return replace(state, phase=phase, since=facts.times.now, hold=None)
+
+
+def disable(state: State, row: str, key_id: str, reason: str, finding: str | None = None) -> Step:
+    """Disable a key."""
+    return call(state, row, reason, Call(Change.DISABLE, key_id=key_id), finding)
+
+
+def enable(state: State, row: str, key_id: str, reason: str, finding: str | None = None) -> Step:
+    """Enable a key."""
+    return call(state, row, reason, Call(Change.ENABLE, key_id=key_id), finding)
+
+
+def delete(state: State, row: str, key_id: str, reason: str) -> Step:
+    """Delete a key. From its intent on, the key is never current again (rule 12)."""
+    record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
+    return call(state.with_record(replace(record, deleting=True)), row, reason, Call(Change.DELETE, key_id=key_id))
+
+
+def drop_candidate(state: State) -> State:
+    """Give the candidate up: it is on its way to deletion, and the rotation back in minting."""
+    if state.candidate is None:
+        return replace(state, phase=Phase.MINTING)
+    return replace(without_candidate(state), drop=added(state.drop, (state.candidate,)))
+
+
+def keep_candidate_alive(state: State) -> State:
+    """The candidate may be held by an integration: it stays until the next confirm retires it."""
+    if state.candidate is None:
+        return replace(state, phase=Phase.MINTING)
+    return replace(without_candidate(state), may=added(state.may, (state.candidate,)))
+
+
+def without_candidate(state: State) -> State:
+    """Back in minting, with nothing left of the former candidate's pushes but their `before` texts.
+
+    Those stay: a candidate on its way to deletion is judged by them once more (row 5).
+    """
+    return replace(
+        state,
+        phase=Phase.MINTING,
+        candidate=None,
+        sends=0,
+        pushed_at=None,
+        accepted=frozenset(),
+        refused=frozenset(),
+        stopped=False,
+        baseline=(),
+    )
+
+
+def added(ids: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
+    """The ids, then those of `more` that aren't among them."""
+    return tuple(dict.fromkeys((*ids, *more)))
+
+
+def without(ids: tuple[str, ...], key_ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids without some."""
+    out = frozenset(key_ids)
+    return tuple(key_id for key_id in ids if key_id not in out)
+
+
+def names(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:
+    """This integration holds the key, as far as its description (or the evidence of use) can say."""
+    if reading.names is not None:
+        return reading.names == key_id
+    if key_id == state.current and state.candidate is None:
+        record = state.record(key_id)
+        # An adopted key was never stamped: the text seen at its adoption stands in for the stamp.
+        return reading.blind or (reading.before and record is not None and record.origin is Origin.ADOPTED)
+    if reading.blind:
+        used = facts.last_used.get(key_id)
+        return used is not None and state.pushed_at is not None and used.at > state.pushed_at
+    return False
+
+
+def held_key(state: State, reading: Reading) -> str | None:
+    """The key that this integration holds: by its stamp or echo, or, untouched since the last push, the current one."""
+    return reading.names or (state.current if reading.before else None)
+
+
+def is_other(state: State, facts: Facts, reading: Reading, key_id: str | None) -> bool:
+    """The description shows a push of ours that was not this key's."""
+    if reading.strange or (key_id is not None and names(state, facts, reading, key_id)):
+        return False
+    return reading.generation is not None or reading.names is not None
+
+
+def is_lost(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:
+    """The description proves nothing about the key: absent, edited by a person, or another store's."""
+    return (
+        not names(state, facts, reading, key_id) and not is_other(state, facts, reading, key_id) and not reading.before
+    )
+
+
+def removed(state: State, facts: Facts) -> list[str]:
+    """The integrations that may hold a key of ours, and are no longer in the config: nobody looks at them."""
+    pushed_to = {integration for integration, _ in state.before}
+    return sorted((state.fed | pushed_to) - facts.times.integrations - state.cut)
+
+
+def listed_as(keys: Iterable[str]) -> str:
+    """Key ids for a sentence."""
+    return ", ".join(keys) or "none"

@@ -1,0 +1,1 @@
+"""Strict stand-ins for Northflank and the clouds, for the demo, the tests and dry trials."""

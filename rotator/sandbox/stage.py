@@ -1,0 +1,145 @@
+"""The stand-ins for AWS and Northflank wired to one another, as a team's accounts are, and a config that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from secrets import token_urlsafe
+from types import TracebackType
+from typing import Self
+
+import yaml
+
+from rotator.sandbox.aws import AwsStandIn
+from rotator.sandbox.faults import Faults
+from rotator.sandbox.northflank import Northflank
+from rotator.sandbox.northflank_account import Account, Behaviour, Integration, Token
+from rotator.sandbox.serving import Server, utc_now
+
+USER = "northflank-byoc"
+INTEGRATION = "prod-aws"
+CREDENTIAL = "prod-aws"
+TEXT = "Production, owned by the platform team."
+
+TRIAL_POLICY: Mapping[str, object] = {
+    "every": "1h",
+    "max_age": "1d",
+    "jitter": "0s",
+    "window": None,
+    "grace": "4s",
+    "quiet_for": "1s",
+    "max_grace": "60s",
+    "quarantine": "3s",
+    "watch": "1s",
+    "backoff": {"first": "1s", "max": "5s"},
+    "proving": {"successes": 3, "every": "500ms", "timeout": "30s"},
+}
+"""Production's waits cut to seconds; every relation that the config proves at load still holds."""
+
+
+class Stage:
+    """AWS with one IAM user, Northflank with one integration that holds that user's key, and a config between them.
+
+    Args:
+        directory: where the config, the token, the store and the audit file go. Private to the caller.
+        policy: keys over those of `TRIAL_POLICY`.
+        propagation: how long a fresh key is unknown to AWS.
+        rate_limit: Northflank's, in requests an hour.
+        aws_port, northflank_port: fixed ports, or 0 for free ones.
+        clock: what time it is at both (aware UTC).
+
+    Attributes:
+        aws: the AWS account.
+        account: the Northflank account.
+        faults: what goes wrong in Northflank, and what was asked of it. AWS has `aws.faults`.
+        server: where Northflank listens.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        policy: Mapping[str, object] | None = None,
+        propagation: timedelta = timedelta(seconds=1),
+        rate_limit: int = 1000,
+        aws_port: int = 0,
+        northflank_port: int = 0,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.directory = directory
+        self.aws = AwsStandIn(port=aws_port)
+        self.aws.server.clock = clock
+        self.aws.propagation = propagation
+        self.aws.add_user(USER)
+        self.account = Account(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
+        self.faults = Faults(Northflank(self.account))
+        self.server = Server(self.faults, port=northflank_port, clock=clock)
+        self._policy = {**TRIAL_POLICY, **(policy or {})}
+        self._stack = ExitStack()
+        held = self.aws.create_key(USER)
+        self.first_key = held.reveal()["accessKey"]
+        self.account.put(Integration(INTEGRATION, INTEGRATION, "aws", description=TEXT, credentials=held.reveal()))
+        token = token_urlsafe(24)
+        self.account.put_token(token, Token())
+        self.token_file = self._write("northflank-token", token)
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.aws)
+        self._stack.enter_context(self.server)
+        self.config_file = self._write("rotator.yaml", self.config())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process needs in its environment to run the config: rotator's own rights in AWS, and the config."""
+        return {**self.aws.environment, "ROTATOR_CONFIG": str(self.config_file)}
+
+    def config(self) -> str:
+        """The config, as YAML."""
+        settings = {
+            "northflank": {
+                "default": {
+                    "api_url": self.server.url,
+                    "token": {"file": str(self.token_file)},
+                    "timeout": "1s",
+                    "settle": "2s",
+                }
+            },
+            "store": {"url": f"sqlite:///{self.store_file}"},
+            "audit": {"file": str(self.audit_file)},
+            "policy": self._policy,
+            "credentials": [
+                {
+                    "name": CREDENTIAL,
+                    "provider": "aws",
+                    "user": USER,
+                    "current_key": self.first_key,
+                    "integrations": [INTEGRATION],
+                    "aws": {"region": "eu-west-1", **self.aws.endpoints},
+                }
+            ],
+        }
+        return yaml.safe_dump(settings, sort_keys=False)
+
+    @property
+    def store_file(self) -> Path:
+        """The journal. Its directory is made by rotator."""
+        return self.directory / "data" / "rotator.db"
+
+    @property
+    def audit_file(self) -> Path:
+        """The audit log."""
+        return self.directory / "data" / "audit.jsonl"
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return path

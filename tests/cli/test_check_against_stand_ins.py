@@ -1,0 +1,102 @@
+"""`rotator check` before accounts that are as they should be, and before some that aren't. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rotator.clock import SystemClock
+from rotator.sandbox.northflank_account import Token
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from tests.cli.desk import Desk, Done, patient
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as stage:
+        stage.aws.grant("iam:GetUser", "iam:SimulatePrincipalPolicy")
+        yield stage
+
+
+@pytest.fixture
+def desk(stage: Stage) -> Desk:
+    return Desk(stage.directory, patient(stage.config()), stage.environment)
+
+
+def lines(done: Done, result: str) -> dict[str, str]:
+    """What has this result, and its remedy."""
+    return {line["check"]: line["remedy"] for line in done.json()["checks"] if line["result"] == result}
+
+
+def test_what_is_sound_is_ok_and_nothing_is_changed(stage: Stage, desk: Desk) -> None:
+    before = (stage.aws.keys(USER), stage.account.integration(INTEGRATION))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 0, checked
+    assert checked.json()["ok"] is True
+    assert lines(checked, "fail") == {}
+    good = "\n".join(lines(checked, "ok"))
+    for told in ("rotator.db is made at the service's first start", "the token is good", "iam:CreateAccessKey"):
+        assert told in good
+    assert "from iam_endpoint" in good, "an endpoint that is not AWS's own is named, and where it is set"
+    assert (stage.aws.keys(USER), stage.account.integration(INTEGRATION)) == before
+    assert not desk.data.exists()
+
+
+def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: Desk) -> None:
+    secret = stage.token_file.read_text()
+    stage.aws.denied.add("iam:ListAccessKeys")
+    stage.account.put_token(secret, Token(expires_at=SystemClock().now() + timedelta(days=3)))
+    denied = desk.rotator("check", "--json")
+    assert denied.code == 1
+    (remedy,) = lines(denied, "fail").values()
+    assert '"iam:CreateAccessKey"' in remedy, "the policy that is needed"
+    assert any("good until" in told for told in lines(denied, "warn"))
+    stage.aws.denied.clear()
+
+    for token in (None, Token(expires_at=SystemClock().now() - timedelta(days=1))):
+        if token is None:
+            stage.token_file.write_text("another")
+        else:
+            stage.token_file.write_text(secret)
+            stage.account.put_token(secret, token)
+        unauthorised = desk.rotator("check")
+        assert unauthorised.code == 1
+        assert "FAIL" in unauthorised.stdout.upper()
+        assert "401" in unauthorised.stdout
+        assert secret not in unauthorised.stdout
+    stage.account.put_token(secret, Token())
+
+    stage.account.remove(INTEGRATION)
+    stage.aws.delete_user(USER)
+    gone = desk.rotator("check", "--json")
+    assert gone.code == 1
+    failed = lines(gone, "fail")
+    assert any(INTEGRATION in told for told in failed)
+    assert any("NoSuchEntity" in remedy for remedy in failed.values())
+    assert all(failed.values()), "each has a remedy"
+
+
+def test_a_proxy_is_shown_without_its_password(desk: Desk) -> None:
+    checked = desk.rotator("check", HTTPS_PROXY="http://ada:hunter2@proxy.example:3128", NO_PROXY="127.0.0.1")
+    assert "https goes through http://proxy.example:3128" in checked.stdout
+    assert "hunter2" not in checked.stdout + checked.stderr
+
+
+def test_a_config_that_cannot_be_used_has_a_line_for_each_problem_and_no_secret(desk: Desk) -> None:
+    config = yaml.safe_load(desk.config_file.read_text())
+    config["northflank"]["default"]["token"] = "nf-a-real-secret"
+    config["credentials"][0]["colour"] = "blue"
+    desk.config_file.write_text(yaml.safe_dump(config))
+    wrong = desk.rotator("check")
+    assert wrong.code == 1
+    assert "colour" in wrong.stdout
+    assert "a secret isn't written here" in wrong.stdout
+    assert "nf-a-real-secret" not in wrong.stdout + wrong.stderr
+    for command in (("status", "--json"), ("rotate", CREDENTIAL, "--json")):
+        refused = desk.rotator(*command)
+        assert refused.code == 2
+        assert "colour" in refused.json()["error"]

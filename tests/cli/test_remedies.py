@@ -1,0 +1,53 @@
+"""Each hold has a way out: a sentence where it is seen, and a section of the guide."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from rotator.cli.app import app
+from rotator.cli.remedies import GUIDE, REMEDIES, remedy
+from rotator.model import Hold, HoldReason
+
+ROOT = Path(__file__).parents[2]
+SPAN = re.compile(r"`(rotator [^`]*)`")
+BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+LINE = re.compile(r"^(rotator [^#\n]*)", re.MULTILINE)
+PAGES = (GUIDE, "README.md", "docs/audit.md", "docs/state-machine.md")
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("reason", HoldReason)
+def test_each_hold_has_a_remedy_and_a_section(reason: HoldReason) -> None:
+    said = remedy(Hold(reason, "detail"), "prod-aws")
+    assert "`rotator " in said
+    assert "NAME" not in said
+    page, _, anchor = said.rpartition("See ")[2].partition("#")
+    assert (page, anchor) == (GUIDE, reason.value)
+    assert anchor in anchors(GUIDE)
+
+
+def test_the_guide_has_what_isnt_a_hold_too() -> None:
+    wanted = {"a-key-leaked", "undo", "a-lost-journal", "a-restored-backup", "the-northflank-token-expired"}
+    assert wanted <= anchors(GUIDE)
+
+
+def test_every_command_that_people_are_told_to_type_can_be_parsed() -> None:
+    pages = "".join((ROOT / page).read_text() for page in PAGES)
+    told = [*SPAN.findall(pages + " ".join(REMEDIES.values())), *LINE.findall("".join(BLOCK.findall(pages)))]
+    assert len(told) > 50
+    for line in told:
+        _, *words = line.rstrip("& ").split()
+        command: Any = get_command(app)  # typer has no public name for a group
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        command.make_context(command.name, words)

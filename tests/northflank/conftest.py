@@ -1,0 +1,117 @@
+"""A Northflank stand-in behind a fault plan, and connections to it over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from rotator.clock import Clock, SystemClock
+from rotator.material import Material
+from rotator.northflank.client import Connection
+from rotator.northflank.dependents import Dependent
+from rotator.northflank.integration import Integration
+from rotator.northflank.limits import RateLimits
+from rotator.sandbox import northflank_account as account
+from rotator.sandbox.faults import Faults
+from rotator.sandbox.northflank import Northflank
+from rotator.sandbox.rules import Fault, Rule
+from rotator.sandbox.serving import Server
+
+TOKEN = "nf-token-CANARY-0123456789"
+SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/CANARYEXAMPLEKEY01"
+OLD = {"accessKey": "AKIAOLDOLDOLDOLDOLD0", "secretKey": "old/secret/old/secret/old/secret/old/sec"}
+NEW = {"accessKey": "AKIANEWNEWNEWNEWNEW0", "secretKey": SECRET_KEY}
+STAMPED = "Production [rotator 7f3a g42 AKIA..NEW0 2026-11-23]"
+SHORT = timedelta(seconds=0.7)  # a deadline to run into, long enough to connect in on a busy machine
+
+Method = Literal["auto", "post", "patch"]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Northflank as a test sees it: from the inside."""
+
+    account: account.Account
+    faults: Faults
+    server: Server
+    http: httpx.Client
+    limits: RateLimits
+
+    def connection(
+        self,
+        *,
+        method: Method = "auto",
+        team: str | None = None,
+        token: Callable[[], SecretStr] = lambda: SecretStr(TOKEN),
+        deadline: timedelta = timedelta(seconds=10),
+        clock: Clock | None = None,
+        url: str | None = None,
+    ) -> Connection:
+        return Connection(
+            http=self.http,
+            api_url=url or self.server.url,
+            token=token,
+            team=team,
+            method=method,
+            deadline=deadline,
+            clock=clock or SystemClock(),
+            limits=self.limits,
+        )
+
+    def integration(
+        self,
+        connection: Connection | None = None,
+        integration: str = "prod-aws",
+        *,
+        provider: str = "aws",
+        stamped: bool = True,
+        watch: timedelta = timedelta(minutes=10),
+        dependents: tuple[Dependent, ...] = (),
+    ) -> Integration:
+        return Integration(
+            connection or self.connection(),
+            integration,
+            provider=provider,
+            stamped=stamped,
+            watch=watch,
+            dependents=dependents,
+        )
+
+    def spoil(self, fault: Fault, *, method: Literal["GET", "POST", "PATCH"] | None = None, path: str = "") -> None:
+        """Each matching request suffers the fault from now on."""
+        self.faults.put(Rule.model_validate({"method": method, "path": path, "times": None, "fault": fault}))
+
+    def updates(self) -> list[str]:
+        """The methods of the requests that could have changed something, in the order of their arrival."""
+        return [seen.method for seen in self.faults.requests() if seen.method != "GET"]
+
+    def reads(self, path: str = "") -> int:
+        """How many reads of this path have arrived."""
+        return len(self.faults.requests(method="GET", path=path))
+
+
+@pytest.fixture(scope="session")
+def plain_http() -> Iterator[httpx.Client]:
+    with httpx.Client(trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def cloud(plain_http: httpx.Client) -> Iterator[Cloud]:
+    ours = account.Account()
+    ours.put_token(TOKEN, account.Token())
+    ours.put(account.Integration("prod-aws", "Production", "aws", description="Production", credentials=OLD))
+    faults = Faults(Northflank(ours))
+    with Server(faults) as server:
+        yield Cloud(ours, faults, server, plain_http, RateLimits(SystemClock()))
+
+
+@pytest.fixture
+def material() -> Material:
+    return Material({name: SecretStr(value) for name, value in NEW.items()})

@@ -1,0 +1,114 @@
+"""A canary in the token and in the material: it must be nowhere but on the wire."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import CallFailed
+from rotator.material import Material
+from rotator.northflank.integration import Integration
+from rotator.sandbox.northflank_account import Behaviour, Echo
+from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
+from tests.northflank.conftest import NEW, OLD, SECRET_KEY, STAMPED, TOKEN, Cloud
+from tests.northflank.wire import Wire, response
+
+CANARIES = (TOKEN, SECRET_KEY, OLD["secretKey"])
+
+
+def repeated(request: bytes) -> bytes:
+    """What a careless server says: what it was sent, body first."""
+    head, _, body = request.decode().partition("\r\n\r\n")
+    return json.dumps({"error": {"status": 400, "message": f"bad request: {body or head}"}}).encode()
+
+
+@pytest.fixture(autouse=True)
+def everything_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.DEBUG):
+        yield
+
+
+def told(error: BaseException | None) -> str:
+    """Everything that a logger could print of an exception: its frames with their locals, and what it came from."""
+    seen: list[str] = []
+    while error is not None:
+        # The frames of the code under test only: a test's own locals hold the canary, as they must.
+        frames = [
+            frame
+            for frame in traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), capture_locals=True)
+            if "/tests/" not in frame.filename
+        ]
+        seen += [str(error), repr(error), repr(vars(error)), *traceback.StackSummary.from_list(frames).format()]
+        error = error.__cause__ or error.__context__
+    return "\n".join(seen)
+
+
+def calls(integration: Integration, material: Material) -> Iterator[str]:
+    """What each call's failure could show."""
+    for call in (
+        lambda: integration.push(material, description=STAMPED),
+        lambda: integration.read(fresh=True),
+        lambda: integration.read(fresh=False),
+        integration.dependents,
+    ):
+        try:
+            yield repr(call())
+        except CallFailed as failure:
+            yield told(failure)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        Answer(status=401, body='{"error": {"status": 401, "message": "Unauthorized"}}'),
+        Answer(status=500, when="after"),
+        Answer(status=200, body="<html>"),
+        Answer(status=200, body='{"data": {"id": "other", "provider": "aws"}}'),
+        Reset(when="after"),
+        Cut(keep=150),
+        Drip(pause=0.05),
+        Delay(seconds=None),
+    ],
+)
+@pytest.mark.parametrize("echo", [Echo.RAW, Echo.NOTHING])
+def test_nothing_shows_it(
+    cloud: Cloud, material: Material, caplog: pytest.LogCaptureFixture, fault: Fault | None, echo: Echo
+) -> None:
+    cloud.account.behaviour = Behaviour(echo=echo)
+    if fault is not None:
+        cloud.spoil(fault)
+    connection = cloud.connection(deadline=timedelta(seconds=0.2))
+    integration = cloud.integration(connection, dependents=("clusters", "registries"))
+    shown = "\n".join(calls(integration, material))
+    cloud.faults.release()
+    assert "prod-aws" in shown
+    assert "send_request_headers" in caplog.text, "httpcore's own debug log was heard"
+    for canary in CANARIES:
+        assert canary not in shown
+        assert canary not in caplog.text
+
+
+def test_a_server_that_repeats_what_it_was_sent(
+    cloud: Cloud, material: Material, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Wire(lambda request: [response(repeated(request), "400 Bad Request")]) as wire:
+        shown = "\n".join(calls(cloud.integration(cloud.connection(url=wire.url)), material))
+    assert "withheld" in shown
+    assert TOKEN.encode() in wire.heard[0]
+    for canary in CANARIES:
+        assert canary not in shown
+        assert canary not in caplog.text
+
+
+def test_the_reprs_of_what_is_held(cloud: Cloud, material: Material) -> None:
+    integration = cloud.integration()
+    integration.push(material, description=STAMPED)
+    for held in (integration, vars(integration), vars(cloud.connection()), vars(cloud.limits), material):
+        assert TOKEN not in repr(held)
+        assert NEW["secretKey"] not in repr(held)

@@ -1,0 +1,263 @@
+"""The state machine with one rule left out at a time: each must break a promise, or the world is too kind.
+
+A mutant wraps the product's own functions: it changes what they are shown, or what they answer. None is a switch in the
+product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rotator.errors import Verdict
+from rotator.model import Change, Outcome, Phase, State
+from rotator.rotation.conclude import conclude, recover
+from rotator.rotation.contact import adopt
+from rotator.rotation.decide import decide
+from rotator.rotation.facts import Facts, Surroundings
+from rotator.rotation.requests import Answer, Kind, Request, answer
+from rotator.rotation.step import Step, delete, drop_candidate, enter
+from tests.rotation import shapes
+from tests.rotation.moves import Machine
+from tests.rotation.world import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A rule, what the machine does without it, and the shape in which that shows."""
+
+    rule: str
+    without: str
+    machine: Machine
+    shape: Shape
+
+
+def _seeing(twist: Callable[[State, Facts], Facts]) -> Machine:
+    """A machine whose `decide` is shown twisted facts."""
+    return Machine(decide=lambda state, facts: decide(state, twist(state, facts)))
+
+
+def _settled(facts: Facts) -> Facts:
+    return replace(facts, times=replace(facts.times, settled=True))
+
+
+# 1
+
+
+def _mint_unsettled(state: State, facts: Facts) -> Facts:
+    return _settled(facts) if state.phase is Phase.MINTING else facts
+
+
+# 2
+
+
+def _attribute_widely(_state: State, facts: Facts) -> Facts:
+    return replace(facts, times=replace(facts.times, settle=timedelta(days=365)), last_used={})
+
+
+# 3
+
+
+def _every_refusal_is_definite(state: State, outcome: Outcome, times: Surroundings) -> Step:
+    only = outcome.verdict is Verdict.REFUSED and state.call is not None and state.call.change is Change.PUSH
+    return conclude(replace(state, sends=1) if only else state, outcome, times)
+
+
+# 4
+
+
+def _lost_is_before(_state: State, facts: Facts) -> Facts:
+    readings = tuple(replace(r, before=True) if r.generation is None else r for r in facts.readings or ())
+    return replace(facts, readings=readings)
+
+
+# 5
+
+
+def _unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+    step = conclude(state, outcome, times)
+    return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
+
+
+# 7
+
+
+def _start_is_settled(state: State, _now: datetime) -> State:
+    return replace(state, call=None)
+
+
+# 8
+
+
+def _roll_without_keeping(state: State, facts: Facts) -> Step:
+    """Mint first, and leave the keys that the stamps name on the way to deletion."""
+    blind = replace(facts, named=frozenset()) if state.phase is not Phase.MINTING else facts
+    return decide(state, blind)
+
+
+# 9
+
+
+def _same_generation(state: State, facts: Facts) -> Step:
+    """No new generation for a mint that follows an abandoned one: the stamps of both look alike."""
+    step = decide(state, facts)
+    if step.call is not None and step.call.change is Change.CREATE and state.generation:
+        return replace(step, state=replace(step.state, generation=state.generation))
+    return step
+
+
+# 10
+
+
+def _abandon_always(state: State, request: Request, facts: Facts) -> Answer:
+    if request.kind is not Kind.ABANDON or state.phase in {Phase.NEW, Phase.IDLE}:
+        return answer(state, request, facts)
+    left = replace(
+        enter(state, Phase.IDLE, facts), rotation=None, candidate=None, mint=None, retire=(), may=(), drop=(), undone=()
+    )
+    return Answer(accepted=True, text="abandoned", state=left)
+
+
+# 11
+
+
+def _undo_does_not_hold(state: State, request: Request, facts: Facts) -> Answer:
+    reply = answer(state, request, facts)
+    if request.kind is Kind.UNDO and reply.accepted and reply.state.hold is not None:
+        return replace(reply, state=replace(reply.state, hold=state.hold))
+    return reply
+
+
+def _forgets_undone(state: State, facts: Facts) -> Step:
+    """An undone key is enabled, once."""
+    done = all(facts.enabled(key_id) for key_id in state.undone)
+    return decide(replace(state, undone=()) if done else state, facts)
+
+
+# 12
+
+
+def _forgets_deletions(state: State, facts: Facts) -> Step:
+    step = decide(state, facts)
+    if step.call is None or step.call.change is not Change.DELETE:
+        return step
+    keys = tuple(replace(record, deleting=False) for record in step.state.keys)
+    return replace(step, state=replace(step.state, keys=keys))
+
+
+# 13
+
+
+def _adopts_unasked(state: State, facts: Facts) -> Step:
+    """The plain reading: the oldest enabled key must be the one in use."""
+    if state.phase is Phase.NEW and facts.keys:
+        oldest = min(key_id for key_id in facts.keys if facts.enabled(key_id))
+        return Step("9", f"{oldest} looks like the key in use", adopt(state, facts, oldest))
+    return decide(state, facts)
+
+
+# More than one half of a rule, each left out alone.
+
+
+def _push_unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+    step = conclude(state, outcome, times)
+    if state.call is not None and state.call.change is Change.PUSH:
+        return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
+    return step
+
+
+def _push_start_is_settled(state: State, now: datetime) -> State:
+    if state.call is not None and state.call.change is Change.PUSH:
+        return replace(state, call=None)
+    return recover(state, now)
+
+
+def _some_is_none(state: State, facts: Facts) -> Step:
+    """A push that only some integrations took is treated as one that none took."""
+    step = decide(state, replace(facts, named=facts.named - frozenset(state.drop)))
+    if step.row in {"34", "35"} and state.candidate is not None:
+        return Step("33", "no integration took the push", drop_candidate(state))
+    return step
+
+
+def _mint_before_enabling(state: State, facts: Facts) -> Step:
+    """The roll forward begins with the mint; the disabled key that a stamp names waits."""
+    working = {key_id: replace(key, enabled=True) for key_id, key in (facts.keys or {}).items()}
+    step = decide(state, facts)
+    if step.call is not None and step.call.change is Change.ENABLE and step.row == "3":
+        return decide(state, replace(facts, keys=working))
+    return step
+
+
+def _any_stamp_names(state: State, facts: Facts) -> Facts:
+    """Any stamp of ours is taken for that of the newest key, whatever its generation."""
+    newest = state.candidate or state.current
+    readings = tuple(replace(r, names=newest) if r.generation is not None else r for r in facts.readings or ())
+    return replace(facts, readings=readings, named=frozenset(r.names for r in readings if r.names is not None))
+
+
+def _deletes_at_once(state: State, facts: Facts) -> Step:
+    """A key that was pushed once is deleted without being disabled and without a last look at the stamps."""
+    if state.drop and facts.keys is not None and not facts.times.frozen and state.phase is Phase.MINTING:
+        return delete(state, "5", state.drop[0], "it is to be dropped")
+    return decide(state, facts)
+
+
+def _retires_what_is_oldest(state: State, facts: Facts) -> Step:
+    """What to retire is derived when it is needed (all keys but the newest), not recorded at the confirm."""
+    if state.phase in {Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING} and facts.keys:
+        newest = max(facts.keys)
+        return decide(replace(state, retire=tuple(key_id for key_id in facts.keys if key_id != newest)), facts)
+    return decide(state, facts)
+
+
+MUTANTS = (
+    Mutant("1", "looks for a lost mint's key before `settle`", _seeing(_mint_unsettled), shapes.AWS),
+    Mutant("2", "takes any new key for the lost mint's", _seeing(_attribute_widely), shapes.AWS),
+    Mutant(
+        "3",
+        "believes a refusal that answers one of several pushes",
+        Machine(conclude=_every_refusal_is_definite),
+        shapes.AWS,
+    ),
+    Mutant("4", "takes an edited description for the one before the push", _seeing(_lost_is_before), shapes.AWS),
+    Mutant("4", "takes a push that some took for one that none took", Machine(decide=_some_is_none), shapes.FANOUT),
+    Mutant("5", "goes on at once after a call without an answer", Machine(conclude=_unanswered_is_settled), shapes.AWS),
+    Mutant(
+        "5",
+        "judges at once after a push without an answer",
+        Machine(conclude=_push_unanswered_is_settled),
+        shapes.AWS,
+    ),
+    Mutant("6", "guards before it writes its intent, unfenced", Machine(fenced=False), shapes.AWS),
+    Mutant("7", "doesn't start `settle` again after a takeover", Machine(recover=_start_is_settled), shapes.AWS),
+    Mutant(
+        "7",
+        "doesn't start `settle` again after a takeover in a push",
+        Machine(recover=_push_start_is_settled),
+        shapes.AWS,
+    ),
+    Mutant(
+        "8",
+        "rolls forward without keeping what the stamps name",
+        Machine(decide=_roll_without_keeping),
+        shapes.LATE,
+    ),
+    Mutant(
+        "8", "mints before it enables the key that a stamp names", Machine(decide=_mint_before_enabling), shapes.LATE
+    ),
+    Mutant("9", "mints again in the same generation", Machine(decide=_same_generation), shapes.SECRET),
+    Mutant("9", "takes a stamp of any generation for the candidate's", _seeing(_any_stamp_names), shapes.SECRET),
+    Mutant("10", "lets every rotation be abandoned", Machine(answer=_abandon_always), shapes.AWS),
+    Mutant(
+        "11",
+        "enables an undone key, but goes on",
+        Machine(decide=_forgets_undone, answer=_undo_does_not_hold),
+        shapes.AWS,
+    ),
+    Mutant("12", "forgets that a deletion was begun", Machine(decide=_forgets_deletions), shapes.LATE),
+    Mutant("12", "deletes without disabling and looking once more", Machine(decide=_deletes_at_once), shapes.AWS),
+    Mutant("13", "adopts a key that nobody named", Machine(decide=_adopts_unasked), shapes.UNNAMED),
+    Mutant("record", "derives what to retire when it is needed", Machine(decide=_retires_what_is_oldest), shapes.AWS),
+)

@@ -1,0 +1,213 @@
+"""The world that the exploration turns against the state machine: clouds, integrations, requests under way, budgets.
+
+Everything is a small immutable value, so that two situations which can't be told apart are one state of the search.
+Times are reduced to what the rules can tell apart: a key is old, was created within the window of the open mint, or
+after it; `settle` has passed or it hasn't. Waits never end by themselves: their end is a choice of the search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from rotator.model import (
+    Asked,
+    Capabilities,
+    Change,
+    Hold,
+    IntegrationView,
+    Key,
+    LastUse,
+    LostMint,
+    Observation,
+    Rotation,
+    Stamp,
+    State,
+    Suspect,
+)
+
+T0 = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SETTLE = timedelta(seconds=60)
+STORE = "7f3a"
+TEXT = "text"
+OTHER_STORE = "beef:1:f0"
+EDITED = "edited|"  # followed by what stood there before
+
+OLD, WITHIN, AFTER = "old", "within", "after"
+BORN = {OLD: T0 - timedelta(days=30), WITHIN: T0 + timedelta(seconds=1), AFTER: T0 + timedelta(days=1)}
+
+ANY = "as it is"  # a tick without any fault in what it sees
+
+READY, INTENT, GUARDED = "ready", "intent", "guarded"
+DECIDED = "decided"  # only in an engine that lacks the fence: decided and guarded, not yet journalled
+
+
+class CloudKey(NamedTuple):
+    """A key as it really is. `stray`: the documents say that rotator can't know that it is ours."""
+
+    key_id: str
+    enabled: bool = True
+    born: str = OLD
+    mark: str | None = None
+    used: bool = False
+    ours: bool = True
+    stray: bool = False
+    in_window: bool = False  # of a mint, when a person created it
+
+
+class Flight(NamedTuple):
+    """A request that was sent (or is about to be, by a paused owner past its guard) and may still be applied."""
+
+    change: Change
+    key_id: str | None = None
+    integration: int = 0
+    text: str = ""
+    mark: str | None = None
+    stuck: bool = False  # it will outlive `settle`
+
+
+class Budget(NamedTuple):
+    """How often the adversary may still act. `late`: requests that outlive `settle`."""
+
+    rotations: int = 1
+    faults: int = 0
+    late: int = 0
+    people: int = 0
+
+
+class World(NamedTuple):
+    """One situation: the journal (by its number in the search), the outside, the process, and what is remembered."""
+
+    journal: int
+    keys: tuple[CloudKey, ...]
+    holds: tuple[tuple[str, str], ...]  # per integration: the key it really holds, its description
+    budget: Budget
+    flying: tuple[Flight, ...] = ()
+    pc: str = READY
+    mem: int = 0  # the generation whose material is in this process
+    minted: int = 0
+    created: bool = False  # a CREATE of the open mint intent was sent
+    doomed: frozenset[str] = frozenset()  # keys with a DELETE intent
+    wanted: frozenset[str] = frozenset()  # keys that a person asked back
+    cut: frozenset[int] = frozenset()  # integrations whose loss a person accepted
+    backup: int | None = None  # a copy of the journal that somebody keeps
+    paused: tuple[int, Flight | None] | None = None  # an unfenced former owner: the journal it is about to write
+    pending: tuple[int, Flight | None] | None = None  # the same, of the present owner
+
+    def key(self, key_id: str | None) -> CloudKey | None:
+        """The key, if the cloud has it."""
+        return next((key for key in self.keys if key.key_id == key_id), None)
+
+
+class Move(NamedTuple):
+    """One move: what it is called in a story, the situation after it, and whether it needs no fault and no person."""
+
+    label: tuple[object, ...]
+    world: World
+    benign: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of cloud, and how far the search goes with it."""
+
+    name: str
+    can: Capabilities
+    budget: Budget
+    integrations: int = 1
+    hinted: bool = True  # stamps show the key
+    local: bool = False  # the material is made here, before the call
+    late_pushes: bool = False
+    named: str | None = "k0"  # the key that the config names
+    person_at_start: bool = False
+    reads_fail: bool = False
+    hold_unattributed: bool = False
+    doubt: bool = False  # another store's push, and a restored backup of the journal, are among what may happen
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The integrations' ids."""
+        return frozenset(f"i{number}" for number in range(self.integrations))
+
+    def begin(self, journal: int) -> World:
+        """First contact: every integration holds k0, a key that somebody made by hand."""
+        keys: tuple[CloudKey, ...] = (CloudKey("k0", ours=False),)
+        if self.person_at_start:
+            keys = (CloudKey("h", used=True, ours=False), *keys)
+        return World(journal, keys, (("k0", TEXT),) * self.integrations, self.budget)
+
+
+def stamp_text(generation: int, hint: str | None) -> str:
+    """A description with a stamp of ours."""
+    return f"{STORE}:{generation}:{hint or ''}"
+
+
+def _stamp(text: str) -> Stamp | None:
+    if ":" not in text or text.startswith(EDITED):
+        return None
+    store, generation, hint = text.split(":")
+    return Stamp(store, int(generation), hint or None)
+
+
+def observe(world: World, can: Capabilities) -> Observation:
+    """What one complete look shows."""
+    return Observation(
+        keys=tuple(Key(k.key_id, BORN[k.born], enabled=k.enabled, mark=k.mark) for k in world.keys),
+        cloud_time=T0,
+        integrations=tuple(
+            IntegrationView(f"i{number}", text, _stamp(text)) for number, (_, text) in enumerate(world.holds)
+        ),
+        last_used=tuple((k.key_id, LastUse(T0) if k.used else None) for k in world.keys) if can.has_evidence else (),
+    )
+
+
+def canonical(state: State, *, exact: bool) -> State:
+    """The journal without what no rule reads, or what the search decides itself (when waits end)."""
+    rotation, asked, mint = state.rotation, state.asked, state.mint
+    marks = sorted({lost.mark for lost in state.lost if lost.mark is not None}) if exact else ()
+    return replace(
+        state,
+        hold=Hold(state.hold.reason, "") if state.hold else None,
+        rotation=Rotation("r", "", T0, now=True, emergency=rotation.emergency) if rotation else None,
+        asked=Asked("", now=True, emergency=asked.emergency) if asked else None,
+        mint=replace(mint, at=T0) if mint else None,
+        attempts=0,
+        failures=0,
+        not_before=None,
+        since=None,
+        current_since=None,
+        error=None,
+        unread=None,
+        # Rule 3 asks whether another push was sent. A push and its 429 undo each other, so 3 stands for all above 2.
+        sends=min(state.sends, 3),
+        pushed_at=T0 if state.pushed_at else None,
+        unsettled_since=T0 if state.unsettled_since else None,
+        before=tuple(sorted(state.before, key=str)),
+        suspects=tuple(sorted((Suspect(s.key_id, T0) for s in state.suspects), key=lambda s: s.key_id)),
+        lost=tuple(LostMint("", T0, mark) for mark in marks),
+        keys=tuple(
+            sorted(
+                (replace(r, gone_at=T0 if r.gone_at else None) for r in state.keys),
+                key=lambda r: r.key_id,
+            )
+        ),
+    )
+
+
+def adopted(keys: tuple[CloudKey, ...], key_id: str | None) -> tuple[CloudKey, ...]:
+    """The keys after a person named one as theirs and ours to rotate."""
+    return tuple(key._replace(ours=True) if key.key_id == key_id else key for key in keys)
+
+
+def changed(keys: tuple[CloudKey, ...], changed: CloudKey) -> tuple[CloudKey, ...]:
+    return tuple(changed if key.key_id == changed.key_id else key for key in keys)
+
+
+def replaced(holds: tuple[tuple[str, str], ...], number: int, held: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return (*holds[:number], held, *holds[number + 1 :])
+
+
+def in_order(flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
+    """Requests under way have no order of their own."""
+    return tuple(sorted(flights, key=repr))
