@@ -126,6 +126,7 @@ class Engine:
         seen, had = Observation(), Needs()
         untold: list[Event] = []
         for _ in range(_STEPS_PER_TICK):
+            at = self._clock.now(), self._clock.monotonic()
             if self._draining.is_set():
                 break
             try:
@@ -156,13 +157,17 @@ class Engine:
             self._commit(managed, state, untold)
         if state.candidate is None and state.mint is None:
             self._candidates.pop(managed.name, None)
-        return self._next_look(managed, state)
+        return self._next_look(managed, state, *at)
 
-    def _next_look(self, managed: Managed, state: State) -> datetime:
-        """As the journal says, and when `settle` is over by the monotonic clock: the wall clock may be ahead of it."""
-        now = self._clock.now()
+    def _next_look(self, managed: Managed, state: State, now: datetime, monotonic: float) -> datetime:
+        """As the journal says, and when `settle` is over by the monotonic clock: the wall clock may be ahead of it.
+
+        Args:
+            now: before the last decision; a moment that has come since then was not seen by it, and is looked at next.
+            monotonic: the same moment by the other clock.
+        """
         at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=now)
-        left = self._settles_in(managed.name, managed.policy.settle)
+        left = self._settles_in(managed.name, managed.policy.settle, monotonic)
         return min(at, now + left) if left else at
 
     def _take_up(self, managed: Managed, narrator: Narrator) -> State:
@@ -237,13 +242,13 @@ class Engine:
         self._unsettled_from[name] = self._clock.monotonic()
 
     def _quiescent(self, name: str, settle: timedelta) -> bool:
-        return not self._settles_in(name, settle) and not self._watch.busy(name)
+        return not self._settles_in(name, settle, self._clock.monotonic()) and not self._watch.busy(name)
 
-    def _settles_in(self, name: str, settle: timedelta) -> timedelta:
+    def _settles_in(self, name: str, settle: timedelta, monotonic: float) -> timedelta:
         since = self._unsettled_from.get(name)
         if since is None:
             return timedelta(0)
-        return max(timedelta(0), settle - timedelta(seconds=self._clock.monotonic() - since))
+        return max(timedelta(0), settle - timedelta(seconds=monotonic - since))
 
     # Acting.
 

@@ -19,8 +19,11 @@ class Clock:
         self._began = time.monotonic()
         self._ahead = timedelta(0)
         self._wrong_by = timedelta(0)
+        self.lag = timedelta(0)
+        """How much time passes at each look at the clock: a machine under load."""
 
     def now(self) -> datetime:
+        self.advance(self.lag)
         return self.world() + self._wrong_by
 
     def monotonic(self) -> float:

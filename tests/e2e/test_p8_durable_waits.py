@@ -91,6 +91,19 @@ class TestARestart:
         assert row.next_at - at < A_MOMENT
 
 
+class TestTheNextLook:
+    @pytest.mark.parametrize("lag", [0.3, 0.7, 1.9, 2.3, 2.9, 4.3])
+    def test_is_not_missed_while_a_slow_machine_decides(self, rig: Rig, lag: float) -> None:
+        """A moment that comes between a decision and the reckoning of the next look is looked at all the same."""
+        rig.adopt()
+        rig.spoil(Answer(status=503, body="<html>"), northflank="POST", times=3)
+        assert rig.ask("rotate").accepted
+        rig.clock.lag = timedelta(seconds=lag)
+        began = rig.clock.world()
+        rig.to(Phase.GRACE)
+        assert rig.clock.world() - began < timedelta(hours=1)
+
+
 class TestTheSchedule:
     def test_a_rotation_begins_when_it_is_due_and_not_before(self, rig: Rig) -> None:
         rig.adopt()
