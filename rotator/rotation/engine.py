@@ -162,9 +162,7 @@ class Engine:
     def _next_look(self, managed: Managed, state: State, now: datetime, monotonic: float) -> datetime:
         """As the journal says, and when `settle` is over by the monotonic clock: the wall clock may be ahead of it.
 
-        Args:
-            now: before the last decision; a moment that has come since then was not seen by it, and is looked at next.
-            monotonic: the same moment by the other clock.
+        Both clocks are as they were before the last decision: a moment that has come since then was not seen by it.
         """
         at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=now)
         left = self._settles_in(managed.name, managed.policy.settle, monotonic)
