@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import yaml
 
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.northflank_account import Integration
-from rotator.sandbox.stage import USER, Stage
+from rotator.sandbox.stage import Stage
 
 DUE = timedelta(days=1)
 """How old the first keys are. More than any `every` here, so all are due at first contact."""

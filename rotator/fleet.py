@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import httpx
 
 from rotator.clock import Clock, fraction
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config
+from rotator.config.providers import BUILT_IN
 from rotator.errors import RotatorError, UsageError
 from rotator.northflank.client import Connection
 from rotator.northflank.integration import Integration
 from rotator.northflank.limits import RateLimits
-from rotator.providers.base import OpenProvider, Provider
+from rotator.providers.base import OpenProvider, Provider, Tools
+from rotator.providers.http import HttpClients
 from rotator.rotation.managed import Managed
 from rotator.schedule import Schedule, Window
 from rotator.store.journal import Journal
@@ -60,19 +62,31 @@ def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
         )
         for name, section in config.northflank.items()
     }
-    managed = {section.name: _manage(section, config, connections) for section in config.credentials}
+    clients = HttpClients(http)
+    managed = {
+        section.name: _manage(section, config, connections, clock, clients)
+        for section in config.credentials
+        if not section.keyless
+    }
     _refuse_twins(managed)
     return Fleet(managed, connections, http)
 
 
-def _manage(section: CredentialSection, config: Config, connections: Mapping[str, Connection]) -> Managed:
+def _manage(
+    section: CredentialSection,
+    config: Config,
+    connections: Mapping[str, Connection],
+    clock: Clock,
+    clients: HttpClients,
+) -> Managed:
     policy = config.policy_of(section)
-    provider = _open(section, config)
+    deadline = max(config.connection_of(item).timeout for item in section.integrations)
+    provider = _open(section, Tools(deadline, policy.max_age + policy.grace, clock, clients))
     targets = tuple(
         Integration(
             connections[item.connection],
             item.id,
-            provider=section.provider,
+            provider=section.northflank_provider,
             stamped=config.connection_of(item).stamp,
             dependents=item.dependents,
             watch=policy.watch,
@@ -91,17 +105,31 @@ def _manage(section: CredentialSection, config: Config, connections: Mapping[str
     )
 
 
-def _open(section: CredentialSection, config: Config) -> Provider:
-    deadline = max(config.connection_of(item).timeout for item in section.integrations)
-    found = entry_points(group=PROVIDERS, name=section.provider)
+def entry_point(group: str, section: CredentialSection) -> EntryPoint:
+    """What rotator itself offers for a provider of its own, and what anybody does for one named under `plugins`.
+
+    Raises:
+        StopIteration: nothing does.
+    """
+    ours = section.provider in BUILT_IN
+    found = entry_points(group=group, name=section.opener)
+    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == "rotator"))
+
+
+def _open(section: CredentialSection, tools: Tools) -> Provider:
     try:
-        opened: OpenProvider = next(iter(found)).load()
+        opened: OpenProvider = entry_point(PROVIDERS, section).load()
     except (StopIteration, ImportError):
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",
-            remedy=f"pip install 'rotator[{section.provider}]'",
+            remedy=(
+                f"pip install 'rotator[{section.provider}]'"
+                if section.provider in BUILT_IN
+                else f"install the package that brings it, into the environment of rotator: {section.provider} is an "
+                "entry point of the group rotator.providers."
+            ),
         ) from None
-    return opened(section.settings(), deadline=deadline)
+    return opened(section.settings(), tools)
 
 
 def _refuse_twins(managed: Mapping[str, Managed]) -> None:

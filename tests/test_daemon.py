@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 from rotator.model import Phase
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.northflank_account import Integration
 from rotator.sandbox.rules import Delay, Rule
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.chaos.jump_clock import DAY
 from tests.chaos.process import PATIENCE, RUN, Record, Service
 from tests.chaos.trial import Trial, trial

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from rotator.config.aws import AwsCredential
 from rotator.config.models import Config
+from rotator.config.plugin import PluginCredential
 from rotator.errors import CallFailed, RotatorError, StoreError, UsageError, Verdict
 from rotator.fleet import assemble, refuse_removal_in_flight, register
 from rotator.model import Phase
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.northflank_account import Behaviour
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.e2e.fixtures import MakeRig, http, make_rig, prepare, rig
 from tests.e2e.rig import Rig
 
@@ -72,9 +75,10 @@ class TestWiring:
 
 class TestWhatIsRefused:
     def test_a_provider_that_is_not_installed(self, rig: Rig) -> None:
-        with pytest.raises(UsageError, match="the provider gcp is not installed") as caught:
-            assemble(rewritten(rig.config, provider="gcp"), rig.clock, rig.http)
-        assert caught.value.remedy == "pip install 'rotator[gcp]'"
+        strange = PluginCredential.model_validate({"name": "a", "provider": "acme", "integrations": [INTEGRATION]})
+        with pytest.raises(UsageError, match="the provider acme is not installed") as caught:
+            assemble(rig.config.model_copy(update={"credentials": (strange,)}), rig.clock, rig.http)
+        assert "rotator.providers" in caught.value.remedy
 
     def test_two_credentials_of_one_cloud_identity(self, make_rig: MakeRig) -> None:
         rig = make_rig(credentials=[{}, OTHER])
@@ -83,6 +87,7 @@ class TestWhatIsRefused:
 
     def test_own_rights_that_are_not_there(self, rig: Rig) -> None:
         section = rig.config.credentials[0]
+        assert isinstance(section, AwsCredential)
         nobody = section.aws.model_copy(update={"profile": "nobody"})
         with pytest.raises(RotatorError, match="nobody"):
             assemble(rewritten(rig.config, aws=nobody), rig.clock, rig.http)

@@ -4,7 +4,6 @@ A package, so that writing (`source`, `yaml_source`, `environment`), meaning (th
 (`satisfiable`) can be read apart.
 """
 
-from rotator.config.aws import AwsCredential, AwsSection
 from rotator.config.credential import CredentialSection, IntegrationSection
 from rotator.config.durations import format_duration, parse_duration
 from rotator.config.load import load
@@ -15,8 +14,6 @@ from rotator.config.secret import SecretRef
 
 __all__ = [
     "Audit",
-    "AwsCredential",
-    "AwsSection",
     "Config",
     "Connection",
     "CredentialSection",

@@ -1,4 +1,4 @@
-"""A credential in AWS: an IAM user whose access key Northflank holds."""
+"""A credential in AWS: an IAM user whose access key Northflank holds, or a role and its external id."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class AwsCredential(CredentialSection):
     slots: ClassVar[int | None] = 2
 
     provider: Literal["aws"] = Field(description="The cloud.")
+    mode: Literal["accessKey"] = Field("accessKey", description="What Northflank holds: an access key.")
     user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
     current_key: str | None = Field(
         None,
@@ -55,3 +56,47 @@ class AwsCredential(CredentialSection):
     def settings(self) -> dict[str, object]:
         """The user, and the keys of `aws` beside it."""
         return {"user": self.user, **self.aws.model_dump()}
+
+
+class AwsRoleSection(AwsSection):
+    """How rotator itself reaches AWS, and whether it may try the role."""
+
+    probe: bool = Field(
+        default=False,
+        strict=True,
+        description="rotator may assume the role itself: a new external id is proved before it is pushed.",
+    )
+
+
+class AwsRoleCredential(CredentialSection):
+    """An IAM role that Northflank assumes with an external id."""
+
+    # An external id takes room in the role's trust policy, which is limited in characters, not in ids.
+    slots: ClassVar[int | None] = None
+
+    provider: Literal["aws"] = Field(description="The cloud.")
+    mode: Literal["crossAccountRole"] = Field(description="What Northflank holds: a role and an external id.")
+    role_arn: str = Field(
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
+        description="The role's ARN.",
+    )
+    current_key: str | None = Field(
+        None,
+        pattern=r"^xid-[0-9a-f]{16}$",
+        description="What `rotator adopt` shows for the external id in use; read at first contact only.",
+    )
+    aws: AwsRoleSection = Field(default_factory=AwsRoleSection, description="How rotator itself reaches AWS.")
+
+    @property
+    def opener(self) -> str:
+        """A provider of its own."""
+        return "aws_role"
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The role: its ARN names the account."""
+        return self.provider, self.role_arn
+
+    def settings(self) -> dict[str, object]:
+        """The role, and the keys of `aws` beside it."""
+        return {"role_arn": self.role_arn, **self.aws.model_dump()}

@@ -49,6 +49,9 @@ class CredentialSection(Section):
     slots: ClassVar[int | None]
     """How many keys the cloud allows at a time, disabled ones included; None without a limit."""
 
+    keyless: ClassVar[bool] = False
+    """Northflank holds no secret for it: it is shown, and there is nothing to rotate."""
+
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="What commands and logs call it.")
     provider: str = Field(description="The cloud.")
     current_key: str | None = Field(
@@ -58,6 +61,16 @@ class CredentialSection(Section):
     policy: PolicySection = Field(
         default_factory=PolicySection, description="Any policy key, for this credential alone."
     )
+
+    @property
+    def opener(self) -> str:
+        """The entry point of its provider."""
+        return self.provider
+
+    @property
+    def northflank_provider(self) -> str:
+        """What Northflank must show as the provider of its integrations."""
+        return self.provider
 
     @property
     @abstractmethod

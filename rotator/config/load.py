@@ -10,9 +10,11 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from rotator.config.credential import CredentialSection
 from rotator.config.environment import read_environment
-from rotator.config.models import AnyCredential, Audit, Config, Connection
+from rotator.config.models import Audit, Config, Connection
 from rotator.config.policy import PolicySection
+from rotator.config.providers import BUILT_IN, CLASSES, AnyCredential
 from rotator.config.satisfiable import violations
 from rotator.config.source import Place, Problem, Source
 from rotator.config.yaml_source import read_file
@@ -49,23 +51,44 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: it can't be read or used; lists every problem with file, line and field.
     """
     source = read_file(path).overridden_by(read_environment(environ))
-    problems = [*source.problems, *_contradictions(source)]
+    strange = _strange_providers(source)
+    problems = [*source.problems, *strange.values(), *_contradictions(source)]
     config = None
     try:
         config = Config.model_validate(source.data)
     except ValidationError as error:
-        problems += [_problem(source, details) for details in error.errors(include_url=False) if _is_first(details)]
+        problems += [
+            _problem(source, details)
+            for details in error.errors(include_url=False)
+            if _is_first(details) and details["loc"][:2] not in strange
+        ]
     if config is None or problems:
         problems.sort(key=lambda problem: (not problem.origin.line, problem.origin, str(problem)))
         raise ConfigError(tuple(map(str, problems)))
     return config
 
 
+def _strange_providers(source: Source) -> dict[Place, Problem]:
+    """The credentials whose provider is neither rotator's own nor a plugin: what else they say can't be judged."""
+    credentials, plugins = source.data.get("credentials"), source.data.get("plugins")
+    named = [name for name in plugins if isinstance(name, str)] if isinstance(plugins, list) else []
+    allowed = (*BUILT_IN, *named)
+    strange: dict[Place, Problem] = {}
+    for position, part in enumerate(credentials if isinstance(credentials, list) else []):
+        provider = part.get("provider") if isinstance(part, dict) else None
+        if isinstance(provider, str) and provider not in allowed:
+            place: Place = ("credentials", position, "provider")
+            text = f"found {_found(place, provider)}; allowed: {', '.join(allowed)}, or a plugin"
+            strange["credentials", position] = source.problem(place, text)
+    return strange
+
+
 def _contradictions(source: Source) -> Iterator[Problem]:
     """Those between the parts that make sense by themselves, whatever is wrong with the others."""
     connections = source.data.get("northflank")
     credentials = source.data.get("credentials")
-    of_connection, of_credential = TypeAdapter(Connection), TypeAdapter(AnyCredential)
+    of_connection: TypeAdapter[Connection] = TypeAdapter(Connection)
+    of_credential: TypeAdapter[CredentialSection] = TypeAdapter(AnyCredential)
     findings = violations(
         {name: _sound(of_connection, part) for name, part in connections.items()}
         if isinstance(connections, dict)
@@ -95,14 +118,16 @@ def _is_first(details: ErrorDetails) -> bool:
 
 def _problem(source: Source, details: ErrorDetails) -> Problem:
     """A problem as a person reads it: what was found, what is allowed."""
-    place: Place = details["loc"]
+    place, tag = _without_tag(details["loc"])
     context = details.get("ctx", {})
+    if details["type"] == "union_tag_not_found":
+        return _no_provider(source, place, details["input"])
     if place[-1:] == ("[key]",):  # pydantic's word for the key of a mapping
         place = place[:-1]
     if details["type"] == "missing":
         return source.problem(place, "missing; it has no default")
     if details["type"] == "extra_forbidden":
-        return _unknown_key(source, place)
+        return _unknown_key(source, place, tag)
     if details["type"] == "value_error":
         allowed = str(context["error"])
     elif details["type"] in _ALLOWED:
@@ -112,8 +137,24 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
     return source.problem(place, f"found {_found(place, details['input'])}; {allowed}")
 
 
-def _unknown_key(source: Source, place: Place) -> Problem:
-    keys = _keys_at(place[:-1])
+def _without_tag(place: Place) -> tuple[Place, str | None]:
+    """Pydantic's place, and the tag that it puts behind a credential's position."""
+    if place[:1] == ("credentials",) and place[2:3] and place[2] in CLASSES:
+        return (*place[:2], *place[3:]), str(place[2])
+    return place, None
+
+
+def _no_provider(source: Source, place: Place, value: object) -> Problem:
+    allowed = f"allowed: {', '.join(BUILT_IN)}, or one of `plugins`"
+    if not isinstance(value, dict):
+        return source.problem(place, f"found {_found(place, value)}; allowed is a mapping")
+    if "provider" not in value:
+        return source.problem((*place, "provider"), f"missing; {allowed}")
+    return source.problem((*place, "provider"), f"found {_found(place, value['provider'])}; {allowed}")
+
+
+def _unknown_key(source: Source, place: Place, tag: str | None) -> Problem:
+    keys = _keys_at(place[:-1], tag)
     close = get_close_matches(str(place[-1]), keys, n=1)
     text = f"no such key; {f'did you mean {close[0]}? ' if close else ''}allowed: {', '.join(keys)}"
     return source.problem(place if _may_be_shown(place[:-1], str(place[-1])) else place[:-1], text)
@@ -141,8 +182,10 @@ def _may_be_shown(place: Place, text: str) -> bool:
     )
 
 
-def _keys_at(place: Place) -> list[str]:
+def _keys_at(place: Place, tag: str | None) -> list[str]:
     models: list[type[BaseModel]] = [Config]
+    if tag is not None:
+        models, place = [CLASSES[tag]], place[2:]
     for part in place:
         inner = [
             found
@@ -151,7 +194,7 @@ def _keys_at(place: Place) -> list[str]:
             for found in _models_in(model.model_fields[str(part)].annotation)
         ]
         models = inner or models  # a position in a list, or a connection's name
-    return [key for model in models for key in model.model_fields]
+    return [field.alias or key for model in models for key, field in model.model_fields.items()]
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

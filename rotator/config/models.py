@@ -8,16 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from rotator.config.aws import AwsCredential
 from rotator.config.credential import CredentialSection, IntegrationSection
 from rotator.config.durations import PositiveDuration
 from rotator.config.policy import PolicySection
+from rotator.config.providers import AnyCredential
 from rotator.config.secret import SecretRef
 from rotator.config.section import AbsolutePath, Endpoint, Section
 from rotator.model import Policy
-
-AnyCredential = AwsCredential
-"""One class per provider; with the second one this becomes a union told apart by `provider`."""
 
 Sink = Literal["file", "stdout"]
 _SQLITE = "sqlite:///"
@@ -86,6 +83,10 @@ class Config(Section):
     audit: Audit = Field(default_factory=Audit, description="Where audit events go beside the journal.")
     log: Log = Field(default_factory=Log, description="What the service tells of itself.")
     policy: PolicySection = Field(default_factory=PolicySection, description="The times and limits of every rotation.")
+    plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(
+        (),
+        description="Providers that others wrote: no others are loaded. One may do all that rotator may.",
+    )
     credentials: tuple[AnyCredential, ...] = Field(min_length=1, description="What is rotated.")
 
     def connection_of(self, integration: IntegrationSection) -> Connection:

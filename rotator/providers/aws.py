@@ -7,7 +7,7 @@ making, and CreateAccessKey takes no idempotency token; a fresh key is unknown t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
 
@@ -20,7 +20,7 @@ from rotator.providers.aws_access import AwsAccess
 from rotator.providers.aws_check import rights
 from rotator.providers.aws_clients import Arn, AwsClients, clients_for
 from rotator.providers.aws_errors import NO_SUCH_ENTITY, Answer, about_the_clock, ask, attempt, from_aws, request_id
-from rotator.providers.base import Draft, Listing, Minted, Right
+from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 Value = TypeVar("Value")
 
@@ -28,17 +28,17 @@ _CAPABILITIES = Capabilities(slots=2, can_disable=True, exact=False, has_evidenc
 _PROOFS = {"AccessDenied": Proof.ALIVE, "InvalidClientTokenId": Proof.NOT_YET, "SignatureDoesNotMatch": Proof.DEAD}
 
 
-def open_provider(settings: Mapping[str, object], *, deadline: timedelta) -> AwsUser:
+def open_provider(settings: Mapping[str, object], tools: Tools) -> AwsUser:
     """The provider for one IAM user. No call is made, but that the SDK may look for an instance's own credentials.
 
     Args:
         settings: `user`, and what `AwsAccess.of` takes.
-        deadline: how long any one call may take.
+        tools: of which only the deadline is used: the SDK has HTTP clients of its own.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
-    access = AwsAccess.of(settings, deadline=deadline)
+    access = AwsAccess.of(settings, deadline=tools.deadline)
     return AwsUser(str(settings["user"]), access, clients_for(access))
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from rotator.clock import Clock
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers.http import HttpClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,48 @@ class Provider(Protocol):
         """Release connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a provider is given to work with.
+
+    Args:
+        deadline: how long any one call may take.
+        lifetime: how long a key with an end of its own must live: `max_age` and `grace` together.
+        clock: what time it is. No provider reads another clock.
+        http: the process's HTTP clients. A provider neither closes them nor makes its own.
+    """
+
+    deadline: timedelta
+    lifetime: timedelta
+    clock: Clock
+    http: HttpClients
+
+
 class OpenProvider(Protocol):
     """What an entry point of the group `rotator.providers` names."""
 
-    def __call__(self, settings: Mapping[str, object], *, deadline: timedelta) -> Provider:
-        """Open the provider for one credential.
+    def __call__(self, settings: Mapping[str, object], tools: Tools) -> Provider:
+        """Open the provider for one credential. No call is made.
 
         Args:
-            settings: the credential's section of the config, as plain validated values.
-            deadline: how long any one call may take.
+            settings: the credential's section of the config, as plain validated values; a secret by reference is a
+                function without arguments that reads it anew (`Callable[[], SecretStr]`, may raise RotatorError).
+            tools: what to work with.
+
+        Raises:
+            RotatorError: it can't be opened as configured.
+        """
+
+
+class Policy(Protocol):
+    """What an entry point of the group `rotator.policies` names: text that a person pastes.
+
+    It imports no SDK and asks nobody: `rotator policy NAME` works before anything else does.
+    """
+
+    def __call__(self, settings: Mapping[str, object]) -> str:
+        """The least rights that rotator needs for this credential, in the cloud's own language.
+
+        Args:
+            settings: as for `OpenProvider`.
         """

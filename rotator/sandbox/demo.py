@@ -18,8 +18,9 @@ from rich.text import Text
 
 from rotator.errors import ExitCode, RotatorError, StoreError
 from rotator.model import Phase, State
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 
 _PATIENCE = 80.0  # seconds, for the whole rotation
@@ -47,7 +48,7 @@ def run(console: Console) -> ExitCode:
         console.print(f"Stand-ins: AWS at {stage.aws.server.url}, Northflank at {stage.server.url}")
         console.print(f"IAM user {USER}, whose key {stage.first_key} the integration {INTEGRATION} holds\n")
         with (
-            Consumer(stage.server.url, stage.aws.server.url, INTEGRATION) as consumer,
+            Consumer(stage.server.url, stage.scenes[0]) as consumer,
             _daemon(environment, Path(directory)) as daemon,
         ):
             _watch_rotation(console, stage, consumer, daemon, environment)

@@ -1,8 +1,8 @@
-"""The stand-ins for AWS and Northflank wired to one another, as a team's accounts are, and a config that fits them."""
+"""The stand-ins for clouds and Northflank wired to one another, as a team's accounts are, and a config that fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,15 +12,14 @@ from typing import Self
 
 import yaml
 
-from rotator.sandbox.aws import AwsStandIn
+from rotator.sandbox.aws_scene import AwsScene
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.northflank import Northflank
 from rotator.sandbox.northflank_account import Account, Behaviour, Integration, Token
+from rotator.sandbox.scene import OpenScene, Scene
 from rotator.sandbox.serving import Server, utc_now
 
-USER = "northflank-byoc"
-INTEGRATION = "prod-aws"
-CREDENTIAL = "prod-aws"
+INTEGRATION = CREDENTIAL = AwsScene.name
 TEXT = "Production, owned by the platform team."
 
 TRIAL_POLICY: Mapping[str, object] = {
@@ -40,17 +39,21 @@ TRIAL_POLICY: Mapping[str, object] = {
 
 
 class Stage:
-    """AWS with one IAM user, Northflank with one integration that holds that user's key, and a config between them.
+    """Clouds, Northflank with one integration for each that holds a key of it, and a config between them.
+
+    AWS with one IAM user is always there; `scenes` come beside it.
 
     Args:
         directory: where the config, the token, the store and the audit file go. Private to the caller.
         policy: keys over those of `TRIAL_POLICY`.
-        propagation: how long a fresh key is unknown to AWS.
+        scenes: the other clouds.
+        propagation: how long a fresh key is unknown to its cloud.
         rate_limit: Northflank's, in requests an hour.
         aws_port, northflank_port: fixed ports, or 0 for free ones.
-        clock: what time it is at both (aware UTC).
+        clock: what time it is in all of them (aware UTC).
 
     Attributes:
+        scenes: the clouds.
         aws: the AWS account.
         account: the Northflank account.
         faults: what goes wrong in Northflank, and what was asked of it. AWS has `aws.faults`.
@@ -62,6 +65,7 @@ class Stage:
         directory: Path,
         *,
         policy: Mapping[str, object] | None = None,
+        scenes: Sequence[OpenScene] = (),
         propagation: timedelta = timedelta(seconds=1),
         rate_limit: int = 1000,
         aws_port: int = 0,
@@ -69,24 +73,26 @@ class Stage:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.directory = directory
-        self.aws = AwsStandIn(port=aws_port)
-        self.aws.server.clock = clock
-        self.aws.propagation = propagation
-        self.aws.add_user(USER)
+        first = AwsScene(directory, clock=clock, propagation=propagation, port=aws_port)
+        others = (open_scene(directory, clock=clock, propagation=propagation) for open_scene in scenes)
+        self.scenes: tuple[Scene, ...] = (first, *others)
+        self.aws = first.aws
         self.account = Account(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
         self.faults = Faults(Northflank(self.account))
         self.server = Server(self.faults, port=northflank_port, clock=clock)
         self._policy = {**TRIAL_POLICY, **(policy or {})}
         self._stack = ExitStack()
-        held = self.aws.create_key(USER)
-        self.first_key = held.reveal()["accessKey"]
-        self.account.put(Integration(INTEGRATION, INTEGRATION, "aws", description=TEXT, credentials=held.reveal()))
+        self.first_key = first.held.reveal()["accessKey"]
+        for scene in self.scenes:
+            held = scene.held.reveal()
+            self.account.put(Integration(scene.name, scene.name, scene.provider, description=TEXT, credentials=held))
         token = token_urlsafe(24)
         self.account.put_token(token, Token())
         self.token_file = self._write("northflank-token", token)
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self.aws)
+        for scene in self.scenes:
+            self._stack.enter_context(scene)
         self._stack.enter_context(self.server)
         self.config_file = self._write("rotator.yaml", self.config())
         return self
@@ -98,8 +104,9 @@ class Stage:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process needs in its environment to run the config: rotator's own rights in AWS, and the config."""
-        return {**self.aws.environment, "ROTATOR_CONFIG": str(self.config_file)}
+        """What a process needs in its environment to run the config: rotator's own rights in clouds, and the config."""
+        rights = {name: value for scene in self.scenes for name, value in scene.environment.items()}
+        return {**rights, "ROTATOR_CONFIG": str(self.config_file)}
 
     def config(self) -> str:
         """The config, as YAML."""
@@ -116,14 +123,7 @@ class Stage:
             "audit": {"file": str(self.audit_file)},
             "policy": self._policy,
             "credentials": [
-                {
-                    "name": CREDENTIAL,
-                    "provider": "aws",
-                    "user": USER,
-                    "current_key": self.first_key,
-                    "integrations": [INTEGRATION],
-                    "aws": {"region": "eu-west-1", **self.aws.endpoints},
-                }
+                {"name": scene.name, **scene.settings, "integrations": [scene.name]} for scene in self.scenes
             ],
         }
         return yaml.safe_dump(settings, sort_keys=False)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import yaml
 from werkzeug.wrappers import Request, Response
 
 from rotator.sandbox.northflank_account import Echo
@@ -19,7 +20,7 @@ from rotator.sandbox.rules import Cut, Rule
 from rotator.sandbox.serving import Server
 from tests.chaos.canary import encodings
 from tests.chaos.process import RUN
-from tests.chaos.trial import trial
+from tests.chaos.trial import Trial, trial
 
 BUGGY_PROVIDER = '''
 """AWS by a provider that breaks, once in each call, and says all that it knows."""
@@ -53,8 +54,8 @@ class Buggy:
                 raise ValueError(*material.reveal().values())
 
 
-def open_buggy(settings, *, deadline):
-    return Buggy(open_provider(settings, deadline=deadline))
+def open_buggy(settings, tools):
+    return Buggy(open_provider(settings, tools))
 '''
 
 
@@ -64,7 +65,16 @@ def install_buggy_provider(site: Path) -> None:
     info.mkdir(parents=True)
     (site / "buggy.py").write_text(BUGGY_PROVIDER)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: buggy\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[rotator.providers]\naws = buggy:open_buggy\n")
+    (info / "entry_points.txt").write_text("[rotator.providers]\nbuggy = buggy:open_buggy\n")
+
+
+def use_the_plugin(made: Trial) -> None:
+    """Rewrite the config's only credential as one of the plugin's."""
+    config = yaml.safe_load(made.stage.config_file.read_text())
+    [credential] = config["credentials"]
+    credential["settings"] = {"user": credential.pop("user"), **credential.pop("aws")}
+    credential |= {"provider": "buggy", "integration_provider": "aws"}
+    made.stage.config_file.write_text(yaml.safe_dump({**config, "plugins": ["buggy"]}))
 
 
 class Indiscreet:
@@ -103,6 +113,7 @@ def test_a_provider_that_breaks_and_tells_all(tmp_path: Path) -> None:
     stage.mkdir()
     with trial(stage) as made:
         made.configure(policy={"watch": "1s"})  # how soon a credential is looked at again whose tick broke
+        use_the_plugin(made)
         made.stage.account.behaviour = replace(made.stage.account.behaviour, echo=Echo.RAW)
         path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
         service = made.start(("env", f"PYTHONPATH={path}", *RUN))

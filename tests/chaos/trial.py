@@ -16,10 +16,11 @@ from rotator.audit.verify import verify
 from rotator.clock import SystemClock, new_id
 from rotator.model import Origin, Phase
 from rotator.northflank.stamp import parse
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.consumer import Consumer
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.serving import Server
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 from rotator.store.reader import JournalReader
 from rotator.store.requests import RequestWriter
@@ -172,7 +173,7 @@ def trial(directory: Path, *, consumed_every: float = 0.2) -> Iterator[Trial]:
     with (
         stage,
         Server(aws) as server,
-        Consumer(stage.server.url, stage.aws.server.url, INTEGRATION, every=consumed_every) as consumer,
+        Consumer(stage.server.url, stage.scenes[0], every=consumed_every) as consumer,
     ):
         made = Trial(stage, aws, server, consumer)
         made.configure()

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 from tests.chaos.process import RUN, Service, environment
 from tests.chaos.trial import QUICK

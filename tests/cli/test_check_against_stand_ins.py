@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from rotator.clock import SystemClock
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.northflank_account import Token
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from tests.cli.desk import Desk, Done, patient
 
 

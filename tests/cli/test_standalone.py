@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from tests.chaos.trial import QUICK
 from tests.cli.desk import Desk, patient
 

@@ -15,7 +15,7 @@ from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
 from tests.config.fine import FINE, Load, Problems
 
-SECTIONS = "northflank, store, audit, log, policy, credentials"
+SECTIONS = "northflank, store, audit, log, policy, plugins, credentials"
 NO_CONNECTION = FINE.replace("  default: {token: {file: /run/secrets/northflank-token}}", "  {}")
 CANARY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY"
 
@@ -83,8 +83,11 @@ policy:
   max_attempts: "3"
 credentials:
   - name: Prod
-    provider: gcp
+    provider: aws
     integrations: []
+  - name: Strange
+    provider: gpc
+    user: a
   - {name: a, provider: aws, user: a, integrations: [x, y]}
   - {name: a, provider: aws, user: b, integrations: [{id: x, connection: tow}, y]}
 """
@@ -99,11 +102,11 @@ credentials:
         "rotator.yaml:11: policy.max_attempts: found '3'; allowed is a whole number",
         "rotator.yaml:13: credentials[0].name: found 'Prod'; allowed is text that matches ^[a-z0-9][a-z0-9-]{0,62}$",
         "rotator.yaml:13: credentials[0].user: missing; it has no default",
-        "rotator.yaml:14: credentials[0].provider: found 'gcp'; allowed is 'aws'",
         "rotator.yaml:15: credentials[0].integrations: found an empty list; allowed is at least 1",
-        "rotator.yaml:17: credentials[2].integrations[0]: there is no connection tow; the config has default, two",
-        "rotator.yaml:17: credentials[2].integrations[1]: y is fed by a already; allowed is once in a connection",
-        "rotator.yaml:17: credentials[2].name: a is the name of two credentials; allowed is one",
+        "rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: aws, azure, byok, civo, gcp, oci, or a plugin",
+        "rotator.yaml:20: credentials[3].integrations[0]: there is no connection tow; the config has default, two",
+        "rotator.yaml:20: credentials[3].integrations[1]: y is fed by a already; allowed is once in a connection",
+        "rotator.yaml:20: credentials[3].name: a is the name of two credentials; allowed is one",
         "ROTATOR_LOG__LEVEL: log.level: found 'loud'; allowed is 'debug', 'info', 'warning' or 'error'",
     ]
 

@@ -24,7 +24,7 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 def fields(model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str]]:
     for name, field in model.model_fields.items():
-        yield model, name
+        yield model, field.alias or name
         for inner in models_in(field.annotation):
             yield from fields(inner)
 
@@ -48,7 +48,18 @@ def test_the_schema_is_current() -> None:
 def test_the_example_loads_without_a_warning() -> None:
     config = load(EXAMPLE, {})
 
-    assert [credential.name for credential in config.credentials] == ["prod-aws", "other-team-aws"]
+    assert [credential.name for credential in config.credentials] == [
+        "prod-aws",
+        "other-team-aws",
+        "aws-by-role",
+        "prod-gcp",
+        "keyless-gcp",
+        "prod-azure",
+        "prod-oci",
+        "prod-civo",
+        "own-cluster",
+        "prod-acme",
+    ]
     assert warnings(config) == ()
 
 

@@ -34,9 +34,10 @@ from rotator.model import Hold, HoldReason, Origin, Phase, State
 from rotator.people import serve_requests
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.northflank_account import Integration, Token
 from rotator.sandbox.rules import Delay, Fault, Rule
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER, Stage
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 from rotator.store.requests import Request, RequestWriter
 from tests.e2e.clock import Clock

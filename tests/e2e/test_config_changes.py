@@ -10,8 +10,9 @@ import pytest
 from rotator.errors import RotatorError, StoreError
 from rotator.fleet import assemble, refuse_removal_in_flight
 from rotator.model import HoldReason, Phase
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.rules import Late
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, USER
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
+from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.rules import Answer, Late, Reset
-from rotator.sandbox.stage import INTEGRATION, TEXT, USER
+from rotator.sandbox.stage import INTEGRATION, TEXT
 from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 

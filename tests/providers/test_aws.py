@@ -23,6 +23,7 @@ from rotator.sandbox.aws import AwsStandIn
 from rotator.sandbox.rules import Answer, Reset, Rule
 from rotator.sandbox.serving import utc_now
 from tests.providers.contract import Harness, ProviderContract, everything_in
+from tests.providers.given import tools
 
 USER = "northflank-byoc"
 REGION = "eu-west-1"
@@ -82,7 +83,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             monkeypatch.setenv(name, value)
 
         def opened(deadline: timedelta = PATIENT, **settings: object) -> AwsUser:
-            return open_provider({"user": USER, "region": REGION, **aws.endpoints, **settings}, deadline=deadline)
+            return open_provider({"user": USER, "region": REGION, **aws.endpoints, **settings}, tools(deadline))
 
         yield World(aws, opened, lambda: aws.server.__exit__(None, None, None), opened())
 
