@@ -297,6 +297,8 @@ class Capabilities:
         exact: a key made by a lost call can be recognised by its mark.
         has_evidence: the cloud tells when a key was last used.
         provable: a candidate can be used by rotator itself before it is pushed.
+        supplied: keys are made by a person, and each ends the one before at once. A rotation begins when one is
+            brought, whatever the window; there is nothing to wait out and nothing to revoke.
     """
 
     slots: int | None
@@ -304,6 +306,7 @@ class Capabilities:
     exact: bool
     has_evidence: bool
     provable: bool = True
+    supplied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

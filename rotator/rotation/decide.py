@@ -222,7 +222,7 @@ def _late_creates(state: State, facts: Facts) -> Step | None:
 
 
 def _classify(state: State, facts: Facts) -> Step | None:
-    if state.mint is not None:
+    if state.mint is not None or facts.can.supplied:
         return None
     unknown = unknown_keys(state, facts)
     if not unknown:
@@ -240,6 +240,8 @@ def _classify(state: State, facts: Facts) -> Step | None:
 
 def _reappeared(state: State, facts: Facts) -> Step | None:
     """A deletion that was answered but isn't seen: said again once the cloud's own lag can't explain it."""
+    if facts.can.supplied:
+        return None
     for record in state.keys:
         if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.drop:
             continue
@@ -304,6 +306,8 @@ def _idle(state: State, facts: Facts) -> Step:
     why = state.asked.reason if state.asked is not None else facts.times.due
     if why is None:
         return wait(state, "13a", "not due", finding)
+    if facts.key_wanted:
+        return wait(state, "13a", f"{why}; the key is a person's to make", f"{why}: make a new key and bring it")
     if state.paused:
         return wait(state, "13a", f"{why}, but paused", finding)
     if not (facts.times.window or facts.times.expiring or (state.asked is not None and state.asked.now)):

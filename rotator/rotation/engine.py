@@ -74,6 +74,7 @@ class Engine:
             narrator = Narrator(managed.name, managed.provider_name)
             state = self._take_up(managed, narrator)
             try:
+                self._take_material_up(managed, state)
                 return self._go_on(managed, narrator, state)
             except CallFailed as failure:
                 return self._cannot_read(managed, narrator, failure)
@@ -215,6 +216,15 @@ class Engine:
     def _observe(self, managed: Managed, state: State, want: Needs) -> Observation:
         candidate = self._candidate(managed.name, state)
         return observe(managed, state, want, candidate, partial(self._call, managed))
+
+    def _take_material_up(self, managed: Managed, state: State) -> None:
+        """Where a person brings the keys, a restart doesn't lose the candidate's material: it is still in its place."""
+        marks = {state.candidate, state.mint.mark if state.mint is not None else None} - {None}
+        if not marks or not managed.provider.capabilities.supplied or self._candidate(managed.name, state) is not None:
+            return
+        draft = self._call(managed, lambda: managed.provider.draft(self._journal.store_id, state.generation))
+        if draft.mark in marks and draft.material is not None:
+            self._candidates[managed.name] = Candidate(state.generation, draft.material)
 
     def _facts(self, managed: Managed, state: State, seen: Observation) -> Facts:
         return managed.facts(state, seen, self._moment(managed, state, seen), self._journal.store_id)

@@ -38,6 +38,7 @@ class Surroundings:
         frozen: a person stopped every change of this store.
         clock_ok: our clock agrees with the cloud's Date header to 2 minutes.
         due: why a rotation is due, or None. `expiring` means that it can't wait for the window.
+        brought: a person brought a new key, where that is how keys are made.
         grace_over, quiet, overstayed: `grace` is over; the old keys are silent; `max_grace` is over.
         quarantine_over, proving_over: the respective time is over.
         retry_at: when a call that fails now may be tried again.
@@ -60,6 +61,7 @@ class Surroundings:
     clock_ok: bool = True
     due: str | None = None
     expiring: bool = False
+    brought: bool = False
     grace_over: bool = False
     quiet: bool = True
     overstayed: bool = False
@@ -119,6 +121,11 @@ class Facts:
     proofs: int
     dependents: tuple[tuple[str, str], ...]
     worse: tuple[str, ...] = ()
+
+    @property
+    def key_wanted(self) -> bool:
+        """Only a person can make the next key, and none was brought."""
+        return self.can.supplied and not self.times.brought
 
     @property
     def slot(self) -> bool:

@@ -55,6 +55,8 @@ def _minting(state: State, facts: Facts) -> Step:
         return wait(state, "13", "an earlier call may still be under way")
     if state.paused:
         return wait(state, "13", "paused")
+    if facts.key_wanted:
+        return wait(state, "13", "nobody has brought a new key")
     if not (facts.times.window or state.emergency or (state.rotation is not None and state.rotation.now)):
         return wait(state, "13", "the window is closed")
     if not facts.slot:

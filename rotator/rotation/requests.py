@@ -128,7 +128,12 @@ def _rotate(state: State, request: Request, facts: Facts) -> Answer:
         return _leaked(state, request, facts)
     if state.phase is not Phase.IDLE or state.hold is not None:
         return _no(state, f"a rotation begins when idle; this credential is {_where(state)}")
-    return _yes(replace(state, asked=Asked("asked for by a person", now=request.now)), "the rotation is due now")
+    due = (
+        "it begins when a new key is brought: only a person can make one"
+        if facts.key_wanted
+        else "the rotation is due now"
+    )
+    return _yes(replace(state, asked=Asked("asked for by a person", now=request.now)), due)
 
 
 def _leaked(state: State, request: Request, facts: Facts) -> Answer:

@@ -116,7 +116,7 @@ def _can_live(state: State, facts: Facts, key_id: str) -> bool:
 
 def _grace(state: State, facts: Facts) -> Step:
     times = facts.times
-    if state.emergency or (times.grace_over and times.quiet):
+    if state.emergency or facts.can.supplied or (times.grace_over and times.quiet):
         phase = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
         return Step("45", "grace is over and the old key is silent", enter(state, phase, facts))
     if times.overstayed and not times.quiet:
@@ -190,6 +190,8 @@ def _held_back(state: State, facts: Facts, row: str) -> Step | None:
     """What stops a revocation that is otherwise due: a pause, the window, the clock."""
     if state.paused:
         return wait(state, row, "paused")
+    if facts.can.supplied:
+        return None  # its successor's making has ended the key
     if not (facts.times.window or state.emergency):
         return wait(state, row, "the window is closed")
     if not facts.times.clock_ok:

@@ -66,7 +66,8 @@ def surroundings(
         frozen: a person stopped every change.
     """
     since = state.since or now
-    expiring = _expiring(state, seen, now)
+    brought = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
+    expiring = brought or _expiring(state, seen, now)
     return Surroundings(
         now=now,
         new_rotation_id=new_rotation_id,
@@ -78,8 +79,9 @@ def surroundings(
         window=calendar.window_open(now),
         frozen=frozen,
         clock_ok=seen.cloud_time is not None and abs(now - seen.cloud_time) <= CLOCK_TOLERANCE,
-        due=_due(state, calendar, integrations, now, expiring=expiring),
+        due=_due(state, calendar, integrations, now, expiring=expiring, brought=brought),
         expiring=expiring,
+        brought=brought,
         grace_over=now >= since + policy.grace,
         quiet=_quiet(state, policy, can, seen, now),
         overstayed=now >= since + policy.max_grace,
@@ -135,10 +137,12 @@ def _moments(state: State, policy: Policy, calendar: Calendar, now: datetime) ->
 
 
 def _due(
-    state: State, calendar: Calendar, integrations: frozenset[str], now: datetime, *, expiring: bool
+    state: State, calendar: Calendar, integrations: frozenset[str], now: datetime, *, expiring: bool, brought: bool
 ) -> str | None:
     if state.phase is not Phase.IDLE:
         return None
+    if brought:
+        return "a new key was brought"
     if expiring:
         return "the current key expires soon"
     if state.current is None:
