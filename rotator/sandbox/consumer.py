@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 import httpx
 
-from rotator.sandbox.scene import Scene
+from rotator.sandbox.scene import Regenerated, Scene
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How often the consumer called its cloud, how often it was refused, and what it heard the first time."""
+    """How often the consumer called its cloud, how often it was refused, and what it heard the first time.
+
+    Args:
+        foreseen: refusals of a key that a person ended before its successor could be pushed; not in `failed`.
+    """
 
     calls: int = 0
     failed: int = 0
+    foreseen: int = 0
     first_failure: str = ""
+
+    def after(self, failure: str, *, foreseen: bool) -> Tally:
+        """The tally with one more call in it."""
+        if not failure:
+            return replace(self, calls=self.calls + 1)
+        if foreseen:
+            return replace(self, calls=self.calls + 1, foreseen=self.foreseen + 1)
+        first = self.first_failure or failure
+        return replace(self, calls=self.calls + 1, failed=self.failed + 1, first_failure=first)
 
 
 class Consumer:
@@ -58,10 +72,8 @@ class Consumer:
     def _work(self) -> None:
         with httpx.Client(timeout=10) as http:
             while not self._stop.wait(self._every):
-                failure = self._scene.use(http.get(self._held_url).json())
+                held = http.get(self._held_url).json()
+                failure = self._scene.use(held)
+                foreseen = bool(failure) and isinstance(self._scene, Regenerated) and self._scene.awaiting(held)
                 with self._lock:
-                    self._tally = Tally(
-                        self._tally.calls + 1,
-                        self._tally.failed + bool(failure),
-                        self._tally.first_failure or failure,
-                    )
+                    self._tally = self._tally.after(failure, foreseen=foreseen)

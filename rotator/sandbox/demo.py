@@ -1,4 +1,4 @@
-"""`rotator demo`: one whole rotation by the real daemon against the stand-ins, seen from all sides."""
+"""`rotator demo`: every kind of credential rotated side by side by the real daemon, against the stand-ins."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,53 +18,62 @@ from rich.text import Text
 
 from rotator.errors import ExitCode, RotatorError, StoreError
 from rotator.model import Phase, State
-from rotator.sandbox.aws_scene import USER
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
+from rotator.sandbox.scene import Regenerated, Scene
+from rotator.sandbox.scenes import BESIDE_AWS
+from rotator.sandbox.stage import Stage
 from rotator.store.journal import Journal
 
-_PATIENCE = 80.0  # seconds, for the whole rotation
+_PATIENCE = 150.0  # seconds, for all the rotations
 _REFRESH = 0.25  # seconds
-_WAY = (
-    Phase.MINTING,
-    Phase.PROVING,
-    Phase.PUSHING,
-    Phase.CONFIRMING,
-    Phase.GRACE,
-    Phase.DISABLING,
-    Phase.QUARANTINE,
-    Phase.DELETING,
-)
+_HEADINGS = ("credential", "phase", "keys in the cloud", "calls", "failed")
+
+States = Mapping[str, State]
 
 
 def run(console: Console) -> ExitCode:
-    """Show a rotation and tell whether it was flawless.
+    """Show a rotation of each credential and tell whether all were flawless.
 
     Raises:
-        RotatorError: the daemon ended, or the rotation did not, within the time.
+        RotatorError: the daemon ended, or the rotations did not, within the time.
     """
-    with TemporaryDirectory(prefix="rotator-demo-") as directory, Stage(Path(directory)) as stage:
+    with (
+        TemporaryDirectory(prefix="rotator-demo-") as directory,
+        Stage(Path(directory), scenes=BESIDE_AWS) as stage,
+        ExitStack() as running,
+    ):
         environment = {**os.environ, **stage.environment}
-        console.print(f"Stand-ins: AWS at {stage.aws.server.url}, Northflank at {stage.server.url}")
-        console.print(f"IAM user {USER}, whose key {stage.first_key} the integration {INTEGRATION} holds\n")
-        with (
-            Consumer(stage.server.url, stage.scenes[0]) as consumer,
-            _daemon(environment, Path(directory)) as daemon,
-        ):
-            _watch_rotation(console, stage, consumer, daemon, environment)
-            tally = consumer.tally
-        console.print("\nTimeline (rotator show):\n")
-        shown = _command(environment, "show", CREDENTIAL)
+        for scene in stage.scenes:
+            for name, url in scene.addresses.items():
+                console.print(f"stand-in: {name} at {url}", highlight=False)
+        console.print(f"stand-in: Northflank at {stage.server.url}\n", highlight=False)
+        consumers = [running.enter_context(Consumer(stage.server.url, scene)) for scene in stage.scenes]
+        daemon = running.enter_context(_daemon(environment, Path(directory)))
+        _watch_rotations(console, stage, consumers, daemon, environment)
+        running.close()
+        console.print(f"\nTimeline of one of them (rotator show {stage.scenes[0].name}):\n")
+        shown = _command(environment, "show", stage.scenes[0].name)
         console.print("\nAudit log (rotator audit verify):\n")
         verified = _command(environment, "audit", "verify")
-        keys = stage.aws.keys(USER)
-        console.print(f"\nAWS lists for {USER}: {', '.join(key.key_id for key in keys)}")
-        console.print(f"The integration says: {stage.account.integration(INTEGRATION).description}", markup=False)
-        console.print(f"consumer calls: {tally.calls}, failed: {tally.failed}")
-        if tally.failed:
-            console.print(f"first failure: {tally.first_failure}")
-        flawless = not tally.failed and shown == verified == 0 and len(keys) == 1
+        flawless = _sum_up(console, stage, consumers) and shown == verified == 0
         return ExitCode.FINE if flawless else ExitCode.ERROR
+
+
+def _sum_up(console: Console, stage: Stage, consumers: Sequence[Consumer]) -> bool:
+    """Print what clouds and integrations hold now, and what the workloads noticed. True if that was nothing."""
+    console.print("\nWhat the integrations say now:")
+    for scene in stage.scenes:
+        text = stage.account.integration(scene.name).description
+        console.print(f"  {scene.name:12} {text}", markup=False, highlight=False)
+    tallies = [consumer.tally for consumer in consumers]
+    calls, failed = (sum(values) for values in zip(*((tally.calls, tally.failed) for tally in tallies), strict=True))
+    dead = sum(tally.foreseen for tally in tallies)
+    console.print(f"\nconsumer calls: {calls}, failed: {failed}")
+    console.print(f"and between the Regenerate in Civo's dashboard and the push, when no key could work: {dead}")
+    for scene, tally in zip(stage.scenes, tallies, strict=True):
+        if tally.failed:
+            console.print(f"first failure of {scene.name}: {tally.first_failure}", markup=False)
+    return not failed
 
 
 @contextmanager
@@ -87,61 +96,74 @@ def _command(environment: Mapping[str, str], *arguments: str) -> int:
     return done.returncode
 
 
-def _watch_rotation(
-    console: Console, stage: Stage, consumer: Consumer, daemon: subprocess.Popen[bytes], environment: Mapping[str, str]
+def _watch_rotations(
+    console: Console,
+    stage: Stage,
+    consumers: Sequence[Consumer],
+    daemon: subprocess.Popen[bytes],
+    environment: Mapping[str, str],
 ) -> None:
-    """Ask for a rotation once first contact is made, and follow it to its end."""
+    """Have each credential rotated once its first contact is made, and follow all of them to the end."""
     began = time.monotonic()
-    asked = False
-    state = State()
+    asked: set[str] = set()
+    states: States = {scene.name: State() for scene in stage.scenes}
     with Live(console=console, refresh_per_second=8, transient=False) as live:
-        while not (asked and state.phase is Phase.IDLE and state.generation):
+        while not all(_done(states[scene.name]) for scene in stage.scenes):
             if daemon.poll() is not None:
                 raise RotatorError(f"the daemon ended with {daemon.returncode}:\n{_log(stage)}")
-            if time.monotonic() - began > _PATIENCE or state.hold is not None:
-                raise RotatorError(f"the rotation did not end ({_phase(state)}):\n{_log(stage)}")
-            state = _look(stage, state)
-            if state.phase is Phase.IDLE and not asked:
-                asked = True
-                _quietly(environment, "rotate", CREDENTIAL, "--now")
-            live.update(_view(stage, state, consumer, time.monotonic() - began))
+            stuck = [name for name, state in states.items() if state.hold is not None]
+            if stuck or time.monotonic() - began > _PATIENCE:
+                where = ", ".join(f"{name} {_phase(state)}" for name, state in states.items())
+                raise RotatorError(f"the rotations did not end: {where}\n{_log(stage)}")
+            states = _look(stage, states)
+            for scene in stage.scenes:
+                if states[scene.name].phase is Phase.IDLE and scene.name not in asked:
+                    asked.add(scene.name)
+                    _begin(environment, scene)
+            live.update(_view(stage, states, consumers, time.monotonic() - began))
             time.sleep(_REFRESH)
 
 
-def _quietly(environment: Mapping[str, str], *arguments: str) -> None:
-    command = [sys.executable, "-m", "rotator", *arguments]
+def _begin(environment: Mapping[str, str], scene: Scene) -> None:
+    """A person asks for the rotation, or, where only a person can make a key, makes one."""
+    if isinstance(scene, Regenerated):
+        scene.regenerate()
+        return
+    command = [sys.executable, "-m", "rotator", "rotate", scene.name, "--now"]
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
-        raise RotatorError(f"rotator {' '.join(arguments)} failed: {done.stderr}")
+        raise RotatorError(f"rotator rotate {scene.name} failed: {done.stderr}")
 
 
-def _look(stage: Stage, before: State) -> State:
+def _done(state: State) -> bool:
+    return state.phase is Phase.IDLE and state.generation > 0
+
+
+def _look(stage: Stage, before: States) -> States:
     try:
         with Journal.open_read_only(f"sqlite:///{stage.store_file}") as reader:
-            row = next((row for row in reader.credentials() if row.name == CREDENTIAL), None)
+            seen = {row.name: row.state for row in reader.credentials()}
     except StoreError:  # the daemon is still making it
         return before
-    return row.state if row is not None else before
+    return {**before, **seen}
 
 
-def _view(stage: Stage, state: State, consumer: Consumer, seconds: float) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    way = Text()
-    for phase in _WAY:
-        way.append(phase.value, style="bold green" if phase is state.phase else "dim")
-        way.append(" ")
-    table.add_row("phase", way if state.phase in _WAY else Text(_phase(state), style="bold"))
-    for key in stage.aws.keys(USER):
-        role = (
-            "current" if key.key_id == state.current else "candidate" if key.key_id == state.candidate else "retiring"
-        )
-        held = "held by Northflank" if stage.account.held(INTEGRATION).get("accessKey") == key.key_id else ""
-        enabled = "Active" if key.enabled else "Inactive"
-        table.add_row("key", Text(f"{key.key_id}  {enabled:8}  {role:9}  {held}"))
-    tally = consumer.tally
-    table.add_row("consumer", Text(f"calls {tally.calls}, failed {tally.failed}"))
-    table.add_row("time", Text(f"{seconds:.0f} s"))
+def _view(stage: Stage, states: States, consumers: Sequence[Consumer], seconds: float) -> Table:
+    table = Table(*_HEADINGS, box=None, padding=(0, 2, 0, 0), caption=f"{seconds:.0f} s", caption_justify="left")
+    for scene, consumer in zip(stage.scenes, consumers, strict=True):
+        state, tally = states[scene.name], consumer.tally
+        phase = Text("done", "green") if _done(state) else Text(_phase(state), "bold")
+        failed = Text(str(tally.failed), "bold red" if tally.failed else "")
+        table.add_row(scene.name, phase, _keys(scene, state), str(tally.calls), failed)
     return table
+
+
+def _keys(scene: Scene, state: State) -> Text:
+    """Each key's role, and whether it is enabled."""
+    names = {state.current: "current", state.candidate: "candidate"}
+    keys = sorted(scene.keys(), key=lambda key: key.created_at)
+    roles = ((names.get(key.key_id, "retiring"), "" if key.enabled else " (disabled)") for key in keys)
+    return Text(", ".join(f"{role}{disabled}" for role, disabled in roles))
 
 
 def _phase(state: State) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from rotator.material import Material
 from rotator.model import Key
@@ -62,6 +62,17 @@ class Scene(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop serving."""
+
+
+@runtime_checkable
+class Regenerated(Protocol):
+    """A scene whose keys a person makes, in the cloud's dashboard. Each new one ends the one before at once."""
+
+    def regenerate(self) -> None:
+        """Make a new key and put it where rotator reads it."""
+
+    def awaiting(self, held: Mapping[str, str]) -> bool:
+        """True if this key was ended so, and rotator can't have been in time with the next one: it has to fail."""
 
 
 class OpenScene(Protocol):

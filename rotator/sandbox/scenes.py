@@ -1,0 +1,8 @@
+"""All the clouds of the sandbox."""
+
+from __future__ import annotations
+
+from rotator.sandbox.scene import OpenScene
+
+BESIDE_AWS: tuple[OpenScene, ...] = ()
+"""AWS with an IAM user is on every stage."""
