@@ -11,6 +11,7 @@ import httpx
 from rotator.clock import Clock, fraction
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config
+from rotator.config.models import Connection as ConnectionSection
 from rotator.config.providers import BUILT_IN
 from rotator.errors import RotatorError, UsageError
 from rotator.northflank.client import Connection
@@ -48,8 +49,21 @@ def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
         UsageError: a provider isn't installed, or two credentials are one cloud identity.
         RotatorError: a provider can't be opened as configured.
     """
+    connections = connect(config.northflank, clock, http)
+    clients = HttpClients(http)
+    managed = {
+        section.name: _manage(section, config, connections, clock, clients)
+        for section in config.credentials
+        if not section.keyless
+    }
+    _refuse_twins(managed)
+    return Fleet(managed, connections, http)
+
+
+def connect(sections: Mapping[str, ConnectionSection], clock: Clock, http: httpx.Client) -> Mapping[str, Connection]:
+    """The ways to Northflank, by name. They share the rate limit of each token. Nothing is asked of it yet."""
     limits = RateLimits(clock)
-    connections = {
+    return {
         name: Connection(
             http=http,
             api_url=section.api_url,
@@ -60,16 +74,8 @@ def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
             clock=clock,
             limits=limits,
         )
-        for name, section in config.northflank.items()
+        for name, section in sections.items()
     }
-    clients = HttpClients(http)
-    managed = {
-        section.name: _manage(section, config, connections, clock, clients)
-        for section in config.credentials
-        if not section.keyless
-    }
-    _refuse_twins(managed)
-    return Fleet(managed, connections, http)
 
 
 def _manage(

@@ -42,6 +42,8 @@ class Item:
 
     Args:
         description: None where the answer has none.
+        mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer tells.
+        project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer tells.
         echoed_key: the key id in the answer's credentials, if it shows one.
         registries: the state of the registry credentials made from it, if the answer tells.
     """
@@ -50,6 +52,9 @@ class Item:
     name: str
     provider: str
     description: str | None
+    mode: str | None = None
+    project: str | None = None
+    service_account: str | None = None
     echoed_key: str | None = None
     registries: str | None = None
 
@@ -88,11 +93,16 @@ def item(value: object) -> Item | None:
     if not _text(fields, "id") or not provider:
         return None
     description = fields.get("description")
+    # Northflank's API reference: only integrations with AWS and Google Cloud have this, under the provider's name.
+    details = _object(fields.get(provider))
     return Item(
         id=_text(fields, "id"),
         name=_text(fields, "name"),
         provider=provider,
         description=_storable(description) if isinstance(description, str) else None,
+        mode=_text(details, "authenticationMode") or None,
+        project=_text(details, "projectId") or None,
+        service_account=_text(details, "serviceAccountEmail") or None,
         echoed_key=_echoed_key(provider, _object(fields.get("credentials"))),
         registries=_text(_object(fields.get("registryCredentialRefresh")), "status") or None,
     )

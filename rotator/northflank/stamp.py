@@ -20,7 +20,7 @@ _ALLOWED = frozenset(string.ascii_letters + string.digits + " \t\n\r\f\v" + ".,?
 _STORE = "[0-9a-z]{4,32}"
 _HINT = r"[\w.,:/-]{1,40}"
 _STAMP = re.compile(
-    rf"\[rotator ({_STORE}) g(0|[1-9][0-9]{{0,8}})(?: ({_HINT}))? [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}\]", re.ASCII
+    rf"\[rotator ({_STORE}) g(0|[1-9][0-9]{{0,8}})(?: ({_HINT}))? ([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\]", re.ASCII
 )
 _STAMP_AND_SPACE = re.compile(rf"\s*{_STAMP.pattern}\s*", re.ASCII)
 
@@ -28,9 +28,18 @@ _STAMP_AND_SPACE = re.compile(rf"\s*{_STAMP.pattern}\s*", re.ASCII)
 def parse(description: str | None) -> Stamp | None:
     """The stamp in a description; None if there is none, if it is malformed, or if two of them disagree."""
     stamps = {
-        Stamp(store, int(generation), hint or None) for store, generation, hint in _STAMP.findall(description or "")
+        Stamp(store, int(generation), hint or None) for store, generation, hint, _ in _STAMP.findall(description or "")
     }
     return stamps.pop() if len(stamps) == 1 else None
+
+
+def pushed_on(description: str | None) -> date | None:
+    """The day of the push that a description's only stamp names, in UTC; None if there is none, or no such day."""
+    days = {day for *_, day in _STAMP.findall(description or "")}
+    try:
+        return date.fromisoformat(days.pop()) if len(days) == 1 else None
+    except ValueError:
+        return None
 
 
 def strip(description: str | None) -> str:

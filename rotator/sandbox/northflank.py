@@ -226,13 +226,31 @@ def _listed(account: Account, integration: Integration) -> _Object:
         shown["aws"] = {
             "authenticationMode": "crossAccountRole" if "roleArn" in integration.credentials else "accessKey"
         }
+    if integration.provider == "gcp":
+        shown["gcp"] = {name: value for name, value in _gcp(integration).items() if name != "serviceAccountEmail"}
     if integration.description is not None and account.behaviour.listed_descriptions:
         shown["description"] = integration.description
     return shown
 
 
+def _gcp(integration: Integration) -> _Object:
+    """What the API reference has of Google Cloud. Its lists leave the service account out."""
+    if integration.service_account is not None:
+        address = integration.service_account
+        project = address.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+        return {"authenticationMode": "crossAccountRole", "projectId": project, "serviceAccountEmail": address}
+    try:
+        keyfile = json.loads(integration.credentials.get("keyfileJson", "{}"))
+        known = {"projectId": keyfile["project_id"], "serviceAccountEmail": keyfile["client_email"]}
+    except (ValueError, TypeError, KeyError):
+        known = {"projectId": ""}
+    return {"authenticationMode": "accessKey", **known}
+
+
 def _shown(account: Account, integration: Integration) -> _Object:
     shown = dict(_listed(account, integration))
+    if integration.provider == "gcp":
+        shown["gcp"] = _gcp(integration)
     if integration.description is not None:
         shown["description"] = integration.description
     match account.behaviour.echo:

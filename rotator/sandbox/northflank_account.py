@@ -66,6 +66,7 @@ class Integration:
     """A cloud provider integration and the credentials that Northflank holds in it.
 
     Args:
+        service_account: what Northflank impersonates in Google Cloud without a key: its e-mail address.
         registries: the state of the registry credentials made from it: healthy, degraded or suspended.
         workload_identity: installed, missing-ids, missing-remote, id-mismatch or permission-denied.
     """
@@ -76,6 +77,7 @@ class Integration:
     description: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     features: tuple[str, ...] = ("byoc",)
+    service_account: str | None = None
     registries: str = "healthy"
     workload_identity: str = "missing-ids"
 

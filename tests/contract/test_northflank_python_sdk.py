@@ -74,6 +74,16 @@ def test_it_reads_and_updates_an_integration(world: World, team: str | None) -> 
     assert world.faults.requests(method="PATCH")[0].processed
 
 
+def test_it_reads_how_an_integration_authenticates(world: World) -> None:
+    address = "nf@my-project.iam.gserviceaccount.com"
+    world.account.put(Integration("gcp", "Keyless", "gcp", service_account=address))
+    aws, gcp = world.sdk.list.cloud.integrations().data["integrations"]
+    assert aws["aws"]["authenticationMode"] == "accessKey"
+    assert gcp["gcp"] == {"authenticationMode": "crossAccountRole", "projectId": "my-project"}
+    whole = world.sdk.get.cloud.integration(integration_id="gcp").data
+    assert whole["gcp"]["serviceAccountEmail"] == address
+
+
 def test_it_reads_the_token_and_the_dependents(world: World) -> None:
     world.account.put(Cluster("c1", "aws", "prod-aws"))
     world.account.put(Registry("ecr", "ecr", "prod-aws"))

@@ -201,6 +201,29 @@ def test_providers_that_rotator_does_not_know_are_read() -> None:
     assert (seen.provider, seen.echoed_key, seen.description) == ("nebius", None, None)
 
 
+@pytest.mark.parametrize(
+    ("provider", "details", "expected"),
+    [
+        ("aws", {"authenticationMode": "crossAccountRole"}, ("crossAccountRole", None, None)),
+        (
+            "gcp",
+            {"authenticationMode": "accessKey", "projectId": "p", "serviceAccountEmail": "a@p.example"},
+            ("accessKey", "p", "a@p.example"),
+        ),
+        ("gcp", {"projectId": "p"}, (None, "p", None)),
+        ("azure", {}, (None, None, None)),
+        ("gcp", ["authenticationMode"], (None, None, None)),
+        ("aws", {"authenticationMode": 7}, (None, None, None)),
+    ],
+)
+def test_how_it_authenticates_is_known_where_the_answer_tells(
+    provider: str, details: object, expected: tuple[str | None, ...]
+) -> None:
+    seen = item({"id": "i", "provider": provider, provider: details, "credentials": {"authenticationMode": "no"}})
+    assert seen is not None
+    assert (seen.mode, seen.project, seen.service_account) == expected
+
+
 def test_pages() -> None:
     def paged(**pagination: object) -> Answer:
         return answer(200, {"data": {"integrations": [1]}, "pagination": pagination})

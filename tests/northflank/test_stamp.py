@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rotator.model import Stamp
 from rotator.northflank import stamp as stamps
-from rotator.northflank.stamp import compose, parse, strip
+from rotator.northflank.stamp import compose, parse, pushed_on, strip
 
 DAY = date(2026, 11, 23)
 STAMP = Stamp("7f3a", 42, "AKIA..WXYZ")
@@ -113,6 +113,21 @@ def test_an_absent_malformed_or_ambiguous_stamp_is_none(description: str | None)
 )
 def test_a_stamp_is_read_wherever_a_person_moved_it(description: str) -> None:
     assert parse(description) == STAMP
+
+
+@pytest.mark.parametrize(
+    ("description", "day"),
+    [
+        ("Production [rotator 7f3a g42 AKIA..WXYZ 2026-11-23]", DAY),
+        ("[rotator 7f3a g42 2026-11-23] [rotator 7f3a g42 2026-11-23]", DAY),
+        ("[rotator 7f3a g42 2026-11-23] [rotator 7f3a g42 2026-11-24]", None),
+        ("[rotator 7f3a g42 2026-13-45]", None),
+        ("Production since 2026-11-23", None),
+        (None, None),
+    ],
+)
+def test_the_day_of_the_push_is_the_stamps(description: str | None, day: date | None) -> None:
+    assert pushed_on(description) == day
 
 
 @pytest.mark.parametrize(

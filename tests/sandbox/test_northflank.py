@@ -186,6 +186,26 @@ def test_an_integration_is_shown_without_its_credentials(world: World) -> None:
     }
 
 
+def test_google_clouds_integrations_show_the_account_and_whether_it_has_a_key(world: World) -> None:
+    address = "nf@my-project.iam.gserviceaccount.com"
+    key = {"keyfileJson": json.dumps({"project_id": "my-project", "client_email": address, "private_key": "secret"})}
+    account = {"projectId": "my-project", "serviceAccountEmail": address}
+    world.account.put(Integration("keyed", "Keyed", "gcp", credentials=key))
+    world.account.put(Integration("keyless", "Keyless", "gcp", service_account=address))
+    world.account.put(Integration("odd", "Odd", "gcp", credentials={"keyfileJson": "not JSON"}))
+    shown = {name: world.client.get(f"{LIST}/{name}").json()["data"]["gcp"] for name in ("keyed", "keyless", "odd")}
+    assert shown["keyed"] == {"authenticationMode": "accessKey", **account}
+    assert shown["keyless"] == {"authenticationMode": "crossAccountRole", **account}
+    assert shown["odd"] == {"authenticationMode": "accessKey", "projectId": ""}
+    _, *listed = world.client.get(LIST).json()["data"]["integrations"]
+    del account["serviceAccountEmail"]
+    assert [each["gcp"] for each in listed] == [
+        {"authenticationMode": "accessKey", **account},
+        {"authenticationMode": "crossAccountRole", **account},
+        shown["odd"],
+    ]
+
+
 def test_credentials_are_echoed_if_told_so_but_never_in_a_list(world: World) -> None:
     world.behave(echo=Echo.RAW)
     assert world.client.get(ITEM).json()["data"]["credentials"] == OLD
