@@ -55,7 +55,10 @@ def run(console: Console) -> ExitCode:
         shown = _command(environment, "show", stage.scenes[0].name)
         console.print("\nAudit log (rotator audit verify):\n")
         verified = _command(environment, "audit", "verify")
-        flawless = _sum_up(console, stage, consumers) and shown == verified == 0
+        locked_out = [scene.name for scene in stage.scenes if scene.use(stage.account.held(scene.name))]
+        if locked_out:
+            console.print(f"locked out: {', '.join(locked_out)}")
+        flawless = _sum_up(console, stage, consumers) and shown == verified == 0 and not locked_out
         return ExitCode.FINE if flawless else ExitCode.ERROR
 
 
