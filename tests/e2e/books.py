@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from rotator.audit.verify import verify
 from rotator.model import Origin, Phase, State
 from rotator.store.reader import CredentialRow
-from tests.e2e.rig import Event, Rig
+from tests.e2e.rig import Rig
+from tests.e2e.running import Event
 
 _AWS = {
     "key.create": "CreateAccessKey",

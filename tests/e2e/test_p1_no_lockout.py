@@ -13,7 +13,8 @@ from rotator.model import HoldReason, Phase
 from rotator.sandbox.rules import Answer, Fault, Late, Reset
 from rotator.sandbox.stage import INTEGRATION, TEXT
 from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Event, Rig
+from tests.e2e.rig import Rig
+from tests.e2e.running import Event
 
 SETTLE = timedelta(seconds=60)
 MUCH_LATER = timedelta(days=6)
