@@ -145,6 +145,7 @@ class Moves:
             candidate = world.key(state.candidate)
             works = variant != DEAD and candidate is not None and candidate.enabled
             seen = replace(seen, proof=Proof.ALIVE if works else Proof.NOT_YET, proofs=3 if works else 0)
+        brought = self.shape.can.supplied and any(key.key_id != state.current for key in world.keys)
         times = Surroundings(
             now=T0,
             new_rotation_id="r",
@@ -154,7 +155,8 @@ class Moves:
             named_key=self.shape.named,
             mem=self.mem(world),
             settled=state.unsettled_since is None,
-            due="due" if due else None,
+            due="due" if due or (brought and state.phase is Phase.IDLE) else None,
+            brought=brought,
             grace_over=True,
             quiet=variant != USED,
             overstayed=variant == USED,
@@ -169,6 +171,9 @@ class Moves:
         return look(state, seen, times, self.shape.can, STORE, worse=worse)
 
     def mem(self, world: World) -> bool:
+        if self.shape.can.supplied:
+            state = self.state(world)
+            return world.keys[0].key_id in {state.candidate, state.mint.mark if state.mint is not None else None}
         if not world.mem:
             return False
         state = self.state(world)
@@ -187,7 +192,8 @@ class Moves:
             journal = step.state
             if step.call is not None and step.call.change is Change.CREATE and self.shape.can.exact:
                 assert journal.mint is not None
-                journal = replace(journal, mint=replace(journal.mint, mark=f"m{journal.generation}"))
+                mark = world.keys[0].key_id if self.shape.can.supplied else f"m{journal.generation}"
+                journal = replace(journal, mint=replace(journal.mint, mark=mark))
             number = world.journal if journal == state else self.number(journal)
             known = self._ticks[at] = Ticked(step.row, step.reason, step.finding, number, step.call)
             self.rows.add(step.row)
@@ -268,7 +274,7 @@ class Moves:
             created = False
             if self.shape.local:
                 mem = self.journals[journal].generation
-        if flight.change is Change.DELETE and flight.key_id is not None:
+        if flight.change is Change.DELETE and flight.key_id is not None and not self.shape.can.supplied:
             doomed |= {flight.key_id}
         after = world._replace(
             journal=journal, keys=keys, mem=mem, created=created, doomed=doomed, pc=INTENT, pending=None
@@ -321,6 +327,8 @@ class Moves:
             return self._concluded(world, _FULL, "full", benign=True)
         if flight.change in {Change.DISABLE, Change.ENABLE} and key is None:
             return self._concluded(world, _REFUSED, "no such key", benign=True)
+        if self.shape.can.supplied and flight.change is Change.CREATE:
+            return self._taken(world, flight)
         landed = outside.land(self, world, flight)
         outcome = Outcome(Verdict.DONE)
         if flight.change is Change.CREATE:
@@ -334,6 +342,14 @@ class Moves:
             )
             landed = landed._replace(mem=self.state(world).generation)
         return self._concluded(landed, outcome, "done", benign=True)
+
+    def _taken(self, world: World, flight: Flight) -> Move:
+        """A mint where a person makes the keys: the one that lies there, if it is still the one of the intent."""
+        key = world.keys[0]
+        if key.key_id != flight.mark:
+            return self._concluded(world, _THROTTLED, "changed meanwhile", benign=True)
+        outcome = Outcome(Verdict.DONE, key=Key(key.key_id, BORN[WITHIN], mark=key.mark))
+        return self._concluded(world, outcome, "taken", benign=True)
 
     def _concluded(self, world: World, outcome: Outcome, name: str, *, benign: bool = False) -> Move:
         state = self.state(world)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 def land(moves: Moves, world: World, flight: Flight) -> World:
+    if moves.shape.can.supplied and flight.change is not Change.PUSH:
+        return world  # a person makes the keys, and ends them: rotator's deletes only let go of one
     check_landing(world, moves.shape, flight)
     match flight.change:
         case Change.CREATE:

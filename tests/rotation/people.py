@@ -32,6 +32,8 @@ def acts(moves: Moves, world: World) -> Iterator[Move]:
     if moves.shape.doubt and world.backup is None and state.phase is Phase.IDLE and world.pc == READY:
         yield Move(("somebody copies the journal",), world._replace(backup=world.journal))
     yield from _mends(world, state)
+    if moves.shape.can.supplied and state.asked is not None and world.keys[0].key_id == state.current:
+        yield _bring(world, benign=True)
     if not world.budget.people or state.phase is Phase.NEW:
         return
     asked = world._replace(budget=world.budget._replace(people=world.budget.people - 1))
@@ -57,7 +59,9 @@ def _mends(world: World, state: State) -> Iterator[Move]:
 
 
 def _stirs(moves: Moves, asked: World, state: State) -> Iterator[Move]:
-    if moves.slot(asked) and asked.key("h") is None and "h" not in asked.doomed:
+    if moves.shape.can.supplied:
+        yield _bring(asked, benign=False)
+    elif moves.slot(asked) and asked.key("h") is None and "h" not in asked.doomed:
         for born in (WITHIN, AFTER) if state.mint is not None else (OLD,):
             key = CloudKey("h", born=born, ours=False, in_window=born == WITHIN)
             keys = tuple(sorted((*asked.keys, key)))
@@ -74,6 +78,12 @@ def _stirs(moves: Moves, asked: World, state: State) -> Iterator[Move]:
         if not text.startswith(EDITED):
             holds = replaced(asked.holds, number, (held, EDITED + text))
             yield Move(("a person edits the description of", number), asked._replace(holds=holds), benign=False)
+
+
+def _bring(world: World, *, benign: bool) -> Move:
+    fresh = f"k{world.minted + 1}"
+    made = world._replace(keys=(CloudKey(fresh, ours=False, mark=fresh),), minted=world.minted + 1)
+    return Move(("a person makes a key, which ends the one before, and brings it", fresh), made, benign)
 
 
 def _doubts(moves: Moves, asked: World) -> Iterator[Move]:

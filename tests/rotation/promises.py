@@ -61,7 +61,7 @@ def _is_enableable(world: World, state: State, key_id: str) -> bool:
 
 def _check_person(world: World, shape: Shape, before: State, call: Call, finding: str | None) -> None:
     key = world.key(call.key_id)
-    if key is None or key.ours:
+    if key is None or key.ours or shape.can.supplied:
         return
     if shape.can.exact:
         raise Broken("P3", f"{call.change} of {key.key_id}, a person's key")

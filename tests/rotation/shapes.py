@@ -25,10 +25,17 @@ INFERRED = Shape("three slots, inferred", replace(_AWS, slots=3), Budget(faults=
 HOLDING = Shape("aws, hold unattributed", _AWS, Budget(faults=1, people=1), hold_unattributed=True)
 CONTENDED = Shape("contended", _AZURE, Budget(faults=3, late=3, rotations=1), late_pushes=True)
 DOUBT = Shape("journal in doubt", _EXACT, Budget(faults=1, people=1), doubt=True)
+SUPPLIED = Shape(
+    "a person makes the keys",
+    Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True),
+    Budget(faults=2, people=2),
+    hinted=False,
+)
 LATE_FANOUT = Shape("late pushes, fan-out", _EXACT, Budget(faults=2, late=1), integrations=2, late_pushes=True)
 
 SHAPES = (
     UNNAMED,
+    SUPPLIED,
     INFERRED,
     HOLDING,
     DOUBT,

@@ -132,7 +132,7 @@ class Shape:
 
     def begin(self, journal: int) -> World:
         """First contact: every integration holds k0, a key that somebody made by hand."""
-        keys: tuple[CloudKey, ...] = (CloudKey("k0", ours=False),)
+        keys: tuple[CloudKey, ...] = (CloudKey("k0", ours=False, mark="k0" if self.can.supplied else None),)
         if self.person_at_start:
             keys = (CloudKey("h", used=True, ours=False), *keys)
         return World(journal, keys, (("k0", TEXT),) * self.integrations, self.budget)
