@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from rotator.audit.verify import verify
 from rotator.model import Origin, Phase, State
 from rotator.store.reader import CredentialRow
 from tests.e2e.rig import Rig
-from tests.e2e.running import Event
+from tests.e2e.running import Event, Running
 
 _AWS = {
     "key.create": "CreateAccessKey",
@@ -25,11 +26,11 @@ def check_books(rig: Rig) -> None:
     check_chain(rig)
     if not rig.forgetful:
         check_intents(rig)
-    check_secrets(rig)
+    check_secrets(rig, rig.aws.secrets)
     check_orphans(rig)
 
 
-def check_chain(rig: Rig) -> None:
+def check_chain(rig: Running) -> None:
     """The audit log is whole, in the store and in its file."""
     rig.journal.flush(required_only=False)
     report = verify(rig.journal.reader, rig.stage.audit_file)
@@ -38,9 +39,7 @@ def check_chain(rig: Rig) -> None:
 
 def check_intents(rig: Rig) -> None:
     """P5, P7: nothing was changed outside without an intent of its own, and each intent has one outcome."""
-    events = rig.events()
-    intents = Counter(event["event"] for event in events if event["outcome"] == "intent")
-    assert intents == Counter(event["event"] for event in events if _concludes(event, intents))
+    intents = check_outcomes(rig)
     allowed = Counter(rig.by_people)
     for name, count in intents.items():
         allowed[_AWS.get(name, "push")] += count
@@ -50,24 +49,41 @@ def check_intents(rig: Rig) -> None:
     assert len(pushes) <= allowed["push"]
 
 
-def check_secrets(rig: Rig) -> None:
-    """P4: no secret that AWS ever gave out, and no token, is in anything that rotator wrote."""
+def check_outcomes(rig: Running) -> Counter[str]:
+    """Each intent has one outcome. Returns the intents, counted by their events."""
+    events = rig.events()
+    intents = Counter(event["event"] for event in events if event["outcome"] == "intent")
+    assert intents == Counter(event["event"] for event in events if _concludes(event, intents))
+    return intents
+
+
+def check_secrets(rig: Running, secrets: Iterable[str]) -> None:
+    """P4: no secret that the cloud ever gave out, and no token, is in anything that rotator wrote."""
     for path in rig.stage.store_file.parent.iterdir():
-        assert not leaked(rig, path.read_bytes()), path
+        assert not _found(rig, secrets, path.read_bytes()), path
 
 
 def check_orphans(rig: Rig) -> None:
     """P2: each key that AWS lists is foreign, or the journal has a use for it."""
     for row in rig.journal.credentials():
         if row.state.phase is not Phase.NEW and row.state.mint is None and _user(row) in rig.users:
-            orphans = rig.listed(_user(row)).keys() - _looked_after(row.state) - rig.foreign
-            assert not orphans, f"nobody looks after {orphans}: {row.state}"
+            check_looked_after(row.state, rig.listed(_user(row)).keys() - rig.foreign)
+
+
+def check_looked_after(state: State, listed: AbstractSet[str]) -> None:
+    """The journal has a use for each of these keys."""
+    orphans = listed - _looked_after(state)
+    assert not orphans, f"nobody looks after {orphans}: {state}"
 
 
 def leaked(rig: Rig, *written: bytes) -> list[str]:
     """The secrets that were written."""
-    secrets = {*rig.aws.secrets, rig.stage.token_file.read_text().strip()}
-    return [secret for secret in secrets for text in written if secret.encode() in text]
+    return _found(rig, rig.aws.secrets, *written)
+
+
+def _found(rig: Running, secrets: Iterable[str], *written: bytes) -> list[str]:
+    all_secrets = {*secrets, rig.stage.token_file.read_text().strip()}
+    return [secret for secret in all_secrets for text in written if secret.encode() in text]
 
 
 def _user(row: CredentialRow) -> str:
