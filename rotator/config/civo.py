@@ -19,7 +19,7 @@ class CivoSection(Section):
         None,
         min_length=3,
         max_length=254,
-        description="The account's e-mail address, as Civo's quota shows it: a key of another account is refused.",
+        description="The account's e-mail address or id, as `rotator check` shows them: another one's key is refused.",
     )
     api_url: Endpoint = Field("https://api.civo.com", description="Where the API is.")
     ca_file: AbsolutePath | None = Field(None, description="The CA of the API; null: those of the machine.")
@@ -28,7 +28,7 @@ class CivoSection(Section):
 class CivoCredential(CredentialSection):
     """An account whose only API key Northflank holds."""
 
-    slots: ClassVar[int | None] = 1
+    slots: ClassVar[int | None] = None
 
     provider: Literal["civo"] = Field(description="The cloud.")
     current_key: str | None = Field(
