@@ -38,6 +38,9 @@ Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audi
 Claimed = Annotated[str | None, typer.Option("--as", help="Who asks, for the audit log; marked as claimed.")]
 Standalone = Annotated[bool, typer.Option("--standalone", help="With no rotator running, do it here and now.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the rotation until it is done or held.")]
+Team = Annotated[
+    str | None, typer.Option("--team", help="Without a config: the team's id, for an organisation's token.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 _NOT_FOR_THE_SERVICE = ("click", "pygments", "rich")
@@ -88,6 +91,10 @@ def _ask(
     """Have a request answered: by the store's owner, or here."""
     if manner.wait and manner.standalone:
         raise UsageError("--wait follows a running rotator, --standalone is for when there is none.", remedy="say one.")
+    from rotator.cli.session import refuse_keyless
+
+    if credential is not None and kind != "forget":  # a former key of one that became keyless can be forgotten
+        refuse_keyless(session.config, [credential])
     if manner.standalone:
         from rotator.cli import standalone
 
@@ -278,6 +285,34 @@ def check(config: ConfigPath = None, as_json: Json = False) -> None:
     except ConfigError as error:
         _end(checking.unusable(error, as_json=as_json))
     _end(checking.check(session.config, as_json=as_json))
+
+
+@app.command()
+def discover(config: ConfigPath = None, team: Team = None, as_json: Json = False) -> None:
+    """List Northflank's integrations, managed or not. Of a config, or of the token in NORTHFLANK_API_TOKEN."""
+    from rotator.cli import discovering
+
+    _end(discovering.discover(_begin(config).config if config is not None else None, team=team, as_json=as_json))
+
+
+@app.command()
+def init(
+    output: Annotated[Path, typer.Option("--output", help="Where to.")] = Path("rotator.yaml"),
+    team: Team = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a config to begin with. From what Northflank shows to the token in NORTHFLANK_API_TOKEN."""
+    from rotator.cli import drafting
+
+    _end(drafting.init(output, team=team, force=force))
+
+
+@app.command()
+def policy(name: Name, config: ConfigPath = None, as_json: Json = False) -> None:
+    """Print the least rights that rotator needs for a credential. Ready to paste; asks nobody."""
+    from rotator.cli import rights
+
+    _end(rights.show_policy(_begin(config).config, name, as_json=as_json))
 
 
 @audit.command("verify")

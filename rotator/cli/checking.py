@@ -15,6 +15,7 @@ from rotator.cli.render import Styled, moment, progress, show_json, show_table
 from rotator.cli.session import CLOCK, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config import warnings
+from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, Connection
 from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
 from rotator.fleet import Fleet
@@ -24,6 +25,7 @@ from rotator.store.sqlite import owner_alive
 _AT_ONCE = 8
 _RENEW_WITHIN = timedelta(days=14)
 _HEADINGS = ("RESULT", "ABOUT", "CHECK")
+_KEYLESS = "crossAccountRole"  # Northflank's word, for all clouds in which it needs no secret at all
 _USUAL_API = Connection.model_fields["api_url"].default
 
 
@@ -100,6 +102,9 @@ def _lines(config: Config) -> Iterator[Line]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for lines in pool.map(lambda managed: list(_credential(managed)), fleet.managed.values()):
             yield from lines
+    for credential in config.credentials:
+        if credential.keyless:
+            yield from _keyless(fleet, credential)
 
 
 def _store(config: Config) -> Iterator[Line]:
@@ -180,6 +185,26 @@ def _credential(managed: Managed) -> Iterator[Line]:
             yield Line(result, managed.name, right.name, right.remedy or untold)
     except CallFailed as failure:
         yield Line(Result.FAIL, managed.name, failure.message, failure.remedy)
+
+
+def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
+    """Whether Northflank still needs no key: nothing else stands between a keyless credential and an old key."""
+    for integration in section.integrations:
+        try:
+            item = fleet.connections[integration.connection].integration(integration.id, urgent=True)
+        except CallFailed as failure:
+            yield Line(Result.FAIL, section.name, failure.message, failure.remedy)
+            continue
+        shown = f"integration {item.id} is one of {item.provider}, {item.mode or 'and its mode is not shown'}"
+        if item.provider != section.northflank_provider:
+            yield Line(Result.FAIL, section.name, shown, "check the integration's id, or the credential's provider.")
+        elif item.mode == _KEYLESS:
+            yield Line(Result.OK, section.name, f"{shown}: keyless, nothing to rotate")
+        elif item.mode is None:
+            yield Line(Result.WARN, section.name, shown, f"look in Northflank whether it is {_KEYLESS}.")
+        else:
+            remedy = f"it holds a key: make it {_KEYLESS} in Northflank, or take `mode` out here to have it rotated."
+            yield Line(Result.FAIL, section.name, shown, remedy)
 
 
 def _without_password(address: str) -> str:

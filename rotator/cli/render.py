@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 _UNBOUNDED = 10_000
 """Columns. A pipe has no width: a row stays one line, so that it can be searched."""
+
+_UNTOLD = 2.0
+"""Seconds that may pass in silence."""
 
 _GAP = 2
 _NOTHING = "-"
@@ -85,6 +90,18 @@ def progress(text: str) -> None:
     """A line on standard error while somebody is watching."""
     if sys.stderr.isatty():
         note(text)
+
+
+@contextmanager
+def progress_if_slow(text: str) -> Iterator[None]:
+    """A line as by `progress`, once the block takes longer than a person waits without a word."""
+    timer = threading.Timer(_UNTOLD, progress, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def moment(at: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,20 @@ def _become_the_owner_of(directory: Path) -> None:
         os.environ |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
     os.setgid(status.st_gid)
     os.setuid(status.st_uid)
+
+
+def refuse_keyless(config: Config, names: Collection[str]) -> None:
+    """Say so where one of these credentials has no key.
+
+    Raises:
+        UsageError: it is keyless.
+    """
+    keyless = [section.name for section in config.credentials if section.keyless and section.name in names]
+    if keyless:
+        raise UsageError(
+            f"{', '.join(keyless)} is keyless: there is nothing to rotate.",
+            remedy="`rotator check` looks whether Northflank still has it so; else leave it as it is.",
+        )
 
 
 def read_store(config: Config) -> JournalReader:

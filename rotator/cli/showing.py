@@ -9,7 +9,7 @@ from datetime import date
 from rotator.cli import telling
 from rotator.cli.remedies import remedy
 from rotator.cli.render import say, show_json, show_table
-from rotator.cli.session import read_store
+from rotator.cli.session import read_store, refuse_keyless
 from rotator.cli.status import Standing, stand
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
@@ -26,13 +26,14 @@ def show(config: Config, name: str, *, events: int, as_json: bool) -> ExitCode:
     """Where it stands, its history, and the last `events` that concern it.
 
     Raises:
-        UsageError: the journal doesn't know it.
+        UsageError: the journal doesn't know it, or it is keyless.
     """
     with read_store(config) as reader:
         owner = reader.owner()
         standings = stand(config, reader.credentials(), owner)
         known = {standing.name: standing for standing in standings if standing.row is not None}
         if name not in known:
+            refuse_keyless(config, [name])
             there = f"it knows {', '.join(sorted(known))}." if known else "it knows none yet: has the service run?"
             raise UsageError(f"the journal doesn't know {name}.", remedy=there)
         keys, rotations = reader.keys(name), reader.rotations(name)

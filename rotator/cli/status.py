@@ -21,6 +21,7 @@ from rotator.store.reader import CredentialRow, Owner
 from rotator.store.sqlite import owner_alive
 
 _HEADINGS = ("CREDENTIAL", "PROVIDER", "PHASE", "CURRENT KEY", "AGE", "DUE", "NEXT LOOK")
+_KEYLESS = "keyless"
 _GATED = frozenset({Phase.MINTING, Phase.DISABLING, Phase.DELETING})
 
 
@@ -35,6 +36,7 @@ class Standing:
         policy: the config's; None where the config doesn't name it any more.
         frozen: every change of the store is frozen.
         now: aware UTC.
+        keyless: Northflank holds no key for it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Standing:
     policy: Policy | None
     frozen: bool
     now: datetime
+    keyless: bool = False
 
     @property
     def state(self) -> State:
@@ -70,12 +73,16 @@ class Standing:
     @property
     def phase(self) -> str:
         """Where it stands, in a word or two."""
+        if self.keyless:
+            return _KEYLESS
         hold = self.state.hold
         return f"held ({hold.reason.value})" if hold is not None else self.state.phase.value
 
     def in_the_way(self) -> Iterator[str]:
         """What keeps it from going on, the weightiest first."""
         state = self.state
+        if self.keyless:
+            return
         if self.policy is None:
             yield "not in the config: put it back, or `rotator forget` it"
         elif self.row is None:
@@ -124,7 +131,7 @@ class Standing:
             "credential": self.name,
             "provider": self.provider,
             "identity": self.row.identity if self.row is not None else None,
-            "phase": state.phase.value,
+            "phase": _KEYLESS if self.keyless else state.phase.value,
             "held": held,
             "current_key": state.current,
             "generation": state.generation,
@@ -170,13 +177,22 @@ def status(config: Config, *, as_json: bool) -> ExitCode:
 
 def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list[Standing]:
     """Where every credential stands that the config or the journal knows."""
-    sections = {section.name: section for section in config.credentials}
+    rotated = {section.name: section for section in config.credentials if not section.keyless}
     now, frozen = CLOCK.now(), owner.frozen_at is not None
     known = {row.name: row for row in rows}
     return [
-        Standing(name, section.provider, known.get(name), config.policy_of(section), frozen, now)
-        for name, section in sections.items()
-    ] + [Standing(row.name, row.provider, row, None, frozen, now) for row in rows if row.name not in sections]
+        *(
+            Standing(name, section.provider, known.get(name), config.policy_of(section), frozen, now)
+            for name, section in rotated.items()
+        ),
+        *(
+            Standing(section.name, section.provider, None, config.policy_of(section), frozen, now, keyless=True)
+            for section in config.credentials
+            if section.keyless
+        ),
+        # One that became keyless is among these too: its former key is still in its cloud.
+        *(Standing(row.name, row.provider, row, None, frozen, now) for row in rows if row.name not in rotated),
+    ]
 
 
 def _show(standings: list[Standing], owner: Owner, failing: Mapping[str, str | None], *, alive: bool) -> None:
@@ -186,6 +202,8 @@ def _show(standings: list[Standing], owner: Owner, failing: Mapping[str, str | N
             say(f"\n{standing.name}: {text}")
         if standing.state.hold is not None:
             say(f"  -> {remedy(standing.state.hold, standing.name)}")
+    if keyless := [standing.name for standing in standings if standing.keyless]:
+        say(f"\nKeyless, which is the better way: {', '.join(keyless)}. There is nothing to rotate.")
     if owner.frozen_at is not None:
         say(f"\nEvery change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}: `rotator unfreeze`.")
     for sink, error in failing.items():

@@ -6,7 +6,7 @@ Apart from `session`, so that a command that only looks at the store need not lo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,12 @@ import httpx
 
 from rotator import core_dumps
 from rotator.audit.sinks import FileSink, Sink, StdoutSink
-from rotator.cli.session import CLOCK
+from rotator.cli.session import CLOCK, refuse_keyless
 from rotator.config.models import Config
+from rotator.config.models import Connection as ConnectionSection
 from rotator.errors import UsageError
-from rotator.fleet import Fleet, assemble, register
+from rotator.fleet import Fleet, assemble, connect, register
+from rotator.northflank.client import Connection
 from rotator.store.journal import Journal
 
 
@@ -25,15 +27,22 @@ def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
     """The config's credentials, wired: those named, or all. The secrets behind them are in memory from here on.
 
     Raises:
-        UsageError: the config has no such credential, or its provider isn't installed.
+        UsageError: the config has no such credential, it is keyless, or its provider isn't installed.
     """
     core_dumps.forbid()
     wanted = frozenset(names)
     known = {section.name: section for section in config.credentials}
     if missing := sorted(wanted - known.keys()):
         raise UsageError(f"{', '.join(missing)} is not in the config.", remedy=f"it has: {', '.join(sorted(known))}.")
+    refuse_keyless(config, wanted)
     chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
     return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, httpx.Client())
+
+
+def connections_of(sections: Mapping[str, ConnectionSection]) -> Mapping[str, Connection]:
+    """The ways to Northflank alone, by name: no provider is opened. Tokens are in memory from here on."""
+    core_dumps.forbid()
+    return connect(sections, CLOCK, httpx.Client())
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Item:
         description: None where the answer has none.
         mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer tells.
         project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer tells.
+            A list tells no account.
         echoed_key: the key id in the answer's credentials, if it shows one.
         registries: the state of the registry credentials made from it, if the answer tells.
     """

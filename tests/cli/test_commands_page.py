@@ -56,7 +56,15 @@ def shown(document: object, path: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("status",), ("plan",), ("check",), ("audit", "verify"), ("pause", CREDENTIAL, "--standalone")],
+    [
+        ("status",),
+        ("plan",),
+        ("check",),
+        ("discover",),
+        ("policy", CREDENTIAL),
+        ("audit", "verify"),
+        ("pause", CREDENTIAL, "--standalone"),
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_the_fields_are_those_of_the_page(desk: Desk, arguments: tuple[str, ...]) -> None:
@@ -82,5 +90,5 @@ def test_the_list_of_commands_is_cut_nowhere(desk: Desk) -> None:
     told = desk.rotator("--help", COLUMNS="80").stdout
     listed = told.partition("Commands:")[2].split("Exit codes:")[0]
     sentences = [line.strip() for line in listed.splitlines() if line.strip()]
-    assert len(sentences) == 18
+    assert len(sentences) == 21
     assert [line for line in sentences if not line.endswith(".") or line.endswith("..")] == []

@@ -14,7 +14,7 @@ from tests.cli.desk import NAME, Desk
 CANARY = "wJalrXUtnFEMIcanaryCANARYcanary0123456789"
 
 BROKEN_PROVIDER = f"""
-def open_provider(settings, *, deadline):
+def open_provider(settings, tools):
     secret = "{CANARY}"
     raise ValueError("can't parse " + secret)
 """
@@ -27,12 +27,14 @@ def plugins(tmp_path: Path) -> Path:
     metadata = directory / "broken-1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[rotator.providers]\naws = broken_provider:open_provider\n")
+    (metadata / "entry_points.txt").write_text("[rotator.providers]\nbroken = broken_provider:open_provider\n")
     (directory / "broken_provider.py").write_text(BROKEN_PROVIDER)
     return directory
 
 
 def test_a_bug_is_one_line_that_quotes_nothing(desk: Desk, plugins: Path) -> None:
+    credential = {"name": NAME, "provider": "broken", "integrations": [NAME]}
+    desk.config_file.write_text(desk.config(plugins=["broken"], credentials=[credential]))
     desk.arrange({NAME: State(phase=Phase.IDLE)})
     done = desk.rotator("plan", PYTHONPATH=str(plugins))
     assert done.code == 1
@@ -89,8 +91,8 @@ def test_the_service_loads_nothing_that_it_has_no_use_for(desk: Desk) -> None:
     # Of a package whose import is tried and refused, its own name alone is listed.
     loaded = {module.partition(".")[0] for module in modules if "." in module}
     assert {"apscheduler", "boto3", "httpx", "sqlalchemy"} <= loaded
-    unwanted = {"alembic", "azure", "click", "flask", "grpc", "moto", "pygments", "rich", "werkzeug"}
-    assert not loaded & unwanted
+    clouds = {"azure", "google", "grpc", "lightkube"}
+    assert not loaded & {*clouds, "alembic", "click", "flask", "moto", "pygments", "rich", "werkzeug"}
 
 
 LOG = f"""

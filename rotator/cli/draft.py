@@ -1,0 +1,203 @@
+"""A config for the integrations of a team, as text. Pure.
+
+What Northflank shows is filled in. What it doesn't show is a placeholder of the right form, marked TODO.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+from pydantic import ValidationError
+
+from rotator.config.credential import IntegrationSection
+from rotator.config.gcp import GcpCredential
+from rotator.config.models import Connection
+from rotator.config.providers import PLUGIN, tag_of
+from rotator.northflank.answers import Item
+
+_LONGEST_NAME = 50  # characters; with any prefix of a placeholder it is still a name in every cloud
+
+_HEAD = """\
+# yaml-language-server: $schema=./rotator.schema.json
+#
+# The config of rotator, begun by `rotator init` from what Northflank shows. To finish it:
+#   1. Put what Northflank doesn't show in the place of each value that is marked TODO.
+#   2. `rotator policy NAME` prints the rights that rotator needs for a credential: grant them.
+#   3. `rotator check` says what is still wrong, and changes nothing.
+#   4. Say which key Northflank holds now: by `current_key: ID` in a credential, or later by `rotator adopt NAME`.
+#
+# Every key and its default is in config/rotator.example.yaml. No secret stands in this file: it says where each one is,
+# {{file: /run/secrets/name}}, {{env: NAME}} or {{credential: name}} (systemd's).
+
+northflank:
+  default:
+    api_url: {api_url}
+    token: {token}  # for a service better a file, which is read at each use
+    team: {team}
+
+store:
+  url: sqlite:////var/lib/rotator/rotator.db  # the journal: back it up
+
+audit:
+  file: /var/lib/rotator/audit.jsonl
+
+policy:
+  every: 30d  # replace a key when it is this old
+  max_age: 90d  # what your auditors ask for
+  window: null  # or "Mon-Fri 08:00-16:00 Europe/London": mint, disable and delete only then
+
+credentials:
+"""
+
+_ENTRIES: Mapping[str, str] = {
+    "aws": """\
+    mode: accessKey
+    user: todo-{name}  # TODO: the IAM user whose access key Northflank holds; its name, not its ARN
+""",
+    "aws crossAccountRole": """\
+    mode: crossAccountRole
+    role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
+""",
+    "gcp": """\
+    mode: accessKey
+    service_account: {service_account}
+""",
+    "gcp crossAccountRole": """\
+    mode: crossAccountRole  # keyless, which is the better way: there is nothing to rotate
+    service_account: {service_account}
+""",
+    "azure": """\
+    azure:
+      tenant_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the tenant's id
+      client_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the application (client) id
+      object_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the object id that the integration was given
+      subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
+""",
+    "oci": """\
+    oci:
+      tenancy: ocid1.tenancy.oc1..todo  # TODO: the tenancy's OCID
+      user: ocid1.user.oc1..todo{number}  # TODO: the OCID of the user whose API key Northflank holds
+      compartment: ocid1.compartment.oc1..todo  # TODO: the compartment's OCID
+      region: eu-frankfurt-1  # TODO: the region that the integration works in
+""",
+    "civo": """\
+    civo:
+      api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
+""",
+    "byok": """\
+    byok:
+      namespace: northflank  # TODO: the namespace of the service account whose token Northflank holds
+      service_account: todo-{name}  # TODO: its name
+""",
+}
+"""What follows `name`, `provider` and `integrations` in an entry, by the tags of `config.providers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text of a config, how many credentials it has, and the integrations that it leaves alone."""
+
+    text: str
+    credentials: int
+    left: tuple[Item, ...]
+
+
+def draft(connection: Connection, items: Sequence[Item]) -> Draft:
+    """Write a config with an entry for each integration that rotator can rotate, and the others in comments.
+
+    Integrations that are known to share one identity share an entry.
+
+    Args:
+        connection: the way to Northflank; becomes `default`.
+        items: its integrations.
+    """
+    entries: dict[object, list[Item]] = {}
+    left: list[Item] = []
+    for item in items:
+        if _tag(item) == PLUGIN or not _may_be_named(item.id):
+            left.append(item)
+        else:
+            known = _is_account(item.service_account)
+            entries.setdefault((_tag(item), item.service_account) if known else item.id, []).append(item)
+    names = _names([fed[0].id for fed in entries.values()])
+    head = _HEAD.format(
+        api_url=_plain(connection.api_url),
+        token=_flow(connection.token.model_dump(exclude_none=True)),
+        team=_plain(connection.team),
+    )
+    parts = [
+        _entry(name, number, fed) for number, (name, fed) in enumerate(zip(names, entries.values(), strict=True), 1)
+    ]
+    return Draft("\n".join([head.rstrip("\n"), *parts, *_left_alone(left)]), len(parts), tuple(left))
+
+
+def _entry(name: str, number: int, fed: Sequence[Item]) -> str:
+    item = fed[0]
+    lines = [f"  # {each.name or each.id}" for each in fed]
+    lines += [f"  - name: {_plain(name)}", f"    provider: {item.provider}"]
+    lines += [f"    integrations: {_flow([each.id for each in fed])}"]
+    if item.mode is None and _ENTRIES[_tag(item)].lstrip().startswith("mode"):
+        lines += ["    # TODO: Northflank shows no mode, so a key is assumed; else it is crossAccountRole"]
+    filled = _ENTRIES[_tag(item)].format(name=name, number=number, service_account=_service_account(name, item))
+    return "\n".join([*lines, filled])
+
+
+def _left_alone(left: Sequence[Item]) -> Iterator[str]:
+    if left:
+        yield "# Unmanaged: Northflank has these as well, and rotator leaves them alone."
+        yield from (f"#   {item.id} ({item.name or item.id}): {item.provider}" for item in left)
+        yield ""
+
+
+def _tag(item: Item) -> str:
+    return tag_of({"provider": item.provider, "mode": item.mode}) or PLUGIN
+
+
+def _service_account(name: str, item: Item) -> str:
+    if _is_account(item.service_account):
+        return _plain(item.service_account)
+    project = f"todo-{name}@{item.project}.iam.gserviceaccount.com"
+    guess = project if _is_account(project) else f"todo-{name}@todo.iam.gserviceaccount.com"
+    return f"{_plain(guess)}  # TODO: the service account's e-mail address"
+
+
+def _is_account(address: str | None) -> bool:
+    return _valid(GcpCredential, {"name": "g", "provider": "gcp", "integrations": ["g"], "service_account": address})
+
+
+def _may_be_named(integration: str) -> bool:
+    return _valid(IntegrationSection, {"id": integration})
+
+
+def _valid(section: type[GcpCredential | IntegrationSection], values: Mapping[str, object]) -> bool:
+    try:
+        section.model_validate(values)
+    except ValidationError:
+        return False
+    return True
+
+
+def _names(integrations: Sequence[str]) -> list[str]:
+    """A name for the credential of each integration, like its id, and no two alike."""
+    names: list[str] = []
+    for integration in integrations:
+        name = wanted = re.sub("[^a-z0-9-]", "-", integration.lower()).strip("-")[:_LONGEST_NAME] or "integration"
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{wanted[: _LONGEST_NAME - 5]}-{number}"
+        names.append(name)
+    return names
+
+
+def _plain(value: object) -> str:
+    """A scalar, in quotes where YAML would take it for something else."""
+    return yaml.safe_dump(value, width=float("inf")).removesuffix("...\n").strip()
+
+
+def _flow(value: object) -> str:
+    """A list or mapping on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf")).strip()

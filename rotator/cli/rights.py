@@ -1,0 +1,42 @@
+"""`rotator policy`: the least rights that rotator needs for a credential, in its cloud's own language.
+
+Asks nobody and loads no SDK: it works before anything else does.
+"""
+
+from __future__ import annotations
+
+from rotator.cli.render import say, show_json
+from rotator.cli.session import refuse_keyless
+from rotator.config.models import Config
+from rotator.errors import ExitCode, UsageError
+from rotator.fleet import entry_point
+from rotator.providers.base import Policy
+
+POLICIES = "rotator.policies"
+"""The entry-point group in which the texts are found, by the names of `rotator.providers`."""
+
+
+def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
+    """Print the text, ready to paste.
+
+    Raises:
+        UsageError: the config has no such credential, it is keyless, or its provider has no such text.
+    """
+    sections = {section.name: section for section in config.credentials}
+    if name not in sections:
+        raise UsageError(f"{name} is not in the config.", remedy=f"it has: {', '.join(sorted(sections))}.")
+    refuse_keyless(config, [name])
+    section = sections[name]
+    try:
+        policy: Policy = entry_point(POLICIES, section).load()
+    except (StopIteration, ImportError):
+        raise UsageError(
+            f"{name}: the provider {section.provider} has no text about the rights that it needs.",
+            remedy=f"its documentation says them; rotator looks in the entry-point group {POLICIES}.",
+        ) from None
+    text = policy(section.settings())
+    if as_json:
+        show_json({"credential": name, "provider": section.provider, "policy": text})
+    else:
+        say(text.rstrip("\n"))
+    return ExitCode.FINE
