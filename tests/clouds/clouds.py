@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rotator.sandbox.aws_scene import USER, AwsScene
+from rotator.sandbox.civo_scene import CivoScene
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.rules import Answer
 from rotator.sandbox.scene import OpenScene
@@ -46,20 +47,24 @@ class Cloud:
         throttled: how it says that there were too many requests.
         forbidden: how it says that a right is missing, by kind of request.
         rights: what a hold must say of the right that is missing, by kind of request.
-        make_key: a person makes a key; returns its id.
         secrets: all that it ever gave out.
+        make_key: a person makes a key beside rotator's; returns its id. None where that isn't possible.
+        bring: a person makes the next key, and brings it. None where rotator makes the keys.
+        interrupted: there is no working key to be held: a person has ended it by making the next one.
         prepare: what its scene needs where time is moved.
     """
 
     name: str
     scene: OpenScene | None
-    requests: dict[Kind, Requests]
+    requests: Mapping[Kind, Requests]
     throttled: Answer
-    forbidden: dict[Kind, Answer]
-    rights: dict[Kind, str]
-    make_key: Callable[[Any], str]
     secrets: Callable[[Any], set[str]]
-    prepare: Callable[[Any], None] = lambda _: None
+    forbidden: Mapping[Kind, Answer] = field(default_factory=dict)
+    rights: Mapping[Kind, str] = field(default_factory=dict)
+    make_key: Callable[[Any], str] | None = None
+    bring: Callable[[Any], None] | None = None
+    interrupted: Callable[[Any, Mapping[str, str]], bool] = lambda _scene, _held: False
+    prepare: Callable[[Any], None] = lambda _scene: None
 
 
 def _aws_faults(scene: AwsScene) -> Faults:
@@ -99,8 +104,21 @@ AWS = Cloud(
     prepare=_sign_by_the_machine,
 )
 
+CIVO = Cloud(
+    name="civo",
+    scene=CivoScene,
+    requests=dict.fromkeys(("list", "prove"), Requests(lambda scene: scene.civo.faults, method="GET")),
+    throttled=Answer(status=429, body='{"code": "too_many_requests", "reason": "Too many requests"}'),
+    secrets=lambda scene: scene.civo.secrets,
+    bring=lambda scene: scene.regenerate(),
+    interrupted=lambda scene, held: scene.awaiting(held),
+)
+
 EVERY = (AWS,)
 """All whose keys rotator makes."""
+
+SUPPLIED = (CIVO,)
+"""All whose keys a person makes."""
 
 TWO = (AWS,)
 """For what goes wrong at Northflank, where clouds differ by their capabilities alone: one that shows which key a lost

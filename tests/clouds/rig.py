@@ -121,6 +121,7 @@ class Rig(Running):
 
     def make_key(self) -> str:
         """A person makes a key."""
+        assert self.cloud.make_key is not None
         key_id = self.cloud.make_key(self.scene)
         self.foreign.add(key_id)
         return key_id
@@ -129,6 +130,17 @@ class Rig(Running):
         """A person deletes a key."""
         self.managed().provider.delete(key_id)
         self.foreign.discard(key_id)
+
+    def begin(self) -> None:
+        """A person asks for a rotation; where a person makes the keys, makes one."""
+        super().begin()
+        if self.cloud.bring is not None:
+            self.bring()
+
+    def bring(self) -> None:
+        """A person makes the next key, and brings it."""
+        assert self.cloud.bring is not None
+        self.cloud.bring(self.scene)
 
     # What is to be seen, inside and outside.
 
@@ -155,8 +167,8 @@ class Rig(Running):
 
     def asked(self, kind: Kind) -> int:
         """How often the cloud was asked for this, whatever became of it."""
-        requests = self.cloud.requests[kind]
-        return len(requests.faults(self.scene).requests(**requests.match))
+        requests = self.cloud.requests.get(kind)
+        return 0 if requests is None else len(requests.faults(self.scene).requests(**requests.match))
 
     def pushes(self, integration: str = "") -> int:
         """How often Northflank was asked for an update."""
@@ -173,11 +185,14 @@ class Rig(Running):
         """P1: what an integration holds works. P3: foreign keys are as they were."""
         for integration in self._fed():
             trouble = self.scene.use(integration.credentials)
-            assert not trouble, f"{integration.id} is locked out: {trouble}"
+            assert not trouble or self._interrupted(integration), f"{integration.id} is locked out: {trouble}"
         if self.foreign:
             keys = self.listed()
             touched = [key_id for key_id in self.foreign if key_id not in keys or not keys[key_id].enabled]
             assert not touched, f"foreign keys were touched: {touched}"
+
+    def _interrupted(self, integration: Integration) -> bool:
+        return self.cloud.interrupted(self.scene, integration.credentials)
 
     def _fed(self) -> list[Integration]:
         others = {scene.name for scene in self.stage.scenes} - {self.name}

@@ -1,0 +1,142 @@
+"""Clouds whose keys a person makes, each of which ends the one before: rotator has nothing to mint and to revoke.
+
+In between, what Northflank holds can't work; how short that is, is what counts.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.model import HoldReason, Phase
+from rotator.sandbox.rules import Answer, Fault, Reset
+from tests.clouds.clouds import SUPPLIED
+from tests.clouds.conftest import MakeRig
+from tests.clouds.rig import SECOND, Rig
+from tests.clouds.test_rotation import A_MOMENT, is_rotated
+
+pytestmark = pytest.mark.parametrize("cloud", SUPPLIED, ids=lambda cloud: cloud.name)
+
+
+def test_a_brought_key_is_pushed_at_once_whatever_the_window(make_rig: MakeRig) -> None:
+    rig = make_rig({"window": "Tue 08:00-09:00 UTC", "every": "50d"})
+    rig.adopt()
+    rig.bring()
+    began = rig.clock.world()
+    rig.finish()
+    assert rig.clock.world() - began < A_MOMENT
+    is_rotated(rig)
+    assert rig.scene.use(rig.first)
+    assert rig.pushes() == 1
+
+
+def test_each_brought_key_is_a_rotation(rig: Rig) -> None:
+    rig.adopt()
+    for generation in (1, 2):
+        rig.wait(timedelta(days=10))
+        rig.bring()
+        rig.run(lambda state: state.in_flight)
+        rig.finish()
+        is_rotated(rig, generation=generation)
+
+
+def test_a_due_key_waits_for_a_person_and_works_meanwhile(rig: Rig) -> None:
+    rig.adopt()
+    rig.wait(timedelta(days=31))
+    rig.tick()
+    assert rig.state.phase is Phase.IDLE
+    assert "bring it" in rig.events("finding")[-1]["reason"]
+    assert "brought" in (rig.ask("rotate", now=True).answer or "")
+    rig.tick()
+    assert (rig.pushes(), rig.held()) == (0, rig.first)
+    rig.bring()
+    rig.finish()
+    is_rotated(rig)
+
+
+def test_a_leaked_key_waits_for_a_person_too(rig: Rig) -> None:
+    rig.adopt()
+    assert rig.ask("rotate", leaked=True).accepted
+    rig.wait(timedelta(days=1))
+    rig.tick()
+    assert rig.pushes() == 0
+    rig.bring()
+    rig.finish()
+    is_rotated(rig)
+
+
+def test_reads_that_are_throttled_are_made_again(rig: Rig) -> None:
+    rig.begin()
+    rig.spoil("list", rig.cloud.throttled, times=3)
+    rig.finish()
+    is_rotated(rig)
+
+
+def test_there_is_nothing_to_undo(rig: Rig) -> None:
+    rig.rotate()
+    assert "nothing to undo" in (rig.ask("undo").answer or "")
+
+
+def test_our_clock_may_be_wrong_where_there_is_nothing_to_revoke(rig: Rig) -> None:
+    rig.adopt()
+    rig.clock.jump(timedelta(minutes=3))
+    rig.bring()
+    rig.finish()
+    is_rotated(rig)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_killed_in_the_middle_of_any_call_it_takes_the_key_up_again(rig: Rig, times: int) -> None:
+    """The first call lists, the next ones prove."""
+    rig.adopt()
+    rig.bring()
+    for _ in range(times):
+        rig.die_in("prove")
+    rig.finish()
+    is_rotated(rig, generation=rig.state.generation)
+    assert rig.pushes() == 1
+
+
+def test_killed_in_every_phase_it_takes_the_key_up_again(rig: Rig) -> None:
+    rig.begin()
+    rig.to(Phase.PROVING)
+    rig.restart()
+    rig.spoil_push(Answer(status=502, body="<html>", when="after"))
+    rig.to(Phase.CONFIRMING)
+    rig.restart()
+    rig.finish()
+    is_rotated(rig)
+
+
+def test_a_refused_push_is_made_again_once_a_person_says_so(rig: Rig) -> None:
+    rig.spoil_push(Answer(status=400, body='{"error": {"status": 400, "message": "no such account"}}'))
+    rig.begin()
+    assert "no such account" in rig.hold(HoldReason.PUSH_REFUSED).detail
+    rig.wait(timedelta(days=1))
+    rig.tick()
+    assert rig.pushes() == 1
+    assert rig.ask("resume").accepted
+    rig.finish()
+    is_rotated(rig, generation=2)
+
+
+@pytest.mark.parametrize("fault", [Reset(when="after"), Answer(status=503, body="<html>")], ids=["lost", "503"])
+def test_a_push_without_an_answer_is_sent_again(rig: Rig, fault: Fault) -> None:
+    rig.spoil_push(fault)
+    rig.begin()
+    rig.finish()
+    is_rotated(rig)
+    assert rig.pushes() == 2
+
+
+def test_one_brought_key_feeds_two_integrations(make_rig: MakeRig) -> None:
+    rig = make_rig(fan_out=True)
+    rig.spoil_push(Answer(status=400, body='{"error": {"status": 400, "message": "not yet"}}'), SECOND)
+    rig.begin()
+    hold = rig.hold(HoldReason.PARTIAL_PUSH)
+    assert f"{rig.name} holds {rig.state.candidate}, {SECOND} does not" in hold.detail
+    assert rig.ask("resume").accepted
+    rig.finish()
+    assert rig.held(SECOND) == rig.held()
+    is_rotated(rig)
