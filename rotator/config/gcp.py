@@ -39,6 +39,7 @@ class GcpSection(Section):
         strict=True,
         description="Ask the policy analyzer when a key was last used (needs a role of its own; a day late).",
     )
+    analyzer_url: Endpoint | None = Field(None, description="Where the policy analyzer is asked; null: Google's own.")
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoints; null: those of the machine.")
 
 

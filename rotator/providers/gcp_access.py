@@ -1,0 +1,104 @@
+"""How to get into Google Cloud: which identity, which endpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import google.auth
+import grpc
+from google.auth.credentials import Credentials
+
+from rotator import __version__
+from rotator.errors import RotatorError
+
+USER_AGENT = f"rotator/{__version__}"
+"""So that Cloud Audit Logs tell rotator's calls from a person's."""
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_HTTPS = 443
+
+
+@dataclass(frozen=True, slots=True)
+class GcpAccess:
+    """How to get into Google Cloud. Credentials with equal values share their channel.
+
+    Args:
+        credentials: a credentials file (a key, workload identity federation); None for the SDK's default chain.
+        endpoint: IAM's address, where it is not Google's own; plain http only on loopback.
+        universe_domain: of a sovereign cloud; `googleapis.com` for Google's own.
+        ca_file: the CA of the endpoints; None for the SDK's own store.
+    """
+
+    credentials: str | None
+    endpoint: str | None
+    universe_domain: str
+    ca_file: str | None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> GcpAccess:
+        """Taken from a credential's section of the config."""
+
+        def text(name: str) -> str | None:
+            value = settings.get(name)
+            return str(value) if value else None
+
+        return cls(text("credentials"), text("endpoint"), str(settings["universe_domain"]), text("ca_file"))
+
+    @property
+    def target(self) -> str:
+        """IAM's host and port."""
+        if self.endpoint is None:
+            return f"iam.{self.universe_domain}:{_HTTPS}"
+        parts = urlsplit(self.endpoint)
+        return parts.netloc if parts.port else f"{parts.netloc}:{_HTTPS}"
+
+    def own_credentials(self) -> Credentials:
+        """Rotator's own credentials. Nothing is called yet, but that the SDK may look for an instance's own.
+
+        Raises:
+            google.auth.exceptions.GoogleAuthError: there are none.
+        """
+        if self.credentials is None:
+            found, _ = google.auth.default(scopes=_SCOPES)
+        else:
+            # Deprecated for files of strangers; this one is the operator's own, of whatever kind they chose.
+            found, _ = google.auth.load_credentials_from_file(self.credentials, scopes=_SCOPES)
+        if not isinstance(found, Credentials):
+            raise TypeError("google-auth found no credentials")
+        return found
+
+    def channel(self) -> grpc.Channel:
+        """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.
+
+        Raises:
+            RotatorError: the CA file can't be read, or the endpoint is plain http and not loopback.
+        """
+        options = [("grpc.enable_retries", 0), ("grpc.primary_user_agent", USER_AGENT)]
+        if self.endpoint is not None and urlsplit(self.endpoint).scheme != "https":
+            if not _is_loopback(urlsplit(self.endpoint).hostname or ""):
+                raise RotatorError(f"{self.endpoint} is not https", remedy="Plain http is for loopback only.")
+            # What listens on this machine is no proxy's business.
+            return grpc.insecure_channel(self.target, options=[*options, ("grpc.enable_http_proxy", 0)])
+        return grpc.secure_channel(self.target, grpc.ssl_channel_credentials(self._roots()), options=options)
+
+    def _roots(self) -> bytes | None:
+        if self.ca_file is None:
+            return None
+        try:
+            return Path(self.ca_file).read_bytes()
+        except OSError as error:
+            raise RotatorError(
+                f"The CA file {self.ca_file} can't be used: {error.strerror}.",
+                remedy="Name a PEM file with the CA's certificate in `ca_file`.",
+            ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
