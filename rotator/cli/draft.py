@@ -5,6 +5,7 @@ What Northflank shows is filled in. What it doesn't show is a placeholder of the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def draft(connection: Connection, items: Sequence[Item]) -> Draft:
     names = _names([fed[0].id for fed in entries.values()])
     head = _HEAD.format(
         api_url=_plain(connection.api_url),
-        token=_flow(connection.token.model_dump(exclude_none=True)),
+        token=yaml.safe_dump(connection.token.model_dump(exclude_none=True), default_flow_style=True).strip(),
         team=_plain(connection.team),
     )
     parts = [
@@ -138,7 +139,7 @@ def _entry(name: str, number: int, fed: Sequence[Item]) -> str:
     item = fed[0]
     lines = [f"  # {each.name or each.id}" for each in fed]
     lines += [f"  - name: {_plain(name)}", f"    provider: {item.provider}"]
-    lines += [f"    integrations: {_flow([each.id for each in fed])}"]
+    lines += [f"    integrations: [{', '.join(_plain(each.id) for each in fed)}]"]
     if item.mode is None and _ENTRIES[_tag(item)].lstrip().startswith("mode"):
         lines += ["    # TODO: Northflank shows no mode, so a key is assumed; else it is crossAccountRole"]
     filled = _ENTRIES[_tag(item)].format(name=name, number=number, service_account=_service_account(name, item))
@@ -193,11 +194,8 @@ def _names(integrations: Sequence[str]) -> list[str]:
     return names
 
 
-def _plain(value: object) -> str:
-    """A scalar, in quotes where YAML would take it for something else."""
-    return yaml.safe_dump(value, width=float("inf")).removesuffix("...\n").strip()
-
-
-def _flow(value: object) -> str:
-    """A list or mapping on one line."""
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf")).strip()
+def _plain(text: str | None) -> str:
+    """A scalar, in quotes where a reader of YAML, old or new, would take it for something else than text."""
+    if text is not None and not text[:1].isalpha():
+        return json.dumps(text)
+    return yaml.safe_dump(text, width=float("inf")).removesuffix("...\n").strip()
