@@ -113,7 +113,7 @@ class CivoApiKey:
         Raises:
             CallFailed: also if it is another account's.
         """
-        answer = self._quota.ask(material.fields["apiKey"])
+        answer = self._quota.ask_once(material.fields["apiKey"])
         if isinstance(answer, Refused):
             return Proof.NOT_YET
         self._must_be_ours(answer.account)
@@ -140,7 +140,7 @@ class CivoApiKey:
         value = self._place.remembered(key_id)
         if value is None:
             return Reply()
-        answer = self._quota.ask(value)
+        answer = self._quota.ask_once(value)
         if isinstance(answer, Refused):
             self._place.forget(key_id)
             return Reply()

@@ -7,27 +7,23 @@ was seen to say in September 2026: to an unknown key 404 `database_account_not_f
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import httpx
 from pydantic import SecretStr
 
-from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict, outside_text
-from rotator.northflank.exchange import Answer, NoAnswer, Span, exchange
 from rotator.northflank.limits import retry_after
+from rotator.providers.exchange import Answer, Span, date_of, is_refusal, json_object, patiently, send
 
+_WHAT = "asking Civo for the quota"
 _UNKNOWN_KEY = frozenset({"authentication_invalid_key", "database_account_not_found"})
 _CODE = re.compile("[a-z][a-z0-9_]{0,79}")
-_UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 499})
-"""Something in between gave up waiting; it says nothing of what Civo would have said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Quota:
     Args:
         http: shared by the whole process.
         api_url: without a slash at its end.
-        deadline: for one question, repetitions included.
+        deadline: for one question, its repetition included.
         clock: both its clocks are used.
     """
 
@@ -77,53 +73,46 @@ class Quota:
         self._clock = clock
 
     def ask(self, key: SecretStr) -> Taken | Refused:
-        """Send one request with this key.
+        """Ask with this key, once more if no answer came.
 
         Raises:
             CallFailed: neither was answered. REFUSED and permanent where Civo itself says something else.
         """
-        read = self._ask(key)
+        return patiently(lambda span: self._ask(key, span), clock=self._clock, deadline=self._deadline)
+
+    def ask_once(self, key: SecretStr) -> Taken | Refused:
+        """Ask with this key, in one request. Raises CallFailed as `ask`."""
+        return self._ask(key, Span(self._clock, self._deadline))
+
+    def _ask(self, key: SecretStr, span: Span) -> Taken | Refused:
+        headers = {"Authorization": f"bearer {key.get_secret_value()}", "Accept": "application/json"}
+        answer = send(self._http, "GET", self._url, what=_WHAT, headers=headers, span=span)
+        read = _read(answer, key, self._clock.now())
         if isinstance(read, CallFailed):
             raise read
         return read
 
-    def _ask(self, key: SecretStr) -> Taken | Refused | CallFailed:
-        result = exchange(
-            self._http,
-            "GET",
-            self._url,
-            headers={
-                "Authorization": f"bearer {key.get_secret_value()}",
-                "Accept": "application/json",
-                "User-Agent": f"rotator/{__version__}",
-            },
-            content=None,
-            span=Span(self._clock, self._deadline),
-        )
-        return _no_answer(result) if isinstance(result, NoAnswer) else _read(result, key, self._clock.now())
-
 
 def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | Refused | CallFailed:
-    said = _object(answer.body)
+    said = json_object(answer) or {}
     if answer.status == HTTPStatus.OK:
         return _taken(answer, said) or _foreign(answer, now)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return CallFailed(
-            "Civo has had too many requests",
+            f"{_WHAT}: Civo has had too many requests",
             verdict=Verdict.NOT_APPLIED,
             code=str(answer.status),
             retry_after=retry_after(answer, now),
         )
-    code, reason = said.get("code"), said.get("reason")
-    if not 400 <= answer.status < 500 or answer.status in _UNSURE:  # noqa: PLR2004  # HTTP's class of refusals
+    error = _error(answer, said)
+    if error is None:
         return _foreign(answer, now)
-    if not (isinstance(code, str) and _CODE.fullmatch(code) and isinstance(reason, str)):
-        return _foreign(answer, now)
+    code, reason = error
     if code in _UNKNOWN_KEY:
         return Refused(code)
     told = outside_text(reason.replace(key.get_secret_value(), "**********"))
     return CallFailed(
-        f"Civo doesn't tell the quota: {code}: {told}",
+        f"{_WHAT}: {code}: {told}",
         verdict=Verdict.REFUSED,
         code=code,
         permanent=True,
@@ -133,42 +122,23 @@ def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | Refused | Ca
 
 def _taken(answer: Answer, said: Mapping[str, object]) -> Taken | None:
     email, own_id = said.get("default_user_email_address"), said.get("id")
-    date = _date(answer)
+    date = date_of(answer)
     if date is None or not isinstance(email, str) or not email:
         return None
     return Taken(Account(outside_text(email), outside_text(own_id) if isinstance(own_id, str) else ""), date)
 
 
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _date(answer: Answer) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
+def _error(answer: Answer, said: Mapping[str, object]) -> tuple[str, str] | None:
+    """Code and reason, which each refusal of an account or a key has. A proxy's page hasn't, nor an unknown path."""
+    code, reason = said.get("code"), said.get("reason")
+    if not (is_refusal(answer.status) and isinstance(code, str) and isinstance(reason, str) and _CODE.fullmatch(code)):
         return None
-    return date.astimezone(UTC) if date.tzinfo is not None else None
-
-
-def _no_answer(result: NoAnswer) -> CallFailed:
-    if result.sent:
-        return CallFailed(f"Civo's quota: {result.reason}", verdict=Verdict.UNKNOWN, code="no-answer")
-    return CallFailed(
-        f"Civo was not asked: {result.reason}",
-        verdict=Verdict.NOT_APPLIED,
-        code="not-sent",
-        remedy="If it stays so, check `api_url`, DNS, proxies and the firewall.",
-    )
+    return code, reason
 
 
 def _foreign(answer: Answer, now: datetime) -> CallFailed:
     return CallFailed(
-        f"Civo's quota: an answer ({answer.status}) that isn't Civo's",
+        f"{_WHAT}: HTTP {answer.status}, not from Civo",
         verdict=Verdict.UNKNOWN,
         code=str(answer.status),
         retry_after=retry_after(answer, now),
