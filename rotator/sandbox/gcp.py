@@ -46,8 +46,8 @@ class GcpStandIn:
 
     Attributes:
         clock: may be replaced at any time.
-        signing_clock: what the times in assertions, and the ages of tokens, are compared with instead, where the clock
-            is moved and the callers' can't be: the SDK signs by the clock of its machine.
+        signing_clock: what the times in assertions of the account `rotator`, and the ages of its tokens, are compared
+            with instead, where the clock is moved and the SDK's can't be: it signs by the clock of its machine.
         project: the state. `project.propagation`, `project.constraints` and `project.longest` may be set.
         denied: permissions, like `iam.serviceAccountKeys.create`, that are refused whatever was granted.
         activity_lag: how late the policy analyzer tells of a use.
@@ -64,7 +64,7 @@ class GcpStandIn:
         self.project = Project(f"sandbox-{token_hex(3)}", self._now)
         self._iam = IamService(self.project, self._caller, self.denied)
         self._others = TokensAndActivities(
-            self.project, self._signing_now, self._caller, lambda: self.activity_lag, self.denied
+            self.project, self._clock_of, self._caller, lambda: self.activity_lag, self.denied
         )
         self.faults = Faults(self._respond)
         self.iam = Http2Server(self.faults, clock=self._now)
@@ -143,7 +143,7 @@ class GcpStandIn:
     def assertion(self, key_file: str) -> str:
         """The body by which a workload asks for a token with this key file."""
         fields = json.loads(key_file)
-        now = int(self._signing_now().timestamp())
+        now = int(self._clock_of(self.project.account(fields["client_email"])).timestamp())
         claims = {"iss": fields["client_email"], "aud": GOOGLES_AUDIENCE, "scope": _SCOPE, "iat": now, "exp": now + 600}
         signer = RSASigner.from_string(fields["private_key"], fields["private_key_id"])
         signed = jwt.encode(signer, claims).decode()
@@ -168,12 +168,12 @@ class GcpStandIn:
     def _now(self) -> datetime:
         return self.clock()
 
-    def _signing_now(self) -> datetime:
-        return self.signing_clock()
+    def _clock_of(self, account: Account | None) -> datetime:
+        return self.signing_clock() if account is self._admin else self.clock()
 
     def _caller(self, request: Request) -> Account | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return self.project.bearer(token, self._signing_now()) if scheme == "Bearer" else None
+        return self.project.bearer(token, self.signing_clock()) if scheme == "Bearer" else None
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         app = self._iam if environ["PATH_INFO"].startswith(SERVICE) else self._others

@@ -40,7 +40,7 @@ class TokensAndActivities:
 
     Args:
         project: whose keys sign for tokens.
-        signing_clock: what the times in assertions are compared with.
+        clock_of: what the times in an account's assertions are compared with.
         caller: who sends a request, by its access token.
         activity_lag: how late the analyzer tells of a use.
         denied: permissions that are refused whatever was granted.
@@ -49,13 +49,13 @@ class TokensAndActivities:
     def __init__(
         self,
         project: Project,
-        signing_clock: Callable[[], datetime],
+        clock_of: Callable[[Account], datetime],
         caller: Callable[[Request], Account | None],
         activity_lag: Callable[[], timedelta],
         denied: set[str],
     ) -> None:
         self._project = project
-        self._signing_clock = signing_clock
+        self._clock_of = clock_of
         self._caller = caller
         self._activity_lag = activity_lag
         self._denied = denied
@@ -76,7 +76,7 @@ class TokensAndActivities:
             account, key = self._granted(request.form.get("grant_type", ""), request.form.get("assertion", ""))
         except _NoGrant as no:
             return _json({"error": no.error, "error_description": str(no)}, no.status)
-        token = self._project.give_token(account.email, key, self._signing_clock())
+        token = self._project.give_token(account.email, key, self._clock_of(account))
         return _json(
             {"access_token": token, "expires_in": int(TOKEN_LIFETIME.total_seconds()) - 1, "token_type": "Bearer"}
         )
@@ -92,7 +92,10 @@ class TokensAndActivities:
             raw_signature = _decoded(signature)
         except (ValueError, KeyError, TypeError):
             raise _NoGrant("invalid_grant", "Invalid JWT: Failed to parse the assertion.") from None
-        now = self._signing_clock().timestamp()
+        account = self._project.account(issuer)
+        if account is None:
+            raise _NoGrant("invalid_grant", "Invalid grant: account not found")
+        now = self._clock_of(account).timestamp()
         skew = _SKEW.total_seconds()
         if not (issued <= now + skew and now - skew <= expires <= issued + TOKEN_LIFETIME.total_seconds()):
             raise _NoGrant(
@@ -102,9 +105,6 @@ class TokensAndActivities:
             )
         if audience != GOOGLES_AUDIENCE:
             raise _NoGrant("invalid_grant", "Invalid JWT: Failed audience check.")
-        account = self._project.account(issuer)
-        if account is None:
-            raise _NoGrant("invalid_grant", "Invalid grant: account not found")
         if not scope:
             raise _NoGrant("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
         key = self._signer(account, header, signed.encode(), raw_signature)
