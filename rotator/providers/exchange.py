@@ -3,8 +3,8 @@
 A call looks so, with one `Span` for all that it takes:
 
     answer = send(http, "POST", url, what="addPassword", headers=headers, content=body, span=span)
-    said = json_object(answer)      # None: not JSON, so not the cloud's
-    at = date_of(answer)            # None: no Date header, so not the cloud's
+    said = json_object(answer.body)     # None: not JSON, so not the cloud's
+    at = date_of(answer)                # None: no Date header, so not the cloud's
 
 What only reads may be repeated: that goes through `patiently`. A change is one `send`. The request itself is that of
 `rotator.northflank.exchange`: on a connection of its own, cut at the deadline however slowly the answer drips in,
@@ -34,7 +34,7 @@ Value = TypeVar("Value")
 
 _ATTEMPTS = 2
 _SHARE = 0.45  # of the deadline, for each attempt: what is left is for the pause in between
-_PAUSE = 0.05  # of the deadline, at most
+_PAUSE, _LONGEST_PAUSE = 0.05, timedelta(seconds=0.2)  # of the deadline, but no longer than that
 _UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 499})
 """Something in between gave up waiting; the request may still be under way."""
 
@@ -95,9 +95,9 @@ def patiently(read: Callable[[Span], Value], *, clock: Clock, deadline: timedelt
     Raises:
         CallFailed: the last attempt's.
     """
-    pause = _PAUSE * deadline.total_seconds()
+    pause = min(_PAUSE * deadline, _LONGEST_PAUSE) / 2
     attempts = stamina.retry_context(
-        on=_may_pass, attempts=_ATTEMPTS, timeout=None, wait_initial=pause / 2, wait_max=pause, wait_jitter=pause / 2
+        on=_may_pass, attempts=_ATTEMPTS, timeout=None, wait_initial=pause, wait_max=2 * pause, wait_jitter=pause
     )
     for attempt in attempts:
         with attempt:
@@ -114,10 +114,10 @@ def is_refusal(status: int) -> bool:
     return 400 <= status < 500 and status not in _UNSURE  # noqa: PLR2004  # HTTP's class of refusals
 
 
-def json_object(answer: Answer) -> Mapping[str, Any] | None:
+def json_object(body: bytes) -> Mapping[str, Any] | None:
     """The body, if it is one JSON object."""
     try:
-        read = json.loads(answer.body)
+        read = json.loads(body)
     except (ValueError, RecursionError):
         return None
     return read if isinstance(read, dict) else None
