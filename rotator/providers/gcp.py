@@ -31,6 +31,7 @@ from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp_access import GcpAccess
 from rotator.providers.gcp_clients import GcpClients, clients_for
 from rotator.providers.gcp_errors import BARE_PRECONDITION, NOT_FOUND, attempt
+from rotator.providers.gcp_names import project_of
 
 Value = TypeVar("Value")
 
@@ -77,7 +78,8 @@ class GcpAccount:
         self._capabilities = Capabilities(
             slots=_SLOTS, can_disable=True, exact=self._uploads, has_evidence=bool(settings["evidence"])
         )
-        self._name = f"projects/{_project(self._email)}/serviceAccounts/{self._email}"
+        # By the wildcard for a project, Google calls forbidden what is absent.
+        self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
         self._tools = tools
         ca_file = settings["ca_file"]
         self._http = tools.http.trusting(str(ca_file) if ca_file else None)
@@ -286,8 +288,8 @@ class GcpAccount:
         self, what: str, call: Callable[..., Any], request: object, read: Callable[[Any], Value], span: Span
     ) -> Value:
         """One attempt on the wire."""
-        metadata = self._gcp.metadata(self._http, span)
-        return attempt(what, lambda: read(call(request, retry=None, timeout=_left(span), metadata=metadata)))
+        metadata, left = self._gcp.metadata(self._http, span), _left(span)
+        return attempt(what, lambda: read(call(request, retry=None, timeout=left, metadata=metadata)))
 
     def _read(self, what: str, make: Callable[[tuple[tuple[str, str], ...], float], Value], span: Span) -> Value:
         """What only reads is tried again, once, within the same time."""
@@ -306,13 +308,6 @@ class GcpAccount:
 
     def _key_name(self, key_id: str) -> str:
         return f"{self._name}/keys/{key_id}"
-
-
-def _project(email: str) -> str:
-    """The project's id, where the address tells it; else the wildcard, by which what is absent is called forbidden."""
-    domain = email.partition("@")[2].removesuffix(".gserviceaccount.com")
-    project, dot, kind = domain.rpartition(".")
-    return project if dot and kind == "iam" and "." not in project else "-"
 
 
 def _before(read: Callable[[], Value]) -> Value:

@@ -13,7 +13,7 @@ PERMISSIONS = (
     *(f"iam.serviceAccountKeys.{action}" for action in ("create", "delete", "disable", "enable", "get", "list")),
     "iam.serviceAccounts.get",
 )
-"""What is needed on the account itself. An upload needs `create` too."""
+"""What is needed on the account itself. An upload needs `create` too; it also reads the account."""
 
 _GRANT = "`rotator policy` prints the role and the commands that grant it."
 

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from rotator.model import Key
 from rotator.providers.base import Minted
 from rotator.providers.gcp import GcpAccount, open_provider
@@ -20,6 +22,7 @@ from tests.providers.given import tools
 
 PATIENT = timedelta(seconds=20)
 IMPATIENT = timedelta(seconds=1)
+HTTP = httpx.Client()  # one for all, as in rotator: to make one costs more than most of these tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class World:
     provider: GcpAccount
 
     def open(self, deadline: timedelta = PATIENT, **settings: object) -> GcpAccount:
-        return open_provider({**self.settings, **settings}, tools(deadline))
+        return open_provider({**self.settings, **settings}, tools(deadline, http=HTTP))
 
     def mint(self) -> Minted:
         return self.provider.mint(self.provider.draft("7f3a", 1))
@@ -89,7 +92,7 @@ def a_world(directory: Path, **settings: object) -> Iterator[World]:
             **gcp.settings,
             **settings,
         }
-        yield World(gcp, email, whole, open_provider(whole, tools(PATIENT)))
+        yield World(gcp, email, whole, open_provider(whole, tools(PATIENT, http=HTTP)))
 
 
 def refusal(code: int, message: str = "No.", **headers: str) -> Answer:
