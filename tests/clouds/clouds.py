@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # it has no stubs
+
 from rotator.sandbox.aws_scene import USER, AwsScene
+from rotator.sandbox.byok_scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
 from rotator.sandbox.civo_scene import CivoScene
 from rotator.sandbox.faults import Faults
+from rotator.sandbox.gcp_refusal import Refused
+from rotator.sandbox.gcp_scene import GcpScene
+from rotator.sandbox.oci_scene import OciScene
 from rotator.sandbox.rules import Answer
 from rotator.sandbox.scene import OpenScene
 
@@ -104,6 +112,119 @@ AWS = Cloud(
     prepare=_sign_by_the_machine,
 )
 
+
+def _grpc_says(code: str, message: str, reason: str) -> Answer:
+    refused = Refused(code, message, ErrorInfo(reason=reason, domain="iam.googleapis.com"))
+    trailers = {
+        "grpc-status": str(refused.number),
+        "grpc-message": message,
+        "grpc-status-details-bin": b64encode(refused.status()).decode().rstrip("="),
+    }
+    return Answer(status=200, content_type="application/grpc", headers=trailers)
+
+
+def _gcp_forbids(right: str) -> Answer:
+    return _grpc_says("PERMISSION_DENIED", f"Permission '{right}' denied on resource", "IAM_PERMISSION_DENIED")
+
+
+def _gcp_iam(method: str) -> Requests:
+    return Requests(lambda scene: scene.gcp.faults, path=f"/{method}$")
+
+
+def _gcp_key(scene: GcpScene) -> str:
+    key_file = json.loads(scene.gcp.create_key(scene.account).reveal()["keyfileJson"])
+    return str(key_file["private_key_id"])
+
+
+def _sign_google_by_the_machine(scene: GcpScene) -> None:
+    scene.gcp.signing_clock = lambda: datetime.now(UTC)
+
+
+GCP = Cloud(
+    name="gcp",
+    scene=GcpScene,
+    requests={
+        "list": _gcp_iam("ListServiceAccountKeys"),
+        "create": _gcp_iam("UploadServiceAccountKey"),
+        "prove": Requests(lambda scene: scene.gcp.faults, path="^/token$"),
+        "disable": _gcp_iam("DisableServiceAccountKey"),
+        "delete": _gcp_iam("DeleteServiceAccountKey"),
+    },
+    throttled=_grpc_says("RESOURCE_EXHAUSTED", "Quota exceeded", "RATE_LIMIT_EXCEEDED"),
+    forbidden={
+        "create": _gcp_forbids("iam.serviceAccountKeys.create"),
+        "delete": _gcp_forbids("iam.serviceAccountKeys.delete"),
+    },
+    rights={"create": "iam.serviceAccountKeys.create", "delete": "iam.serviceAccountKeys.delete"},
+    make_key=_gcp_key,
+    secrets=lambda scene: scene.gcp.secrets,
+    prepare=_sign_google_by_the_machine,
+)
+
+
+def _oci_says(status: int, code: str, message: str) -> Answer:
+    return Answer(status=status, body=json.dumps({"code": code, "message": message}), headers={"opc-request-id": "r"})
+
+
+OCI_FORBIDS = _oci_says(404, "NotAuthorizedOrNotFound", "Authorization failed or requested resource not found.")
+
+
+def _oci(method: str, path: str) -> Requests:
+    return Requests(lambda scene: scene.oci.faults, method=method, path=path)
+
+
+OCI = Cloud(
+    name="oci",
+    scene=OciScene,
+    requests={
+        "list": _oci("GET", "/apiKeys$"),
+        "create": _oci("POST", "/apiKeys$"),
+        "prove": _oci("GET", "/users/[^/]+$"),
+        "delete": _oci("DELETE", "/apiKeys/"),
+    },
+    throttled=_oci_says(429, "TooManyRequests", "Too many requests for the user."),
+    forbidden={"create": OCI_FORBIDS, "delete": OCI_FORBIDS},
+    rights={"create": "UploadApiKey", "delete": "DeleteApiKey"},
+    make_key=lambda scene: scene.oci.create_key(scene.user).reveal()["fingerprint"],
+    secrets=lambda scene: scene.oci.secrets,
+)
+
+
+def _kubernetes_says(status: int, reason: str, message: str) -> Answer:
+    said = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": status}
+    return Answer(status=status, body=json.dumps({**said, "reason": reason, "message": message}))
+
+
+def _kubernetes_forbids(verb: str) -> Answer:
+    return _kubernetes_says(403, "Forbidden", f'secrets is forbidden: User "x" cannot {verb} resource "secrets"')
+
+
+def _kubernetes(method: str, path: str) -> Requests:
+    return Requests(lambda scene: scene.kubernetes.faults, method=method, path=path)
+
+
+def _token_secret(scene: ByokScene) -> str:
+    name = f"by-hand-{len(scene.keys())}"
+    scene.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, name)
+    return name
+
+
+BYOK = Cloud(
+    name="byok",
+    scene=ByokScene,
+    requests={
+        "list": _kubernetes("GET", "/secrets$"),
+        "create": _kubernetes("POST", "/secrets$"),
+        "prove": _kubernetes("POST", "/selfsubjectreviews$"),
+        "delete": _kubernetes("DELETE", "/secrets/"),
+    },
+    throttled=Answer(status=429, body="Too many requests, please try again later.", headers={"Retry-After": "1"}),
+    forbidden={"create": _kubernetes_forbids("create"), "delete": _kubernetes_forbids("delete")},
+    rights={"create": 'create resource "secrets"', "delete": 'delete resource "secrets"'},
+    make_key=_token_secret,
+    secrets=lambda scene: scene.kubernetes.secrets,
+)
+
 CIVO = Cloud(
     name="civo",
     scene=CivoScene,
@@ -114,12 +235,12 @@ CIVO = Cloud(
     interrupted=lambda scene, held: scene.awaiting(held),
 )
 
-EVERY = (AWS,)
+EVERY = (AWS, GCP, OCI, BYOK)
 """All whose keys rotator makes."""
 
 SUPPLIED = (CIVO,)
 """All whose keys a person makes."""
 
-TWO = (AWS,)
+TWO = (AWS, OCI)
 """For what goes wrong at Northflank, where clouds differ by their capabilities alone: one that shows which key a lost
 mint made, and one that doesn't."""
