@@ -94,7 +94,7 @@ class Quota:
 
 
 def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | Refused | CallFailed:
-    said = json_object(answer) or {}
+    said = json_object(answer.body) or {}
     if answer.status == HTTPStatus.OK:
         return _taken(answer, said) or _foreign(answer, now)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
