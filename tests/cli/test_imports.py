@@ -1,0 +1,137 @@
+"""What is loaded, and what is said where something isn't installed: each SDK only where a credential needs it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rotator.config.providers import BUILT_IN
+from tests.cli.desk import Desk, Done
+
+EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "config/rotator.example.yaml").read_text())
+ROTATED = {
+    section["name"]: section
+    for section in EXAMPLE["credentials"]
+    if section["provider"] in BUILT_IN and section["name"] not in {"keyless-gcp", "other-team-aws"}
+}
+"""One credential for each provider."""
+
+SDKS = {"boto3", "botocore", "google", "grpc", "azure", "msal", "lightkube", "oci", "kubernetes"}
+WRITTEN = {
+    (each.group, each.name)
+    for group in ("rotator.providers", "rotator.policies")
+    for each in entry_points(group=group)
+    if find_spec(each.module) is not None
+}
+"""The entry points of rotator whose module is there."""
+
+# What each provider can't do without, and nothing else of rotator needs.
+NEEDS = {"aws": "botocore", "gcp": "google.auth", "azure": "azure.identity", "oci": "cryptography", "byok": "lightkube"}
+
+# Whose keys, and the least of what rotator does to them.
+RIGHTS = {
+    "prod-aws": ("user/northflank-byoc", "iam:CreateAccessKey", "iam:DeleteAccessKey"),
+    "aws-by-role": ("arn:aws:iam::123456789012:role/northflank", "iam:UpdateAssumeRolePolicy"),
+    "prod-gcp": ("northflank@my-project.iam.gserviceaccount.com", "iam.serviceAccountKeys.delete"),
+    "prod-azure": ("22222222-2222-2222-2222-222222222222", "Application.ReadWrite.OwnedBy"),
+    "prod-oci": ("ocid1.user.oc1..aaaaexample", "USER_APIKEY_ADD"),
+    "prod-civo": ("/run/secrets/civo-key", "GET /v2/quota"),
+    "own-cluster": ("kind: Role", "serviceaccounts/token"),
+}
+
+RUN = """
+import sys
+for name in {blocked!r}:
+    sys.modules[name] = None
+sys.argv = ["rotator", *{arguments!r}]
+from rotator.cli import main
+try:
+    main()
+finally:
+    print(*{{name.partition(".")[0] for name, module in sys.modules.items() if module}}, file=sys.stderr)
+"""
+
+
+def opener(section: dict[str, Any]) -> str:
+    return "aws_role" if section.get("role_arn") else str(section["provider"])
+
+
+@pytest.fixture
+def credentials() -> list[str]:
+    return sorted(name for name, section in ROTATED.items() if ("rotator.policies", opener(section)) in WRITTEN)
+
+
+def ran(desk: Desk, *arguments: str, blocked: tuple[str, ...] = ()) -> tuple[Done, set[str]]:
+    """Run a command with some modules not installed. Tells what it did, and which packages it had loaded at its end."""
+    done = desk.python("-c", RUN.format(blocked=blocked, arguments=arguments))
+    *_, loaded = done.stderr.splitlines()
+    return done, set(loaded.split())
+
+
+def test_a_policy_is_told_without_any_sdk(desk: Desk, credentials: list[str]) -> None:
+    desk.config_file.write_text(desk.config(credentials=list(ROTATED.values())))
+    assert credentials
+    for name in credentials:
+        told, loaded = ran(desk, "policy", name)
+        assert told.code == 0, told
+        assert [right for right in RIGHTS[name] if right not in told.stdout] == []
+        assert not loaded & SDKS, name
+
+
+def test_a_policy_that_is_not_there_is_a_clear_line(desk: Desk) -> None:
+    desk.config_file.write_text(
+        desk.config(plugins=["acme"], credentials=[{"name": "a", "provider": "acme", "integrations": ["a"]}])
+    )
+    told = desk.rotator("policy", "a", "--json")
+    assert told.code == 2
+    assert told.json()["error"] == "a: the provider acme has no text about the rights that it needs."
+    nobody = desk.rotator("policy", "nobody")
+    assert nobody.code == 2
+    assert "nobody is not in the config" in nobody.stderr
+
+
+@pytest.mark.parametrize("provider", NEEDS)
+def test_a_missing_extra_is_a_line_with_the_pip_command(desk: Desk, provider: str) -> None:
+    if ("rotator.providers", provider) not in WRITTEN:
+        pytest.skip("there is no such provider yet")
+    section = next(one for one in ROTATED.values() if one["provider"] == provider)
+    desk.config_file.write_text(desk.config(credentials=[section]))
+    told, _ = ran(desk, "run", blocked=(NEEDS[provider],))
+    assert told.code == 2
+    assert told.stderr.splitlines()[:-1] == [
+        f"rotator: {section['name']}: the provider {provider} is not installed.",
+        f"  -> pip install 'rotator[{provider}]'",
+    ]
+
+
+ASSEMBLE = """
+import sys, httpx
+from pathlib import Path
+from rotator.cli.session import CLOCK
+from rotator.config.load import load
+from rotator.fleet import assemble
+fleet = assemble(load(Path(sys.argv[1]), {}), CLOCK, httpx.Client())
+print(*fleet.managed)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_one_credential_of_aws_loads_no_other_cloud(desk: Desk) -> None:
+    wired = desk.python("-c", ASSEMBLE, str(desk.config_file))
+    managed, loaded = wired.stdout.splitlines()
+    assert managed == "prod-aws"
+    assert set(loaded.split()) & SDKS == {"boto3", "botocore"}
+    assert "cryptography" not in loaded.split()
+
+
+def test_the_names_of_the_entry_points_are_those_of_the_config() -> None:
+    openers = {opener(section) for section in ROTATED.values()}
+    for group in ("rotator.providers", "rotator.policies"):
+        ours = {each.name for each in entry_points(group=group) if each.dist and each.dist.name == "rotator"}
+        assert ours == openers, (group, sys.path)
