@@ -69,6 +69,7 @@ class GcpStandIn:
         self.faults = Faults(self._respond)
         self.iam = Http2Server(self.faults, clock=self._now)
         self.http = Server(self.faults, clock=self._now)
+        self._signers: dict[str, RSASigner] = {}
         self._stack = ExitStack()
         self._admin = self.project.add_account(_ADMIN)
         self._admin_file = self._create_key(self._admin)
@@ -145,7 +146,11 @@ class GcpStandIn:
         fields = json.loads(key_file)
         now = int(self._clock_of(self.project.account(fields["client_email"])).timestamp())
         claims = {"iss": fields["client_email"], "aud": GOOGLES_AUDIENCE, "scope": _SCOPE, "iat": now, "exp": now + 600}
-        signer = RSASigner.from_string(fields["private_key"], fields["private_key_id"])
+        # Loading a key takes 50 ms, and is done once for each, as a workload does.
+        signer = self._signers.get(key_file)
+        if signer is None:
+            signer = RSASigner.from_string(fields["private_key"], fields["private_key_id"])
+            self._signers = {key_file: signer}
         signed = jwt.encode(signer, claims).decode()
         return urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed})
 
