@@ -165,7 +165,7 @@ class OciUser:
         answer = self._home.once(
             what, self.signer(), "POST", self._api_keys, content={"key": public}, span=self._home.span()
         )
-        key = _read(what, answer, lambda answer: _key(json_object(answer)))
+        key = _read(what, answer, lambda answer: _key(json_object(answer.body)))
         if key is None or key.key_id != draft.mark:
             raise unreadable(what, answer)
         return Minted(key, material, _hint(key.key_id), request_id(answer))
@@ -187,7 +187,7 @@ class OciUser:
             if failure.verdict is Verdict.REFUSED and failure.code in NOT_AUTHORIZED:
                 return Proof.ALIVE  # it may not read itself, and was known to say so
             raise
-        user = json_object(answer)
+        user = json_object(answer.body)
         if user is None or user.get("id") != self._keys.user:
             raise unreadable(what, answer)
         return Proof.ALIVE
@@ -254,7 +254,7 @@ class OciUser:
         """GetUser, in rotator's own name."""
         what = "GetUser"
         [answer] = self._home.read(what, self.signer(), self._user)
-        user = json_object(answer)
+        user = json_object(answer.body)
         if user is None:
             raise unreadable(what, answer)
         return user
@@ -305,7 +305,7 @@ def _date(answer: Answer) -> datetime:
 
 
 def _private_key(material: Material) -> RSAPrivateKey:
-    return oci_keys.load(material.fields["privateKey"], material.fields.get("passphrase"))
+    return oci_keys.load(material.fields["privateKey"], material.fields.get("passphrase"), made_here=True)
 
 
 def _hint(fingerprint: str) -> str:

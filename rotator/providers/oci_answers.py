@@ -113,7 +113,7 @@ def _refused(what: str, answer: Answer, now: datetime) -> CallFailed:
 
 
 def _code_and_message(answer: Answer) -> tuple[str, str]:
-    error = json_object(answer) or {}
+    error = json_object(answer.body) or {}
     code, message = error.get("code"), error.get("message")
     if not isinstance(code, str) or not isinstance(message, str):
         return "", ""

@@ -59,8 +59,13 @@ def private_pem(key: RSAPrivateKey, form: Pem, passphrase: SecretStr | None) -> 
     return SecretStr(key.private_bytes(Encoding.PEM, _FORMATS[form], encryption).decode("ascii"))
 
 
-def load(pem: SecretStr, passphrase: SecretStr | None) -> RSAPrivateKey:
-    """The pair in a PEM of either form. A passphrase that isn't needed does no harm, as in Oracle's SDK.
+def load(pem: SecretStr, passphrase: SecretStr | None, *, made_here: bool = False) -> RSAPrivateKey:
+    """The pair in a PEM of either form.
+
+    Args:
+        pem: the private key.
+        passphrase: one that isn't needed does no harm, as in Oracle's SDK.
+        made_here: it was written by `private_pem`, so its numbers aren't checked, which would take 50 ms.
 
     Raises:
         ValueError: why it can't be used, without a word of its content.
@@ -68,7 +73,9 @@ def load(pem: SecretStr, passphrase: SecretStr | None) -> RSAPrivateKey:
     data = pem.get_secret_value().encode()
     secret = passphrase.get_secret_value().encode() if passphrase is not None else None
     try:
-        key = load_pem_private_key(data, secret if b"ENCRYPTED" in data else None)
+        key = load_pem_private_key(
+            data, secret if b"ENCRYPTED" in data else None, unsafe_skip_rsa_key_validation=made_here
+        )
     except TypeError:
         problem = "it is encrypted, and there is no passphrase"
     except (ValueError, UnsupportedAlgorithm):

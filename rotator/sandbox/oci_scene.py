@@ -96,9 +96,11 @@ class OciScene:
         return "" if answer.is_success else f"{held['fingerprint']}: {answer.status_code}"
 
     def _signed_with(self, held: Mapping[str, str]) -> Signer:
-        # Loading a key takes 50 ms, and is done once for each, as a workload does.
+        # Once for each key, as a workload does.
         if self._signer is None or self._signer[0] != held:
             passphrase = held.get("passphrase")
-            key = oci_keys.load(SecretStr(held["privateKey"]), SecretStr(passphrase) if passphrase else None)
+            key = oci_keys.load(
+                SecretStr(held["privateKey"]), SecretStr(passphrase) if passphrase else None, made_here=True
+            )
             self._signer = held, Signer(held["tenancyId"], held["userId"], held["fingerprint"], key)
         return self._signer[1]
