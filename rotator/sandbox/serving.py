@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -42,13 +43,22 @@ class Server:
         app: the application; it may be called from several threads at once.
         port: a fixed port, or 0 for a free one.
         clock: what the Date header of every answer says (aware UTC). It may be replaced at any time.
+        tls: with which it serves https; None for http.
 
     Raises:
         OSError: on entering, if the port is taken.
     """
 
-    def __init__(self, app: WSGIApplication, *, port: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        port: int = 0,
+        clock: Callable[[], datetime] = utc_now,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.clock = clock
+        self.tls = tls
         self.port = port
         self._app = app
         self._listener: _Listener
@@ -57,7 +67,7 @@ class Server:
     @property
     def url(self) -> str:
         """The address, without a slash at its end. Known once the server was entered."""
-        return f"http://{_LOOPBACK}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{_LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
         with socket.create_server((_LOOPBACK, self.port), backlog=128) as bound:
@@ -72,7 +82,8 @@ class Server:
         self._thread.join()
         for connection in self._listener.connections.copy():
             with suppress(OSError):  # its own thread may have closed it meanwhile
-                connection.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's own method: it pulls the TLS state from under the thread that reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Listener(ThreadedWSGIServer):
@@ -80,6 +91,10 @@ class _Listener(ThreadedWSGIServer):
 
     def __init__(self, owner: Server, app: WSGIApplication, bound: socket.socket) -> None:
         super().__init__(_LOOPBACK, owner.port, app, _Handler, fd=bound.fileno())
+        if owner.tls is not None:
+            # The handshake is for the connection's own thread: a client that takes its time keeps nobody waiting.
+            self.ssl_context = owner.tls
+            self.socket = owner.tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.owner = owner
         self.connections: set[socket.socket] = set()
 
