@@ -54,6 +54,10 @@ class Hold:
     detail: str
 
 
+UNMANAGED = "unmanaged"
+"""Named as the key in use where that is none of the credential's own, so that no list shows it: it is left alone."""
+
+
 class Origin(StrEnum):
     """How a key came to be known. Only MINTED and ADOPTED keys are ours to revoke."""
 

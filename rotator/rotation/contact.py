@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import HoldReason, KeyRecord, LostMint, Origin, Phase, State
+from rotator.model import UNMANAGED, HoldReason, KeyRecord, LostMint, Origin, Phase, State
 from rotator.rotation.facts import Facts
 from rotator.rotation.step import Step, added, hold, listed_as, wait, without
 
@@ -27,6 +27,9 @@ def first_contact(state: State, facts: Facts) -> Step:
     if facts.times.frozen:
         return wait(state, "4", "every change is frozen", finding="every change is frozen")
     named = sorted(_named_as_in_use(facts))
+    if named == [UNMANAGED] and all(reading.generation is None for reading in facts.readings):
+        why = "the key in use is none of the credential's own: it is left alone, and replaced"
+        return Step("9", why, _adopt_none(state, facts), finding=why)
     stamped = [reading.integration for reading in facts.readings if reading.generation is not None]
     if len(named) == 1 and facts.enabled(named[0]) and not stamped:
         return Step("9", f"{named[0]} is named as the key in use", adopt(state, facts, named[0]))
@@ -52,6 +55,12 @@ def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
         return f"config and integrations name several keys as the one in use, {listed_as(named)}; keys: {listed}"
     state = "disabled" if facts.listed(named[0]) else "not among the credential's keys"
     return f"{named[0]} is named as the key in use but is {state}; keys: {listed}"
+
+
+def _adopt_none(state: State, facts: Facts) -> State:
+    """First contact is made, and no key is confirmed to be held: the first rotation is due at once."""
+    before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
+    return replace(state, phase=Phase.IDLE, hold=None, since=facts.times.now, before=before)
 
 
 def adopt(state: State, facts: Facts, key_id: str) -> State:

@@ -116,9 +116,10 @@ def _can_live(state: State, facts: Facts, key_id: str) -> bool:
 
 def _grace(state: State, facts: Facts) -> Step:
     times = facts.times
-    if state.emergency or facts.can.supplied or (times.grace_over and times.quiet):
+    if state.emergency or facts.can.supplied or times.expiring or (times.grace_over and times.quiet):
         phase = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
-        return Step("45", "grace is over and the old key is silent", enter(state, phase, facts))
+        why = "the new key ends soon" if times.expiring else "grace is over and the old key is silent"
+        return Step("45", why, enter(state, phase, facts))
     if times.overstayed and not times.quiet:
         return hold(state, "44", HoldReason.STILL_USED, _users(state, facts))
     return wait(state, "45", "grace" if not times.grace_over else "the old key is not silent yet")

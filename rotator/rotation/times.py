@@ -16,6 +16,7 @@ ATTEMPTS_COUNT_FROM = timedelta(days=7)
 """This long before `max_age`, transport errors begin to count as attempts."""
 
 EXPIRY_MARGIN = timedelta(days=3)
+"""So long before its end at least is a key replaced, if it lives twice as long."""
 
 
 class Calendar(Protocol):
@@ -160,7 +161,9 @@ def _expiring(state: State, seen: Observation, now: datetime) -> bool:
     current = _find(seen.keys, state.current)
     if current is None or current.expires_at is None:
         return False
-    margin = max(EXPIRY_MARGIN, (current.expires_at - current.created_at) / 10)
+    life = current.expires_at - current.created_at
+    # Half of a short life: a key that is due as soon as it is made would be replaced for ever.
+    margin = min(max(EXPIRY_MARGIN, life / 10), life / 2)
     return now >= current.expires_at - margin
 
 

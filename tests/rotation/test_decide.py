@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rotator.errors import Verdict
 from rotator.model import (
+    UNMANAGED,
     Call,
     Capabilities,
     Change,
@@ -368,3 +369,18 @@ def test_integrations_removed_from_the_config_are_not_cut_off_silently() -> None
     cut = answer(step.state, Request(kind=Kind.RESUME, cut="i1"), seen(fed_two, K0))
     assert cut.accepted
     assert decide(cut.state, seen(cut.state, K0, due="due")).row == "13a"
+
+
+def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() -> None:
+    new = State()
+    listed = (K0,)
+    facts = seen(new, *listed, named_key=UNMANAGED)
+    idle = decide(new, facts).state
+    assert (idle.phase, idle.current, idle.retire, idle.may) == (Phase.IDLE, None, (), ())
+    due = seen(idle, K0, named_key=UNMANAGED, due="no key is confirmed to be held")
+    foreign = decide(idle, due).state
+    record = foreign.record("k0")
+    assert record is not None
+    assert record.origin is Origin.FOREIGN
+    assert decide(foreign, due).state.phase is Phase.MINTING
+    assert decide(new, seen(new, K0, named_key=UNMANAGED, stamp=Stamp(STORE, 3, "k0"))).state.hold is not None
