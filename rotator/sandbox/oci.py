@@ -159,6 +159,12 @@ class OciStandIn:
         }
         return Material({**{name: SecretStr(value) for name, value in fields.items()}, "privateKey": pem})
 
+    def remove_key(self, material: Material) -> None:
+        """Delete a key as a person would."""
+        key = material.reveal()
+        with self._lock:
+            del self._users[key["userId"]].keys[key["fingerprint"]]
+
     def write_config(self, directory: Path) -> Path:
         """The SDK's config file, with a profile DEFAULT of the user `rotator`, and its key beside it."""
         admin = self.admin.reveal()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
@@ -16,28 +15,18 @@ import httpx
 import pytest
 from werkzeug.wrappers import Request
 
-from rotator.clock import Clock
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof, Stamp
 from rotator.northflank.stamp import compose, parse
 from rotator.providers import oci_keys
-from rotator.providers.base import Draft, Minted, OpenProvider, Provider
+from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.oci import OciUser, open_provider
 from rotator.sandbox.oci import LEAST, REGION, OciStandIn, secret_parts
-from rotator.sandbox.oci import OciUser as User
-from rotator.sandbox.rules import Answer, Fault, Reset, Rule
+from rotator.sandbox.rules import Answer, Reset
 from rotator.sandbox.serving import Server, utc_now
 from tests.providers.contract import Harness, ProviderContract
-from tests.providers.given import tools
-
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
-
-LIST: dict[str, Any] = {"method": "GET", "path": "/apiKeys$"}
-UPLOAD: dict[str, Any] = {"method": "POST", "path": "/apiKeys$"}
-DELETE: dict[str, Any] = {"method": "DELETE", "path": "/apiKeys/"}
-GET_USER: dict[str, Any] = {"method": "GET", "path": r"/users/[^/]+$"}
+from tests.providers.oci_world import DELETE, GET_USER, IMPATIENT, LIST, PATIENT, UPLOAD, Shifted, World, failure_of
 
 opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
 
@@ -64,57 +53,6 @@ class Recorded:
         return getattr(self.provider, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Shifted:
-    """The machine's clock, off by some time."""
-
-    by: timedelta
-
-    def now(self) -> datetime:
-        return utc_now() + self.by
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    oci: OciStandIn
-    user: User
-    config_file: Path
-    http: httpx.Client
-
-    def open(self, deadline: timedelta = PATIENT, *, clock: Clock | None = None, **settings: object) -> OciUser:
-        given = {
-            "tenancy": self.oci.tenancy,
-            "user": self.user.ocid,
-            "compartment": self.oci.compartment,
-            "region": REGION,
-            "home_region": None,
-            "admin_config_file": str(self.config_file),
-            "admin_profile": "DEFAULT",
-            "passphrase": False,
-            "pem": "traditional",
-            "endpoint": self.oci.server.url,
-            "ca_file": None,
-            **settings,
-        }
-        return open_provider(given, tools(deadline, clock=clock, http=self.http))
-
-    def mint(self, **settings: object) -> Minted:
-        provider = self.open(PATIENT, clock=None, **settings)
-        return provider.mint(provider.draft("7f3a", 1))
-
-    def spoil(self, request: Mapping[str, Any], fault: Fault) -> None:
-        self.oci.faults.put(Rule(**request, times=None, fault=fault))
-
-    def count(self, request: Mapping[str, Any]) -> int:
-        return len(self.oci.faults.requests(**request))
-
-    def stop(self) -> None:
-        self.oci.server.__exit__(None, None, None)
-
-
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
     with httpx.Client(trust_env=False) as client:
@@ -125,12 +63,6 @@ def http() -> Iterator[httpx.Client]:
 def world(tmp_path: Path, http: httpx.Client) -> Iterator[World]:
     with OciStandIn() as oci:
         yield World(oci, oci.add_user("northflank-byoc"), oci.write_config(tmp_path), http)
-
-
-def failure_of(call: Callable[[], object]) -> CallFailed:
-    with pytest.raises(CallFailed) as caught:
-        call()
-    return caught.value
 
 
 class TestContract(ProviderContract):
