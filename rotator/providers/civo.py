@@ -108,14 +108,15 @@ class CivoApiKey:
         return Minted(found.key, found.material, hint=None)
 
     def prove(self, material: Material) -> Proof:
-        """Ask for the quota with the candidate, once. One that Civo refuses isn't given up before its time is over.
+        """Ask for the quota with the candidate, once. One that Civo refuses is given up when another lies in its place.
 
         Raises:
             CallFailed: also if it is another account's.
         """
-        answer = self._quota.ask_once(material.fields["apiKey"])
+        candidate = material.fields["apiKey"]
+        answer = self._quota.ask_once(candidate)
         if isinstance(answer, Refused):
-            return Proof.NOT_YET
+            return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD
         self._must_be_ours(answer.account)
         return Proof.ALIVE
 

@@ -258,11 +258,11 @@ class TestProof:
         world.civo.faults.put()
         assert provider.prove(material) is Proof.ALIVE
 
-    def test_the_candidate_is_proved_whatever_is_in_the_place_by_then(self, world: World) -> None:
+    def test_a_candidate_whose_successor_was_brought_is_given_up(self, world: World) -> None:
         provider = world.open()
         material = provider.mint(provider.draft("7f3a", 1)).material
         world.regenerate()
-        assert provider.prove(material) is Proof.NOT_YET
+        assert provider.prove(material) is Proof.DEAD
 
 
 class TestDelete:
