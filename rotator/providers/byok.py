@@ -103,12 +103,7 @@ class ByokAccount:
             CallFailed: also if there is no such account, or if it is rotator's own: it would revoke its own token.
         """
         self._own.differs_from(self._target.username)
-        visit = self._api.visit()
-        self._stands(visit)
-        ours = visit.read("list secrets", lambda client: self._listed(client, {**_OURS}, None))
-        tokens = visit.read("list secrets", lambda client: self._listed(client, None, {"type": _TOKEN_SECRET}))
-        # A token Secret that we made is in both.
-        return Listing(tuple((tokens | ours).values()), visit.date)
+        return self._api.patiently(self._listing)
 
     def last_used(self, key_id: str) -> LastUse | None:
         """Never called: Kubernetes records no use of a token that could be asked for."""
@@ -192,9 +187,15 @@ class ByokAccount:
     def _stands(self, visit: Visit) -> None:
         """The account is there. Without this, another namespace or cluster would look like one without keys."""
         target = self._target
-        visit.read(
+        visit.ask(
             "get serviceaccounts", lambda client: client.get(ServiceAccount, target.account, namespace=target.namespace)
         )
+
+    def _listing(self, visit: Visit) -> Listing:
+        self._stands(visit)
+        ours = visit.ask("list secrets", lambda client: self._listed(client, {**_OURS}, None))
+        tokens = visit.ask("list secrets", lambda client: self._listed(client, None, {"type": _TOKEN_SECRET}))
+        return Listing(tuple((tokens | ours).values()), visit.date)  # a token Secret that we made is in both
 
     def _listed(self, client: Client, labels: LabelSelector | None, fields: FieldSelector | None) -> dict[str, Key]:
         found = client.list(Secret, namespace=self._target.namespace, chunk_size=_PAGE, labels=labels, fields=fields)

@@ -6,32 +6,28 @@ follows the file of a token by asking twice, and drops the headers. So it is giv
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import httpx
 import httpx2
-import stamina
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import Cluster, User
 from lightkube.core.client import Client
 from pydantic import SecretStr
 
-from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.northflank.exchange import Answer, Span, exchange
 from rotator.providers.byok_access import Access
-from rotator.providers.byok_errors import date_of, judged, request_id
+from rotator.providers.byok_errors import failure_in, request_id
+from rotator.providers.exchange import Answer, Span, date_of, patiently, send
 
 Value = TypeVar("Value")
 
-USER_AGENT = f"rotator/{__version__}"
-"""So that the cluster's audit log tells rotator's requests from a person's."""
-
-_WORTH = timedelta(seconds=1)
-"""A read isn't repeated with less time left than this."""
+_LOOK_EVERY = 0.2  # seconds
+_SPARE = 0.3  # of the deadline: what is left for the last look, and for what has to follow
 
 
 class Api:
@@ -58,7 +54,19 @@ class Api:
             token: whose rights to use; None for rotator's own.
         """
         bearer = self._access.bearer if token is None else token.get_secret_value
-        carrier = _Carrier(self._http, bearer, Span(self._clock, self._deadline), self._clock)
+        return self._visit(bearer, Span(self._clock, self._deadline))
+
+    def patiently(self, read: Callable[[Visit], Value]) -> Value:
+        """Do something that only reads, with rotator's own rights; once more if it fails.
+
+        Raises:
+            CallFailed: the last attempt's.
+        """
+        bearer = self._access.bearer
+        return patiently(lambda span: read(self._visit(bearer, span)), clock=self._clock, deadline=self._deadline)
+
+    def _visit(self, bearer: Callable[[], str] | None, span: Span) -> Visit:
+        carrier = _Carrier(self._http, bearer, span, self._clock)
         return Visit(Client(self._config, transport=carrier, trust_env=False, field_manager="rotator"), carrier)
 
     def close(self) -> None:
@@ -76,7 +84,7 @@ class Visit:
     @property
     def request_id(self) -> str | None:
         """The latest answer's."""
-        return request_id(self._carrier.latest) if self._carrier.latest is not None else None
+        return request_id(self._carrier.last())
 
     @property
     def date(self) -> datetime:
@@ -85,12 +93,10 @@ class Visit:
         Raises:
             CallFailed: it had none.
         """
-        return self.ask("the Date header", lambda _: date_of(self._carrier.last()))
-
-    @property
-    def left(self) -> float:
-        """Seconds until the deadline."""
-        return self._carrier.span.left()
+        date = date_of(self._carrier.last())
+        if date is None:
+            raise CallFailed("an answer without a Date header", verdict=Verdict.UNKNOWN, code="no-date")
+        return date
 
     def ask(self, what: str, call: Callable[[Client], Value]) -> Value:
         """Do something with lightkube.
@@ -113,48 +119,18 @@ class Visit:
             )
         raise failure.with_traceback(None)  # the frames it came through hold the token
 
-    def read(self, what: str, call: Callable[[Client], Value]) -> Value:
-        """Ask for what changes nothing: once more, if the first answer was spoiled.
-
-        Raises:
-            CallFailed: as `ask`.
-        """
-        for attempt in stamina.retry_context(on=self._spoiled, attempts=2, wait_initial=0.1, wait_jitter=0.1):
-            with attempt:
-                return self.ask(what, call)
-        raise AssertionError  # stamina either returns from its block or raises
-
     def until(self, what: str, call: Callable[[Client], Value | None]) -> Value | None:
-        """Read again and again until there is something; None if there is nothing when the deadline nears.
+        """Read until there is something; None if there is nothing when the deadline nears.
 
         Raises:
             CallFailed: as `ask`.
         """
-
-        def look() -> Value:
-            found = self.read(what, call)
-            if found is None:
-                raise _Nothing
-            return found
-
-        waiting = stamina.retry_context(
-            on=_Nothing, attempts=None, timeout=max(self.left, 0), wait_initial=0.05, wait_max=1, wait_jitter=0.05
-        )
-        try:
-            for attempt in waiting:
-                with attempt:
-                    return look()
-        except _Nothing:
-            return None
-        raise AssertionError  # as above
-
-    def _spoiled(self, error: Exception) -> bool:
-        spoiled = isinstance(error, CallFailed) and error.verdict is Verdict.UNKNOWN
-        return spoiled and self.left > _WORTH.total_seconds()
-
-
-class _Nothing(Exception):
-    """There is nothing yet."""
+        span = self._carrier.span
+        while True:
+            found = self.ask(what, call)
+            if found is not None or span.left() < _SPARE * span.length.total_seconds():
+                return found
+            time.sleep(_LOOK_EVERY)
 
 
 class _Carrier(httpx2.BaseTransport):
@@ -163,30 +139,35 @@ class _Carrier(httpx2.BaseTransport):
     def __init__(self, http: httpx.Client, bearer: Callable[[], str] | None, span: Span, clock: Clock) -> None:
         self.span = span
         self.what = ""
-        self.latest: Answer | None = None
+        self._latest: Answer | None = None
         self._http = http
         self._bearer = bearer
         self._clock = clock
 
     def last(self) -> Answer:
-        if self.latest is None:
-            raise ValueError("nothing was answered")
-        return self.latest
+        assert self._latest is not None  # noqa: S101  # whoever asks has got an answer
+        return self._latest
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         body = request.read()
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {"Accept": "application/json"}
         if body:
             headers["Content-Type"] = request.headers["Content-Type"]
         if self._bearer is not None:
             headers["Authorization"] = f"Bearer {self._bearer()}"
-        came = exchange(
-            self._http, request.method, str(request.url), headers=headers, content=body or None, span=self.span
+        answer = send(
+            self._http,
+            request.method,
+            str(request.url),
+            what=self.what,
+            headers=headers,
+            content=body or None,
+            span=self.span,
         )
-        answer = judged(self.what, came, self._clock.now().astimezone(UTC))
-        if isinstance(answer, CallFailed):
-            raise answer
-        self.latest = answer
+        failure = failure_in(self.what, answer, self._clock.now())
+        if failure is not None:
+            raise failure
+        self._latest = answer
         return httpx2.Response(
             answer.status, headers={"Content-Type": "application/json"}, content=answer.body, request=request
         )

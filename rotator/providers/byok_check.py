@@ -77,7 +77,7 @@ def _judged(api: Api, target: Target, need: _Need) -> Right:
 
     name = f"{need.verb} {need.resource} in {target.namespace}"
     try:
-        allowed = api.visit().read("create selfsubjectaccessreviews", ask)
+        allowed = api.patiently(lambda visit: visit.ask("create selfsubjectaccessreviews", ask))
     except CallFailed as failure:
         return Right(name, None, f"{failure.message}. {failure.remedy}".strip())
     return Right(name, allowed, "" if allowed else _GRANT)

@@ -6,15 +6,14 @@ which priority and fairness answers 429 in plain text with Retry-After, and an u
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
 from rotator.errors import CallFailed, Verdict, outside_text
-from rotator.northflank.exchange import Answer, NoAnswer
 from rotator.northflank.limits import retry_after
+from rotator.providers.exchange import Answer, is_refusal, json_object
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, ALREADY_EXISTS = "Unauthorized", "Forbidden", "NotFound", "AlreadyExists"
 
@@ -27,23 +26,18 @@ _REMEDIES = {
 }
 """The refusals that only a person can clear, and how."""
 
-_UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 499})
-"""Something in between gave up waiting; the request may still be under way."""
 
-
-def judged(what: str, answer: Answer | NoAnswer, now: datetime) -> Answer | CallFailed:
-    """The answer, if it says in Kubernetes's own words that the request was carried out; else the failure.
+def failure_in(what: str, answer: Answer, now: datetime) -> CallFailed | None:
+    """Why this answer doesn't say, in Kubernetes's own words, that the request was carried out; None if it does.
 
     Args:
         what: names the request in the error, e.g. `create secrets`.
-        answer: what came, or didn't.
+        answer: a complete one.
         now: the wall clock (aware UTC).
     """
-    if isinstance(answer, NoAnswer):
-        return _no_answer(what, answer)
-    said = _object(answer.body)
+    said = json_object(answer.body) or {}
     if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED} and "kind" in said and "apiVersion" in said:
-        return answer
+        return None
     code = str(answer.status)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return CallFailed(
@@ -77,41 +71,7 @@ def request_id(answer: Answer) -> str | None:
     return outside_text(answer.headers.get("audit-id", ""), 64) or None
 
 
-def date_of(answer: Answer) -> datetime:
-    """The answer's Date header (aware UTC).
-
-    Raises:
-        ValueError: it has none.
-    """
-    date = parsedate_to_datetime(answer.headers.get("date", ""))
-    if date.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return date.astimezone(UTC)
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _refuses(answer: Answer, said: Mapping[str, object]) -> bool:
+def _refuses(answer: Answer, said: Mapping[str, Any]) -> bool:
     """A whole Status object that says no, about a request that can't be under way any more."""
-    return (
-        400 <= answer.status < 500  # noqa: PLR2004  # HTTP's class of refusals
-        and answer.status not in _UNSURE
-        and (said.get("kind"), said.get("status"), said.get("code")) == ("Status", "Failure", answer.status)
-    )
-
-
-def _no_answer(what: str, answer: NoAnswer) -> CallFailed:
-    if answer.sent:
-        return CallFailed(f"{what}: {answer.reason}", verdict=Verdict.UNKNOWN, code="no-answer")
-    return CallFailed(
-        f"{what} was not sent: {answer.reason}",
-        verdict=Verdict.NOT_APPLIED,
-        code="not-sent",
-        remedy="If it stays so, check the kubeconfig's server and CA, DNS, proxies and the firewall.",
-    )
+    whole = (said.get("kind"), said.get("status"), said.get("code")) == ("Status", "Failure", answer.status)
+    return whole and is_refusal(answer.status)
