@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.model import Phase, State
+from rotator.model import State
 from rotator.northflank.stamp import parse
 from rotator.sandbox.northflank_account import Integration
 from rotator.sandbox.serving import Server
@@ -154,8 +154,8 @@ def test_no_plugin_takes_the_place_of_a_provider_of_rotators_own(
     )
     (tmp_path / "site" / "impostor.py").write_text(IMPOSTOR)
     desk.config_file.write_text(desk.config(plugins=plugins))
-    desk.arrange({NAME: State(phase=Phase.IDLE)})
-    for command in (("plan",), ("policy", NAME)):
+    desk.arrange({NAME: State()})
+    for command, told in ((("plan",), f"{NAME}  new"), (("policy", NAME), "iam:CreateAccessKey")):
         done = desk.rotator(*command, PYTHONPATH=str(tmp_path / "site"), TOKEN="t")
         assert "impostor" not in done.stdout + done.stderr
-        assert NAME in done.stdout + done.stderr
+        assert told in done.stdout
