@@ -155,7 +155,7 @@ def test_no_plugin_takes_the_place_of_a_provider_of_rotators_own(
     (tmp_path / "site" / "impostor.py").write_text(IMPOSTOR)
     desk.config_file.write_text(desk.config(plugins=plugins))
     desk.arrange({NAME: State()})
-    for command, told in ((("plan",), f"{NAME}  new"), (("policy", NAME), "iam:CreateAccessKey")):
+    for command, told in ((("plan",), "GetCallerIdentity was not sent"), (("policy", NAME), "iam:CreateAccessKey")):
         done = desk.rotator(*command, PYTHONPATH=str(tmp_path / "site"), TOKEN="t")
         assert "impostor" not in done.stdout + done.stderr
         assert told in done.stdout
