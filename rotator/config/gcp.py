@@ -9,7 +9,7 @@ from pydantic import Field
 from rotator.config.credential import CredentialSection
 from rotator.config.section import AbsolutePath, Endpoint, Section
 
-_ACCOUNT = r"^[a-z0-9][a-z0-9-]{4,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
+_ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
 
 
 class OwnGcpCredentials(Section):
