@@ -30,6 +30,7 @@ from rotator.sandbox.kubernetes_rbac import Attempt, Rbac
 from rotator.sandbox.kubernetes_secret import ACCOUNT, Json
 from rotator.sandbox.kubernetes_status import Refused, bad_request, forbidden, unauthorized
 from rotator.sandbox.serving import Server
+from rotator.sandbox.tls import LoopbackTls
 
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
 _PATH = re.compile(
@@ -80,21 +81,24 @@ class KubernetesStandIn:
 
     Args:
         port: a fixed port, or 0 for a free one.
+        tls: with which it serves https; None for http.
 
     Attributes:
         cluster: what there is; hold its `lock` to look at it.
         rbac: who may do what.
         denied: what is refused whatever RBAC says, as `create secrets` or `create serviceaccounts/token`.
         admin: a token of rotator's own account.
+        ca: who vouches for it (PEM); None for http.
         faults: what goes wrong, and what was asked.
         server: where it listens, and what time it is there.
     """
 
-    def __init__(self, *, port: int = 0) -> None:
+    def __init__(self, *, port: int = 0, tls: LoopbackTls | None = None) -> None:
         self.denied: set[str] = set()
         self.rbac = Rbac()
         self.faults = Faults(self._respond)
-        self.server = Server(self.faults, port=port)
+        self.server = Server(self.faults, port=port, tls=tls.server if tls else None)
+        self.ca = tls.ca_file.read_bytes() if tls else None
         self.cluster = Cluster(self._now)
         self.apply(_BASIC_USER)
         own = self.cluster.add_account("rotator", "rotator")
@@ -125,7 +129,7 @@ class KubernetesStandIn:
 
     def kubeconfig(self, token: str) -> str:
         """For `kubectl` and the like, with this token in it. Known once it serves."""
-        return Target(self.server.url, None, "rotator", "rotator").material(token).reveal()[FIELD]
+        return Target(self.server.url, self.ca, "rotator", "rotator").material(token).reveal()[FIELD]
 
     def add_token(self, namespace: str, account: str, name: str) -> str:
         """Create a token Secret of this name as a person would. Returns its token, which works at once."""
