@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -20,7 +20,7 @@ from rotator.sandbox.azure_directory import MANAGEMENT, OWNED_BY, App, Directory
 from rotator.sandbox.azure_graph import GraphApi, ManagementApi
 from rotator.sandbox.azure_login import Login
 from rotator.sandbox.faults import Faults
-from rotator.sandbox.serving import Server
+from rotator.sandbox.serving import Server, utc_now
 from rotator.sandbox.tls import LoopbackTls
 
 _LIFE = timedelta(days=180)  # of what a person makes in the portal
@@ -35,6 +35,7 @@ class AzureStandIn:
 
     Args:
         directory: where the login's certificate goes.
+        clock: what time it is there (aware UTC).
 
     Attributes:
         tenant: what there is: applications, policies, propagation, time.
@@ -47,8 +48,8 @@ class AzureStandIn:
         ca_file: what clients of the login must trust.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.tenant = Directory()
+    def __init__(self, directory: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self.tenant = Directory(clock)
         self.secrets = self.tenant.known_secrets
         self.login = Login(self.tenant)
         self._graph = GraphApi(self.tenant)

@@ -35,8 +35,7 @@ class AzureScene:
     def __init__(self, directory: Path, *, clock: Callable[[], datetime], propagation: timedelta) -> None:
         own = directory / "azure"
         own.mkdir(mode=0o700, exist_ok=True)
-        self.azure = AzureStandIn(own)
-        self.azure.tenant.clock = clock
+        self.azure = AzureStandIn(own, clock=clock)
         self.azure.tenant.propagation = propagation
         self.app = self.azure.add_app("northflank-byoc")
         first, self.held = self.azure.create_secret(self.app)
