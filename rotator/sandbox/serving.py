@@ -137,6 +137,9 @@ class _Handler(WSGIRequestHandler):
         if sent != headers.get("content-length", type=int):
             self.close_connection = True
 
+    def log(self, *_: object, **__: object) -> None:
+        """Nothing. That a client distrusts the certificate, say, is for the client to tell."""
+
     def _reset(self) -> None:
         # A linger time of zero makes the kernel send RST instead of FIN. Detaching closes the descriptor for good,
         # though the request's streams still refer to the socket.
