@@ -10,7 +10,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,8 @@ from rotator.sandbox.kubernetes_status import already_exists, bad_request, confl
 
 SHORTEST, LONGEST, USUAL = 600, 2**32, 3600
 """The life of a requested token, in seconds."""
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of an account. `secret` is the uid of the Secret that it lives with; None: it depends on none."""
+    """A token of an account.
+
+    Args:
+        secret: the uid of the Secret that it lives with; None: it depends on none.
+        works_from: None: always.
+        ends_at: None: never.
+    """
 
     account: Account
     secret: str | None
-    works_from: datetime
+    works_from: datetime | None
     ends_at: datetime | None
 
 
@@ -106,10 +114,8 @@ class Cluster:
     def holder(self, value: str) -> Account | None:
         """Whose token this is; None if it doesn't work, or not yet, or no longer."""
         self._fill()
-        token = self._tokens.get(value)
-        if token is None or not token.works_from <= self._clock():
-            return None
-        if token.ends_at is not None and token.ends_at <= self._clock():
+        token, now = self._tokens.get(value), self._clock()
+        if token is None or not (token.works_from or now) <= now < (token.ends_at or _NEVER):
             return None
         uids = {found["metadata"]["uid"] for found in self._objects.values()}
         alive = self._accounts.get((token.account.namespace, token.account.name)) == token.account
@@ -118,7 +124,7 @@ class Cluster:
     def issue(self, account: Account, *, secret: str | None, ends_at: datetime | None, at_once: bool) -> str:
         """Make a token. `at_once`: it works without propagation, as a person's does who waited."""
         value = f"eyJhbGciOiJSUzI1NiJ9.{token_urlsafe(150)}.{token_urlsafe(256)}"
-        works_from = self._clock() if at_once else self._clock() + self.propagation
+        works_from = None if at_once else self._clock() + self.propagation
         self._tokens[value] = Token(account, secret, works_from, ends_at)
         self.secrets.add(value)
         return value
