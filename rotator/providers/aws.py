@@ -7,8 +7,6 @@ making, and CreateAccessKey takes no idempotency token; a fresh key is unknown t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
 
 from pydantic import SecretStr
@@ -19,7 +17,17 @@ from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.aws_access import AwsAccess
 from rotator.providers.aws_check import rights
 from rotator.providers.aws_clients import Arn, AwsClients, clients_for
-from rotator.providers.aws_errors import NO_SUCH_ENTITY, Answer, about_the_clock, ask, attempt, from_aws, request_id
+from rotator.providers.aws_errors import (
+    NO_SUCH_ENTITY,
+    Answer,
+    about_the_clock,
+    ask,
+    attempt,
+    date_of,
+    from_aws,
+    request_id,
+    utc,
+)
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 Value = TypeVar("Value")
@@ -83,7 +91,7 @@ class AwsUser:
                 remedy="Give rotator an identity of its own, with rights over this user's keys.",
             )
         pages = self._aws.iam.get_paginator("list_access_keys").paginate(UserName=self._user)
-        read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), _date(page)) for page in pages])
+        read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), date_of(page)) for page in pages])
         return Listing(tuple(key for keys, _ in read for key in keys), read[-1][1])
 
     def last_used(self, key_id: str) -> LastUse | None:
@@ -179,20 +187,9 @@ class AwsUser:
 
 def _keys(answer: Answer) -> list[Key]:
     return [
-        Key(listed["AccessKeyId"], _utc(listed["CreateDate"]), enabled=listed["Status"] == "Active")
+        Key(listed["AccessKeyId"], utc(listed["CreateDate"]), enabled=listed["Status"] == "Active")
         for listed in answer["AccessKeyMetadata"]
     ]
-
-
-def _date(answer: Answer) -> datetime:
-    at = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    return _utc(at)
-
-
-def _utc(at: datetime) -> datetime:
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return at.astimezone(UTC)  # botocore's are in the host's zone
 
 
 def _last_use(answer: Answer) -> LastUse | None:
@@ -200,7 +197,7 @@ def _last_use(answer: Answer) -> LastUse | None:
     if "LastUsedDate" not in used:
         return None
     service, region = ("" if used[name] == "N/A" else outside_text(used[name]) for name in ("ServiceName", "Region"))
-    return LastUse(_utc(used["LastUsedDate"]), service, region)
+    return LastUse(utc(used["LastUsedDate"]), service, region)
 
 
 def _minted(answer: Answer) -> Minted:
@@ -209,7 +206,7 @@ def _minted(answer: Answer) -> Minted:
     if not key_id or not secret:
         raise ValueError("the answer has no key")
     return Minted(
-        Key(key_id, _utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
+        Key(key_id, utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
         Material({"accessKey": SecretStr(key_id), "secretKey": SecretStr(secret)}),
         _hint(key_id),
         request_id(answer),

@@ -26,7 +26,8 @@ CONNECTIONS = 32
 USER_AGENT = f"rotator/{__version__}"
 """So that CloudTrail tells rotator's calls from a person's."""
 
-_SESSION_NAME = "rotator"  # how CloudTrail names the sessions of an assumed role
+SESSION_NAME = "rotator"
+"""How CloudTrail names the sessions of a role that rotator assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class AwsAccess:
             ),
             credentials_of(own),
             self.assume_role,
-            extra_args={"RoleSessionName": _SESSION_NAME},
+            extra_args={"RoleSessionName": SESSION_NAME},
         )
         acting = _session(self.profile)
         acting.register_component("credential_provider", _AssumedRole(fetcher))

@@ -28,6 +28,7 @@ from rotator.providers.aws_errors import Answer, ask, attempt
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_sts import STSClient
 
 LEAKING_LOGGERS = ("botocore",)
 """At DEBUG, `botocore.parsers` logs every body, and so each new secret; `botocore.auth` the session token."""
@@ -61,6 +62,7 @@ class AwsClients:
     Attributes:
         iam: for reads: tries twice.
         iam_once: for changes: one attempt on the wire.
+        sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
         endpoints: for a person: each service's address, where that came from, and the proxy before it.
 
@@ -91,9 +93,12 @@ class AwsClients:
 
         self.iam = iam(attempts=2)
         self.iam_once = iam(attempts=1)
-        sts = session.client("sts", region_name=self.region, endpoint_url=access.sts_endpoint)
-        self._sts_url = sts.meta.endpoint_url
-        self._whoami_answer = cast("Shape", sts.meta.service_model.operation_model("GetCallerIdentity").output_shape)
+        self.sts_once: STSClient = session.client(
+            "sts", region_name=self.region, endpoint_url=access.sts_endpoint, config=access.config(attempts=1)
+        )
+        about_sts = self.sts_once.meta
+        self._sts_url = about_sts.endpoint_url
+        self._whoami_answer = cast("Shape", about_sts.service_model.operation_model("GetCallerIdentity").output_shape)
         self._http = URLLib3Session(
             verify=own.get_config_variable("ca_bundle") or True,
             proxies=get_environ_proxies(self._sts_url),
@@ -158,6 +163,21 @@ class AwsClients:
         """
         principals = (Arn.found_in(arn) for arn in (self.acting_as, self.came_as))
         return any(principal is not None and self.is_user(principal, name) for principal in principals)
+
+    def is_own_role(self, role: Arn) -> bool:
+        """This role's session is rotator's own identity, or the one that assumed its role.
+
+        Raises:
+            CallFailed: as `acting_as`.
+        """
+        name = role.path.rpartition("/")[2].casefold()
+        principals = (Arn.found_in(arn) for arn in (self.acting_as, self.came_as))
+        return any(
+            principal is not None
+            and (principal.account, principal.kind) == (role.account, "assumed-role")
+            and principal.path.partition("/")[0].casefold() == name
+            for principal in principals
+        )
 
     def whoami(self, access_key: str, secret_key: str) -> str:
         """The ARN of the principal that this key belongs to, by one use of the key in `region`.

@@ -7,6 +7,8 @@ Sources: the common errors and those of each action in the IAM and STS API refer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -29,11 +31,14 @@ _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingExcepti
 
 _REMEDIES = {
     "AccessDenied": "`rotator check` prints the policy that rotator's own AWS identity needs.",
+    "MalformedPolicyDocument": "AWS doesn't take the role's trust policy as it stands, with another external id in it. "
+    "Most likely it names a principal that was deleted: open it in the console, and mend it there.",
+    "UnmodifiableEntity": "Only an AWS service may change this role: let Northflank assume one of your own.",
     "InvalidClientTokenId": "AWS doesn't know rotator's own credentials: renew them.",
     "SignatureDoesNotMatch": "rotator's own AWS secret key is wrong, or a proxy changes its requests.",
-    NO_SUCH_ENTITY: "Check `user`, and that rotator's own AWS identity is in that user's account.",
+    NO_SUCH_ENTITY: "Check `user` or `role_arn`, and that rotator's own AWS identity is in the same account.",
     "OptInRequired": "Activate the AWS account.",
-    "ValidationError": "Check `user`.",
+    "ValidationError": "Check `user` or `role_arn`.",
 }
 """The refusals that only a person can clear, and how."""
 
@@ -51,7 +56,7 @@ _MISCONFIGURED = (NoCredentialsError, ParamValidationError, PartialCredentialsEr
 """botocore finds these before it makes a request."""
 
 _CHECK_WAY = "Check the network; `rotator check` shows the endpoints and proxies in use."
-_CHECK_CONFIG = "Check the credential's `aws` section and `user`, and AWS's own environment."
+_CHECK_CONFIG = "Check the credential's `aws` section, `user` or `role_arn`, and AWS's own environment."
 
 
 def attempt(what: str, make: Callable[[], Value]) -> Value:
@@ -97,6 +102,26 @@ def request_id(answer: Answer) -> str | None:
     """AWS's id of the request, as it stands in the answer's body."""
     found = answer.get("ResponseMetadata", {}).get("RequestId")
     return outside_text(found) if isinstance(found, str) and found else None
+
+
+def date_of(answer: Answer) -> datetime:
+    """What time it was at AWS, by the answer's Date header.
+
+    Raises:
+        ValueError: there is none that can be read, or it has no zone.
+    """
+    return utc(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+
+
+def utc(at: datetime) -> datetime:
+    """The same moment in UTC: botocore's are in the host's zone.
+
+    Raises:
+        ValueError: it has no zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC)
 
 
 def about_the_clock(failure: CallFailed) -> bool:

@@ -1,7 +1,8 @@
 """The AWS stand-in: IAM and STS for one account, with real signatures, key states, policies, limits and delays.
 
-moto keeps the state and speaks the wire format; who may do what, and when a key begins to work, is decided in front of
-it. Beside moto's actions there is iam:SimulatePrincipalPolicy.
+There is a second account, as Northflank's is: what is in it can assume roles of the first one, and do nothing else.
+moto keeps the state and speaks the wire format; who may do what, and when a key or a trust policy begins to work, is
+decided in front of it. Beside moto's actions there is iam:SimulatePrincipalPolicy.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from werkzeug.wrappers import Request, Response
 from rotator.material import Material
 from rotator.model import Key, LastUse
 from rotator.sandbox.aws_auth import Policy, Refused, Signed, allows, signed, trusts, verify
+from rotator.sandbox.aws_roles import Propagation, checked, external_ids
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.moto_account import MOTO, Holder, MotoAccount
 from rotator.sandbox.serving import Server
@@ -52,9 +54,10 @@ class AwsStandIn:
         account: its twelve digits.
         admin: the key of the user `rotator`.
         denied: actions, like `iam:CreateAccessKey`, that are refused whatever the policies say.
-        propagation: how long a key that was made over the wire is unknown to AWS.
+        propagation: how long a key that was made over the wire is unknown to AWS, and a role's trust policy that was
+            changed over the wire is not gone by.
         last_used_lag: how late GetAccessKeyLastUsed tells of a use.
-        secrets: every secret that it ever gave out, to be searched for where none may be.
+        secrets: every secret that it ever gave out, and every external id, to be searched for where none may be.
         faults: what goes wrong, and what was asked.
         server: where it listens, and what time it is there: for signatures, the Date header and the above.
         signing_clock: what signatures are compared with instead, where the server's clock is moved and the callers'
@@ -66,6 +69,8 @@ class AwsStandIn:
         self.propagation = timedelta(0)
         self.last_used_lag = timedelta(0)
         self._moto = MotoAccount()
+        self._elsewhere = MotoAccount()
+        self._trusted = Propagation()
         self._granted: list[Policy] = []
         self._known_from: dict[str, datetime] = {}
         self._uses: defaultdict[str, deque[LastUse]] = defaultdict(deque)
@@ -88,6 +93,7 @@ class AwsStandIn:
         self.server.__exit__(kind, error, trace)
         with MOTO:
             self._moto.close()
+            self._elsewhere.close()
 
     @property
     def endpoints(self) -> Mapping[str, str]:
@@ -127,10 +133,44 @@ class AwsStandIn:
             self._granted.clear()
             self._moto.deny(_ADMIN)
 
-    def add_role(self, name: str, *, trust: Policy, policy: Policy) -> str:
+    def add_role(self, name: str, *, trust: Policy, policy: Policy, path: str = "/") -> str:
         """Create a role. Returns its ARN."""
         with MOTO:
-            return self._moto.add_role(name, trust, policy)
+            self.secrets.update(external_ids(trust))
+            return self._moto.add_role(name, trust, policy, self._now(), path)
+
+    def delete_role(self, arn: str) -> None:
+        """Delete a role."""
+        with MOTO:
+            self._moto.delete_role(arn)
+
+    def role_created(self, arn: str) -> datetime:
+        """When a role was made."""
+        with MOTO:
+            return self._moto.created(arn)
+
+    def trust(self, arn: str) -> Policy:
+        """A role's trust policy, as it was written last."""
+        with MOTO:
+            trust = self._moto.trust(arn)
+        if trust is None:
+            raise LookupError(arn)
+        return trust
+
+    def set_trust(self, arn: str, trust: Policy) -> None:
+        """Replace a role's trust policy as a person would; it is gone by at once."""
+        with MOTO:
+            self.secrets.update(external_ids(trust))
+            self._moto.set_trust(arn, trust)
+            self._trusted.ends(arn)
+
+    def add_outsider(self, name: str) -> tuple[str, Material]:
+        """Create a user of another account, who may assume every role that lets it. Returns that account and a key."""
+        may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+        with MOTO:
+            self._elsewhere.add_user(name, "/")
+            self._elsewhere.allow(name, {"Version": "2012-10-17", "Statement": may})
+            return self._elsewhere.id, self._elsewhere.create_key(name, self._now())
 
     def create_key(self, user: str) -> Material:
         """Create a key as a person would; it works at once."""
@@ -192,10 +232,14 @@ class AwsStandIn:
         self._forget_uses(self._uses[claim.key_id])
         if action == "iam:GetAccessKeyLastUsed":
             self._show_last_use(form["AccessKeyId"])
+        elif action == "iam:UpdateAssumeRolePolicy":
+            self._expect_trust(form)
+        elif action == "sts:AssumeRole":
+            self._moto.forget_sessions()
         return self._simulated(form) if action == "iam:SimulatePrincipalPolicy" else None
 
     def _authenticated(self, request: Request, claim: Signed) -> Holder:
-        holder = self._moto.holder(claim.key_id)
+        holder = self._moto.holder(claim.key_id) or self._elsewhere.holder(claim.key_id)
         token = request.headers.get("X-Amz-Security-Token")
         now = self._now()
         if (
@@ -214,9 +258,15 @@ class AwsStandIn:
         by_policy = allows(holder.policies, action, self._resource(form, holder))
         if action != "sts:AssumeRole":
             return by_policy
-        trust = self._moto.trust(form["RoleArn"])
-        trusted = trust and trusts(trust, holder.arn, self.account, form.get("ExternalId"))
-        return trusted == "by name" or (trusted == "by account" and by_policy)
+        role_arn = form["RoleArn"]
+        trust = self._moto.trust(role_arn)
+        if trust is None:
+            return False
+        in_force = self._trusted.in_force(role_arn, trust, self._now())
+        trusted = trusts(in_force, holder.arn, holder.account, form.get("ExternalId"))
+        # From another account the user's own policy must allow it too, however it was let in.
+        by_name = trusted == "by name" and holder.account == self.account
+        return by_name or (trusted is not None and by_policy)
 
     def _resource(self, form: Form, holder: Holder) -> str:
         for field, arn in (
@@ -224,10 +274,21 @@ class AwsStandIn:
             ("AccessKeyId", self._moto.owner_arn),
             ("PolicySourceArn", str),
             ("RoleArn", str),
+            ("RoleName", self._moto.role_arn),
         ):
             if field in form:
                 return arn(form[field])
         return holder.arn
+
+    def _expect_trust(self, form: Form) -> None:
+        """Look at a new trust policy before moto has it, and remember the one before it for as long as STS does."""
+        role_arn = self._moto.role_arn(form["RoleName"])
+        before = self._moto.trust(role_arn)
+        if before is None:
+            return
+        self.secrets.update(external_ids(checked(form["PolicyDocument"])))
+        if self.propagation:
+            self._trusted.begins(role_arn, before, self._now() + self.propagation)
 
     def _carry_out(self, environ: WSGIEnvironment) -> Response:
         known = self._moto.key_ids()

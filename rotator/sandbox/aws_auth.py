@@ -109,7 +109,7 @@ def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
     effects = {
         statement["Effect"]
         for policy in policies
-        for statement in _several(policy["Statement"])
+        for statement in several(policy["Statement"])
         if _matches(statement["Action"], action) and _matches(statement["Resource"], resource)
     }
     return effects == {"Allow"}
@@ -118,15 +118,15 @@ def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
 def trusts(
     policy: Policy, principal: str, account: str, external_id: str | None
 ) -> Literal["by name", "by account"] | None:
-    """Whether a role's trust policy lets this principal in, and what it was let in by.
+    """Whether a role's trust policy lets this principal of this account in, and what it was let in by.
 
     The only condition understood is StringEquals on sts:ExternalId. As in AWS, an absent ExternalId equals nothing.
     """
-    for statement in _several(policy["Statement"]):
+    for statement in several(policy["Statement"]):
         wanted = statement.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId")
-        if statement["Effect"] != "Allow" or (wanted is not None and external_id not in _several(wanted)):
+        if statement["Effect"] != "Allow" or (wanted is not None and external_id not in several(wanted)):
             continue
-        named = _several(statement["Principal"]["AWS"] if isinstance(statement["Principal"], dict) else "*")
+        named = several(statement["Principal"]["AWS"] if isinstance(statement["Principal"], dict) else "*")
         if principal in named or "*" in named:
             return "by name"
         if account in named or f"arn:aws:iam::{account}:root" in named:
@@ -135,8 +135,9 @@ def trusts(
 
 
 def _matches(patterns: object, value: str) -> bool:
-    return any(fnmatchcase(value.casefold(), str(pattern).casefold()) for pattern in _several(patterns))
+    return any(fnmatchcase(value.casefold(), str(pattern).casefold()) for pattern in several(patterns))
 
 
-def _several(one_or_more: Any) -> list[Any]:
+def several(one_or_more: Any) -> list[Any]:
+    """A list, whether the policy has one or its only element."""
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]

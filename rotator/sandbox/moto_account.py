@@ -39,6 +39,11 @@ class Holder:
     policies: tuple[Policy, ...]
     token: SecretStr | None = None
 
+    @property
+    def account(self) -> str:
+        """Its twelve digits."""
+        return self.arn.split(":")[4]
+
 
 class MotoAccount:
     """An account with an id of its own, so that several stand-ins in one process never meet."""
@@ -119,18 +124,47 @@ class MotoAccount:
         """Take a user's inline policy away."""
         self._iam.users[user].policies.clear()
 
-    def add_role(self, name: str, trust: Policy, policy: Policy) -> str:
-        """Create a role with one inline policy. Returns its ARN."""
+    def role_arn(self, name: str) -> str:
+        """The role's ARN, or the one that it would have."""
+        found = next((str(role.arn) for role in self._iam.get_roles() if role.name == name), None)
+        return found or f"arn:aws:iam::{self.id}:role/{name}"
+
+    def created(self, role_arn: str) -> datetime:
+        """When this role was made."""
+        at: datetime = self._role(role_arn).create_date
+        return at.replace(tzinfo=UTC)
+
+    def set_trust(self, role_arn: str, trust: Policy) -> None:
+        """Replace the trust policy of a role."""
+        self._role(role_arn).assume_role_policy_document = json.dumps(trust)
+
+    def delete_role(self, role_arn: str) -> None:
+        """Delete a role with its policy."""
+        role = self._role(role_arn)
+        role.policies.clear()
+        self._iam.delete_role(role.name)
+
+    def forget_sessions(self) -> None:
+        """Forget the roles' sessions that have ended: a sandbox may run for weeks."""
+        sessions, now = sts_backends[self.id][_PARTITION].assumed_roles, datetime.now(UTC)
+        ended = [session for session in sessions if session.expiration.replace(tzinfo=UTC) <= now]
+        for session in ended:
+            sessions.remove(session)
+            self._iam.access_keys.pop(session.access_key_id, None)
+
+    def add_role(self, name: str, trust: Policy, policy: Policy, at: datetime, path: str = "/") -> str:
+        """Create a role with one inline policy, made at this time. Returns its ARN."""
         role = self._iam.create_role(
             role_name=name,
             assume_role_policy_document=json.dumps(trust),
-            path="/",
+            path=path,
             permissions_boundary=None,
             description="",
             tags=[],
             max_session_duration="3600",
         )
         role.put_policy("rights", json.dumps(policy))
+        role.create_date = at.replace(tzinfo=None, microsecond=0)
         return str(role.arn)
 
     def create_key(self, user: str, at: datetime) -> Material:

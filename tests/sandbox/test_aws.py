@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -331,6 +332,99 @@ class TestRoles:
         for arn in (role, role + "-none"):
             with refused("AccessDenied"):
                 client.assume_role(RoleArn=arn, RoleSessionName="session")
+
+
+class TestTrustPolicies:
+    @pytest.fixture
+    def role(self, aws: AwsStandIn) -> str:
+        role = aws.add_role("nf", trust=self.trust(aws, "one"), policy={"Version": "2012-10-17", "Statement": []})
+        aws.grant("iam:GetRole", "iam:UpdateAssumeRolePolicy", on=role)
+        return role
+
+    def trust(self, aws: AwsStandIn, *external_ids: str, **changes: object) -> dict[str, Any]:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{aws.account}:user/rotator"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": list(external_ids)}},
+            **changes,
+        }
+        return {"Version": "2012-10-17", "Statement": [statement]}
+
+    def takes(self, aws: AwsStandIn, role: str, external_id: str, principal: Material | None = None) -> bool:
+        client = sts(aws, principal or aws.admin)
+        try:
+            client.assume_role(RoleArn=role, RoleSessionName="session", ExternalId=external_id)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            return False
+        return True
+
+    def write(self, aws: AwsStandIn, document: str) -> None:
+        iam(aws).update_assume_role_policy(RoleName="nf", PolicyDocument=document)
+
+    def test_a_policy_is_written_and_read_whole(self, aws: AwsStandIn, role: str) -> None:
+        wanted = self.trust(aws, "one", "two+=,.@:/-_%41", Sid="caf\u00e9 &<>")
+        self.write(aws, json.dumps(wanted, ensure_ascii=False))
+        answer = iam(aws).get_role(RoleName="nf")["Role"]
+        assert (answer["Arn"], answer["AssumeRolePolicyDocument"]) == (role, wanted)
+        assert answer["CreateDate"] == aws.role_created(role)
+        assert {"one", "two+=,.@:/-_%41"} <= aws.secrets
+
+    @pytest.mark.parametrize(
+        ("document", "code", "status"),
+        [
+            ("{", "MalformedPolicyDocument", 400),
+            ('{"Version": "2012-10-17", "Statement": []}', "MalformedPolicyDocument", 400),
+            (
+                '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}',
+                "MalformedPolicyDocument",
+                400,
+            ),
+            ('{"Version": "\u4e2d"}', "ValidationError", 400),
+        ],
+    )
+    def test_what_is_no_policy(self, aws: AwsStandIn, role: str, document: str, code: str, status: int) -> None:
+        before = aws.trust(role)
+        with refused(code, status):
+            self.write(aws, document)
+        assert aws.trust(role) == before
+
+    @pytest.mark.usefixtures("role")
+    def test_the_quota_counts_all_but_white_space(self, aws: AwsStandIn) -> None:
+        length = len(json.dumps(self.trust(aws, "one", Sid=""), separators=(",", ":")))
+        self.write(aws, json.dumps(self.trust(aws, "one", Sid="x" * (2048 - length)), indent=8))
+        with refused("LimitExceeded", 409):
+            self.write(aws, json.dumps(self.trust(aws, "one", Sid="x" * (2049 - length))))
+
+    def test_a_change_takes_its_time_and_a_persons_none(self, aws: AwsStandIn, role: str) -> None:
+        start = utc_now()
+        aws.server.clock = lambda: start
+        aws.signing_clock = utc_now
+        aws.propagation = timedelta(seconds=10)
+        self.write(aws, json.dumps(self.trust(aws, "two")))
+        assert [self.takes(aws, role, each) for each in ("one", "two")] == [True, False]
+        aws.server.clock = lambda: start + timedelta(seconds=4)
+        self.write(aws, json.dumps(self.trust(aws, "three")))
+        aws.server.clock = lambda: start + timedelta(seconds=10)
+        assert [self.takes(aws, role, each) for each in ("one", "two", "three")] == [False, True, False]
+        aws.server.clock = lambda: start + timedelta(seconds=14)
+        assert [self.takes(aws, role, each) for each in ("one", "two", "three")] == [False, False, True]
+        self.write(aws, json.dumps(self.trust(aws, "four")))
+        aws.set_trust(role, self.trust(aws, "five"))
+        assert [self.takes(aws, role, each) for each in ("three", "four", "five")] == [False, False, True]
+
+    def test_another_account_is_let_in_by_its_name_alone(self, aws: AwsStandIn, role: str) -> None:
+        account, principal = aws.add_outsider("northflank")
+        assert not self.takes(aws, role, "one", principal)
+        for name in (account, f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/northflank"):
+            aws.set_trust(role, self.trust(aws, "one", Principal={"AWS": [name]}))
+            assert self.takes(aws, role, "one", principal)
+            assert not self.takes(aws, role, "two", principal)
+            assert not self.takes(aws, role, "one")
+        with refused("AccessDenied"):
+            iam(aws, principal).get_role(RoleName="nf")
 
 
 def test_two_stand_ins_in_one_process_never_meet(aws: AwsStandIn) -> None:

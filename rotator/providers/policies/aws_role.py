@@ -1,0 +1,34 @@
+"""What rotator's own AWS identity must be allowed, to rotate the external id of one role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+READ, CHANGE, USE = "iam:GetRole", "iam:UpdateAssumeRolePolicy", "sts:AssumeRole"
+
+
+def policy(settings: Mapping[str, object]) -> str:
+    """The policy document, after comments that say where it goes.
+
+    Args:
+        settings: `role_arn`, `probe` and `assume_role`.
+    """
+    role_arn, probe = str(settings["role_arn"]), bool(settings.get("probe"))
+    own = settings.get("assume_role")
+    holder = f"the role {own}" if own else "rotator's own user or role, in the same account"
+    lines = [f"# Attach this policy to {holder}."]
+    if own:
+        lines.append("# Whoever assumes that role needs sts:AssumeRole on it, and the role's trust.")
+    if probe:
+        lines += [
+            f"# For `probe`, name the same user or role in the trust policy of {role_arn}:",
+            '# as one more "AWS" principal of the statement with the external ids, and in no other statement.',
+        ]
+    return "\n".join((*lines, json.dumps(document(role_arn, probe=probe), indent=2), ""))
+
+
+def document(role_arn: str, *, probe: bool) -> Mapping[str, object]:
+    """The policy itself: this role's trust policy, and nothing else of it."""
+    actions = [READ, CHANGE, *([USE] if probe else [])]
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": role_arn}]}
