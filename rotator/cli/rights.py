@@ -5,7 +5,9 @@ Asks nobody and loads no SDK: it works before anything else does.
 
 from __future__ import annotations
 
-from rotator.cli.render import say, show_json
+from itertools import takewhile
+
+from rotator.cli.render import note, say, show_json
 from rotator.cli.session import refuse_keyless
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
@@ -34,9 +36,18 @@ def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
             f"{name}: the provider {section.provider} has no text about the rights that it needs.",
             remedy=f"its documentation says them; rotator looks in the entry-point group {POLICIES}.",
         ) from None
-    text = policy(section.settings())
+    notes, text = _without_notes(policy(section.settings()).rstrip("\n").split("\n"))
     if as_json:
-        show_json({"credential": name, "provider": section.provider, "policy": text})
-    else:
-        say(text.rstrip("\n"))
+        show_json({"credential": name, "provider": section.provider, "notes": notes, "policy": text})
+        return ExitCode.FINE
+    for line in notes:
+        note(line)
+    say(text)
     return ExitCode.FINE
+
+
+def _without_notes(lines: list[str]) -> tuple[list[str], str]:
+    """The comments at the beginning, for a person, and what can be piped into a file or another command."""
+    notes = list(takewhile(lambda line: line.startswith("#"), lines))
+    rest = "\n".join(lines[len(notes) :])
+    return [line.removeprefix("# ") for line in notes], rest

@@ -37,6 +37,7 @@ class Standing:
         frozen: every change of the store is frozen.
         now: aware UTC.
         keyless: Northflank holds no key for it.
+        supplied: a person makes its keys.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Standing:
     frozen: bool
     now: datetime
     keyless: bool = False
+    supplied: bool = False
 
     @property
     def state(self) -> State:
@@ -109,6 +111,10 @@ class Standing:
             yield f"next try {relative(state.not_before, self.now)}"
         for suspect in state.suspects:
             yield f"{suspect.key_id} is in doubt, and deleted {relative(suspect.until, self.now)} unless it is used"
+        if self.supplied:
+            if self._wants_a_key():
+                yield "a new key is due, and only a person can make it: bring it where the config says"
+            return  # no window keeps out a key that was brought
         opens = Window.parse(self.policy.window).next_open(self.now)
         if opens > self.now and self._wants_the_window():
             yield f"the window opens {relative(opens, self.now)}"
@@ -119,6 +125,10 @@ class Standing:
             due = self.due is not None and self.due <= self.now
             return due if state.asked is None else not state.asked.now
         return state.phase in _GATED and not state.emergency
+
+    def _wants_a_key(self) -> bool:
+        due = self.due is not None and self.due <= self.now
+        return self.state.phase is Phase.IDLE and (due or self.state.asked is not None)
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
@@ -182,7 +192,15 @@ def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list
     known = {row.name: row for row in rows}
     return [
         *(
-            Standing(name, section.provider, known.get(name), config.policy_of(section), frozen, now)
+            Standing(
+                name,
+                section.provider,
+                known.get(name),
+                config.policy_of(section),
+                frozen,
+                now,
+                supplied=section.supplied,
+            )
             for name, section in rotated.items()
         ),
         *(

@@ -28,6 +28,7 @@ class CivoSection(Section):
 class CivoCredential(CredentialSection):
     """An account whose only API key Northflank holds."""
 
+    supplied: ClassVar[bool] = True
     slots: ClassVar[int | None] = None
 
     provider: Literal["civo"] = Field(description="The cloud.")

@@ -52,6 +52,9 @@ class CredentialSection(Section):
     keyless: ClassVar[bool] = False
     """Northflank holds no secret for it: it is shown, and there is nothing to rotate."""
 
+    supplied: ClassVar[bool] = False
+    """A person makes its keys."""
+
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="What commands and logs call it.")
     provider: str = Field(description="The cloud.")
     current_key: str | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -82,6 +83,16 @@ def test_a_policy_is_told_without_any_sdk(desk: Desk, credentials: list[str]) ->
         assert told.code == 0, told
         assert [right for right in RIGHTS[name] if right not in told.stdout] == []
         assert not loaded & SDKS, name
+
+
+def test_a_policy_can_be_piped_and_what_a_person_must_know_stands_beside_it(desk: Desk) -> None:
+    told = desk.rotator("policy", "prod-aws")
+    document = json.loads(told.stdout)
+    assert document["Version"] == "2012-10-17"
+    assert "Attach this policy" in told.stderr
+    as_json = desk.rotator("policy", "prod-aws", "--json").json()
+    assert json.loads(as_json["policy"]) == document
+    assert any("Attach this policy" in note for note in as_json["notes"])
 
 
 def test_a_policy_that_is_not_there_is_a_clear_line(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rotator.audit.event import Event, EventName
@@ -63,6 +64,19 @@ def test_status_tells_where_each_credential_stands_and_exits_4_where_a_person_mu
     assert (shown["old-key"]["overdue"], shown["gone"]["in_config"]) == (True, False)
     assert datetime.fromisoformat(shown[NAME]["due_at"]).tzinfo == UTC
     assert held.json()["store"]["owner_alive"] is False
+
+
+def test_status_asks_a_person_for_the_key_that_only_a_person_can_make(desk: Desk) -> None:
+    civo = {"name": "c", "provider": "civo", "integrations": ["c"], "civo": {"api_key": {"file": "/run/key"}}}
+    desk.config_file.write_text(desk.config(credentials=[civo], policy={"window": "Mon 00:00-00:01 UTC"}))
+    fresh = State(phase=Phase.IDLE, current="civo-1", current_since=NOW - timedelta(days=3))
+    desk.arrange({"c": fresh})
+    assert "a new key is due" not in desk.rotator("status").stdout
+    for due in (replace(fresh, current_since=NOW - timedelta(days=31)), replace(fresh, asked=Asked("asked for"))):
+        desk.arrange({"c": due})
+        shown = desk.rotator("status").stdout
+        assert "c: a new key is due, and only a person can make it" in shown
+        assert "window" not in shown
 
 
 IDLE_TOO_OLD = State(phase=Phase.IDLE, current=OLD, current_since=NOW - timedelta(days=91))
