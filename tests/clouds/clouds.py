@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any, Literal
 
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # it has no stubs
+from google.rpc.error_details_pb2 import ErrorInfo
 
+from rotator.providers.aws_trust import key_id_of
+from rotator.sandbox.aws_role_scene import AwsRoleScene
 from rotator.sandbox.aws_scene import USER, AwsScene
+from rotator.sandbox.azure_scene import AzureScene
 from rotator.sandbox.byok_scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
 from rotator.sandbox.civo_scene import CivoScene
 from rotator.sandbox.faults import Faults
@@ -75,7 +80,7 @@ class Cloud:
     prepare: Callable[[Any], None] = lambda _scene: None
 
 
-def _aws_faults(scene: AwsScene) -> Faults:
+def _aws_faults(scene: AwsScene | AwsRoleScene) -> Faults:
     return scene.aws.faults
 
 
@@ -89,7 +94,7 @@ def _aws_forbids(action: str) -> Answer:
     return _aws_says(403, "AccessDenied", f"User: x is not authorized to perform: {action} on resource: y")
 
 
-def _sign_by_the_machine(scene: AwsScene) -> None:
+def _sign_by_the_machine(scene: AwsScene | AwsRoleScene) -> None:
     """The SDK signs by the clock of its machine, which no test moves."""
     scene.aws.signing_clock = lambda: datetime.now(UTC)
 
@@ -108,6 +113,36 @@ AWS = Cloud(
     forbidden={"create": _aws_forbids("iam:CreateAccessKey"), "delete": _aws_forbids("iam:DeleteAccessKey")},
     rights={"create": "iam:CreateAccessKey", "delete": "iam:DeleteAccessKey"},
     make_key=lambda scene: scene.aws.create_key(USER).reveal()["accessKey"],
+    secrets=lambda scene: scene.aws.secrets,
+    prepare=_sign_by_the_machine,
+)
+
+
+_TRUST = Requests(_aws_faults, action="UpdateAssumeRolePolicy")
+
+
+def _add_external_id(scene: AwsRoleScene) -> str:
+    trust, external_id = deepcopy(scene.aws.trust(scene.role_arn)), token_hex(16)
+    conditions = trust["Statement"][0]["Condition"]["StringEquals"]
+    allowed = conditions["sts:ExternalId"]
+    conditions["sts:ExternalId"] = [*([allowed] if isinstance(allowed, str) else allowed), external_id]
+    scene.aws.set_trust(scene.role_arn, trust)
+    return key_id_of(external_id)
+
+
+AWS_ROLE = Cloud(
+    name="aws-role",
+    scene=AwsRoleScene,
+    requests={
+        "list": Requests(_aws_faults, action="GetRole"),
+        "create": _TRUST,
+        "prove": Requests(_aws_faults, action="AssumeRole"),
+        "delete": _TRUST,
+    },
+    throttled=AWS.throttled,
+    forbidden=dict.fromkeys(("create", "delete"), _aws_forbids("iam:UpdateAssumeRolePolicy")),
+    rights=dict.fromkeys(("create", "delete"), "iam:UpdateAssumeRolePolicy"),
+    make_key=_add_external_id,
     secrets=lambda scene: scene.aws.secrets,
     prepare=_sign_by_the_machine,
 )
@@ -225,6 +260,34 @@ BYOK = Cloud(
     secrets=lambda scene: scene.kubernetes.secrets,
 )
 
+
+def _graph_says(status: int, code: str, message: str, **headers: str) -> Answer:
+    body = json.dumps({"error": {"code": code, "message": message, "innerError": {"request-id": "r"}}})
+    return Answer(status=status, body=body, headers={"request-id": "r", **headers})
+
+
+def _azure(method: str, path: str) -> Requests:
+    return Requests(lambda scene: scene.azure.faults, method=method, path=path)
+
+
+_GRAPH_FORBIDS = _graph_says(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+
+AZURE = Cloud(
+    name="azure",
+    scene=AzureScene,
+    requests={
+        "list": _azure("GET", "/applications"),
+        "create": _azure("POST", "/addPassword$"),
+        "prove": _azure("POST", "/oauth2/v2.0/token$"),
+        "delete": _azure("POST", "/removePassword$"),
+    },
+    throttled=_graph_says(429, "TooManyRequests", "Too many requests", **{"Retry-After": "2"}),
+    forbidden=dict.fromkeys(("create", "delete"), _GRAPH_FORBIDS),
+    rights={"create": "addPassword", "delete": "removePassword"},
+    make_key=lambda scene: scene.azure.create_secret(scene.app)[0].key_id,
+    secrets=lambda scene: scene.azure.secrets,
+)
+
 CIVO = Cloud(
     name="civo",
     scene=CivoScene,
@@ -235,12 +298,12 @@ CIVO = Cloud(
     interrupted=lambda scene, held: scene.awaiting(held),
 )
 
-EVERY = (AWS, GCP, OCI, BYOK)
+EVERY = (AWS, AWS_ROLE, GCP, AZURE, OCI, BYOK)
 """All whose keys rotator makes."""
 
 SUPPLIED = (CIVO,)
 """All whose keys a person makes."""
 
-TWO = (AWS, OCI)
+TWO = (AWS, AZURE)
 """For what goes wrong at Northflank, where clouds differ by their capabilities alone: one that shows which key a lost
 mint made, and one that doesn't."""

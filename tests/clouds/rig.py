@@ -7,6 +7,7 @@ Northflank holds, over the wire, and the foreign keys are looked at; at the end 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,7 +23,7 @@ from rotator.model import Capabilities, Key, State
 from rotator.sandbox.northflank_account import Integration
 from rotator.sandbox.rules import Fault, Rule
 from rotator.sandbox.stage import Stage
-from tests.clouds.clouds import Cloud, Kind
+from tests.clouds.clouds import Cloud, Kind, Requests
 from tests.e2e.books import check_chain, check_looked_after, check_outcomes, check_secrets
 from tests.e2e.clock import Clock
 from tests.e2e.running import Running
@@ -30,6 +31,13 @@ from tests.e2e.settings import SLOW, Overlay, merged
 
 SECOND = "second"
 """Of the connection and of the integration that are there beside the first where a test fans out."""
+
+CHANGES: Mapping[Kind, tuple[str, ...]] = {
+    "create": ("key.create",),
+    "disable": ("key.disable", "key.enable"),
+    "delete": ("key.delete",),
+}
+"""The intents of each kind of change, as the audit log calls them."""
 
 
 class Rig(Running):
@@ -45,6 +53,7 @@ class Rig(Running):
     Attributes:
         foreign: keys that a person made: nobody may touch them.
         cut: integrations that a person gave up.
+        by_people: the changes that people made as rotator makes them.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class Rig(Running):
         self.first = self.scene.held.reveal()
         self.foreign: set[str] = set()
         self.cut: set[str] = set()
+        self.by_people: Counter[Kind] = Counter()
         self._overlay = overlay
         self._stack = ExitStack()
 
@@ -129,6 +139,7 @@ class Rig(Running):
     def delete(self, key_id: str) -> None:
         """A person deletes a key."""
         self.managed().provider.delete(key_id)
+        self.by_people["delete"] += 1
         self.foreign.discard(key_id)
 
     def begin(self) -> None:
@@ -170,6 +181,10 @@ class Rig(Running):
         requests = self.cloud.requests.get(kind)
         return 0 if requests is None else len(requests.faults(self.scene).requests(**requests.match))
 
+    def mints(self) -> int:
+        """How many mints were intended; the books see to it that no more were asked for."""
+        return len(self.events("key.create", outcome="intent"))
+
     def pushes(self, integration: str = "") -> int:
         """How often Northflank was asked for an update."""
         return len(self.stage.faults.requests(method="POST", path=f"{integration}$"))
@@ -201,7 +216,15 @@ class Rig(Running):
     def check_books(self) -> None:
         """What must be true after whatever happened."""
         check_chain(self)
-        check_outcomes(self)
+        self._check_changes(check_outcomes(self))
         check_secrets(self, self.cloud.secrets(self.scene))
         if self.state.mint is None:
             check_looked_after(self.state, self.listed().keys() - self.foreign)
+
+    def _check_changes(self, intents: Counter[str]) -> None:
+        """P5, P7: no cloud was asked for more changes than were intended. Some are asked for alike."""
+        intended: Counter[Requests] = Counter()
+        for kind, requests in self.cloud.requests.items():
+            intended[requests] += self.by_people[kind] + sum(intents[event] for event in CHANGES.get(kind, ()))
+        for kind in CHANGES.keys() & self.cloud.requests.keys():
+            assert self.asked(kind) <= intended[self.cloud.requests[kind]], kind

@@ -26,7 +26,7 @@ def test_one_mint_feeds_both_and_grace_begins_with_the_last_confirm(rig: Rig) ->
     rig.to(Phase.GRACE)
     assert rig.held() == rig.held(SECOND) != rig.first
     assert len(rig.alive()) == 2
-    assert rig.asked("create") == 1
+    assert rig.mints() == 1
     assert rig.pushes(f"/v1/cloud-providers/integrations/{rig.name}") == 1
     assert rig.pushes(f"/v1/teams/{rig.account.team}/cloud-providers/integrations/{SECOND}") == 1
     rig.finish()

@@ -34,7 +34,7 @@ def test_a_push_that_was_applied_without_an_answer_is_confirmed_by_its_stamp(rig
     assert " g1 " in rig.shown()
     rig.finish()
     is_rotated(rig)
-    assert rig.asked("create") == 1
+    assert rig.mints() == 1
 
 
 def test_a_push_that_is_not_taken_at_first_is_sent_until_it_is(rig: Rig) -> None:
@@ -42,4 +42,4 @@ def test_a_push_that_is_not_taken_at_first_is_sent_until_it_is(rig: Rig) -> None
     rig.begin()
     rig.finish()
     is_rotated(rig)
-    assert (rig.pushes(), rig.asked("create")) == (4, 1)
+    assert (rig.pushes(), rig.mints()) == (4, 1)

@@ -39,7 +39,7 @@ class TestKilled:
         else:
             rig.die_in(kind)
         ends_well(rig)
-        assert rig.asked("create") == (2 if kind in {"create", "prove"} else 1)
+        assert rig.mints() == (2 if kind in {"create", "prove"} else 1)
 
     def test_in_every_phase_in_turn(self, rig: Rig) -> None:
         rig.begin()
@@ -50,7 +50,7 @@ class TestKilled:
         rig.restart()
         ends_well(rig)
         # The first candidate's material was lost.
-        assert rig.asked("create") == 2
+        assert rig.mints() == 2
 
 
 @two_clouds
@@ -60,7 +60,7 @@ class TestKilledAtNorthflank:
         rig.to(Phase.PROVING)
         rig.die_at(rig.stage.faults, method="POST")
         ends_well(rig)
-        assert (rig.pushes(), rig.asked("create")) == (1, 1)
+        assert (rig.pushes(), rig.mints()) == (1, 1)
 
     def test_in_the_middle_of_a_confirm(self, rig: Rig) -> None:
         rig.begin()
@@ -68,4 +68,4 @@ class TestKilledAtNorthflank:
         rig.to(Phase.CONFIRMING)
         rig.die_at(rig.stage.faults, method="GET", path=f"/{rig.name}$")
         ends_well(rig)
-        assert rig.asked("create") == 1
+        assert rig.mints() == 1

@@ -37,7 +37,7 @@ def test_the_new_key_takes_the_place_of_the_old_one(rig: Rig) -> None:
     rig.finish()
     assert rig.clock.world() - confirmed >= GRACE
     is_rotated(rig)
-    assert (rig.asked("create"), rig.pushes()) == (1, 1)
+    assert (rig.mints(), rig.pushes()) == (1, 1)
     done = [event["event"] for event in rig.events(outcome="done") if event["event"].startswith(("key.", "integ"))]
     disabled = ["key.disable"] if rig.can.can_disable else []
     assert done == ["key.create", "integration.push", *disabled, "key.delete"]
@@ -48,26 +48,27 @@ def test_the_new_key_takes_the_place_of_the_old_one(rig: Rig) -> None:
 def test_a_key_is_pushed_once_it_has_propagated(make_rig: MakeRig) -> None:
     rig = make_rig(propagation=timedelta(seconds=40))
     rig.begin()
-    before = rig.asked("prove")
     rig.to(Phase.PROVING)
+    before, tries = rig.asked("prove"), 0
     while rig.state.phase is Phase.PROVING:
         assert rig.pushes() == 0
         rig.wait(rig.tick() - rig.clock.now())
-    assert rig.asked("prove") - before >= 20
+        tries += 1
+    assert rig.asked("prove") - before >= tries >= 20
     rig.finish()
     is_rotated(rig)
-    assert rig.asked("create") == 1
+    assert rig.mints() == 1
 
 
 def test_a_key_that_never_comes_alive_is_deleted_and_the_next_one_waits(make_rig: MakeRig) -> None:
-    rig = make_rig({"proving": {"timeout": "20s"}}, propagation=MUCH_LATER)
+    rig = make_rig({"proving": {"timeout": "6s"}}, propagation=MUCH_LATER)
     rig.begin()
     minted = rig.clock.world()
     candidate = rig.to(Phase.PROVING).candidate
     assert candidate is not None
     state = rig.run(lambda state: state.candidate is None and not state.drop)
     assert candidate not in rig.listed()
-    assert rig.clock.world() - minted >= timedelta(seconds=20)
+    assert rig.clock.world() - minted >= timedelta(seconds=6)
     assert state.not_before is not None
     assert (rig.pushes(), rig.held()) == (0, rig.first)
 
@@ -102,7 +103,7 @@ def test_an_old_key_in_use_is_held_where_the_cloud_can_tell(rig: Rig) -> None:
         assert len(rig.alive()) == 2
         assert rig.ask("resume", accept_use=True).accepted
     else:
-        assert GRACE <= rig.clock.world() - confirmed < GRACE + timedelta(hours=11)
+        assert GRACE <= rig.clock.world() - confirmed < 2 * GRACE
     rig.finish()
     is_rotated(rig)
 
@@ -140,8 +141,7 @@ def test_a_leaked_key_is_replaced_without_any_wait(rig: Rig) -> None:
 
 def test_a_key_with_an_end_is_replaced_before_it_whatever_the_schedule(make_rig: MakeRig) -> None:
     """It was minted for 31 days; then somebody lengthened the policy."""
-    short = {"every": "10d", "max_age": "30d"}
-    rig = make_rig(short)
+    rig = make_rig({"every": "10d", "max_age": "30d", "watch": "2d"})
     rig.rotate()
     [key] = rig.listed().values()
     rig.configure({"policy": {"every": "100d", "max_age": "200d"}})
@@ -149,7 +149,7 @@ def test_a_key_with_an_end_is_replaced_before_it_whatever_the_schedule(make_rig:
     if key.expires_at is None:
         rig.wait(timedelta(days=90))
         rig.tick()
-        assert rig.asked("create") == 1
+        assert rig.mints() == 1
         return
     rig.run(lambda state: state.in_flight)
     assert key.expires_at - timedelta(days=4) < rig.clock.world() < key.expires_at
