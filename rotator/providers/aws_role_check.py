@@ -42,6 +42,12 @@ def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | 
     yield from _trusted(trust)
     if use is not None:
         yield from _used(trust, use, grant)
+        return
+    yield Right(
+        "a new external id is proved before it is pushed",
+        None,
+        "It isn't without `probe`: until AWS goes by the changed trust policy, some seconds, Northflank may be refused.",
+    )
 
 
 def _trusted(trust: Trust) -> Iterator[Right]:

@@ -593,6 +593,12 @@ class TestCheck:
         assert right.holds is None
         assert "2048" in right.remedy
 
+    def test_without_probe_it_says_what_that_means(self, world: World) -> None:
+        *_, last = world.open(probe=False).check()
+        assert last.holds is None
+        assert "`probe`" in last.remedy
+        assert world.count("AssumeRole") == 0
+
     def test_a_network_that_is_down_tells_nothing(self, world: World, provider: AwsRole) -> None:
         world.aws.server.__exit__(None, None, None)
         *_, last = provider.check()
