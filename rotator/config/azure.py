@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rotator.config.credential import CredentialSection
 from rotator.config.secret import SecretRef
@@ -44,12 +44,27 @@ class AzureSection(Section):
         strict=True,
         description="Ask Graph's beta reports when a secret was last used (needs AuditLog.Read.All; a day late).",
     )
-    authority: Endpoint | None = Field(None, description="Where tokens come from; null: the SDK's choice.")
-    graph_url: Endpoint | None = Field(None, description="Microsoft Graph; null: https://graph.microsoft.com.")
+    authority: Endpoint | None = Field(
+        None, description="Where tokens come from, https; null: AZURE_AUTHORITY_HOST, or the public cloud's."
+    )
+    graph_url: Endpoint | None = Field(None, description="Microsoft Graph; null: that of the authority's cloud.")
     management_url: Endpoint | None = Field(
-        None, description="Azure Resource Manager; null: https://management.azure.com."
+        None, description="Azure Resource Manager; null: that of the authority's cloud."
     )
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoints; null: those of the machine.")
+
+    @field_validator("authority")
+    @classmethod
+    def _encrypted(cls, authority: str | None) -> str | None:
+        if authority is not None and not authority.startswith("https://"):
+            raise ValueError("tokens come by https, from loopback as well: azure-identity refuses anything else")
+        return authority
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> Self:
+        if self.admin.client_id is not None and self.admin.client_id.lower() == self.client_id.lower():
+            raise ValueError("admin.client_id is the application itself: rotator would revoke its own secret")
+        return self
 
 
 class AzureCredential(CredentialSection):

@@ -40,7 +40,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
         tools: all of them are used.
 
     Raises:
-        RotatorError: the CA file can't be used.
+        RotatorError: the CA file can't be used, or the authority isn't https.
     """
     access = AzureAccess.of(settings)
     ca_file = settings.get("ca_file")

@@ -9,6 +9,8 @@ from typing import cast
 
 from pydantic import SecretStr
 
+from rotator.errors import RotatorError, outside_text
+
 _PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 
 
@@ -62,7 +64,11 @@ class AzureAccess:
 
     @classmethod
     def of(cls, settings: Mapping[str, object]) -> AzureAccess:
-        """Taken from a credential's section of the config, and from the SDK's own environment where that is silent."""
+        """Taken from a credential's section of the config, and from the SDK's own environment where that is silent.
+
+        Raises:
+            RotatorError: the authority isn't https: a candidate would go there in clear.
+        """
 
         def text(name: str) -> str | None:
             return cast("str | None", settings.get(name))
@@ -96,4 +102,9 @@ class AzureAccess:
 def _https(authority: str) -> str:
     # As azure-identity reads AZURE_AUTHORITY_HOST.
     whole = authority if "://" in authority else f"https://{authority}"
+    if not whole.startswith("https://"):
+        raise RotatorError(
+            f"Azure can't be used: the authority {outside_text(whole)} is not https.",
+            remedy="Check `authority`, and AZURE_AUTHORITY_HOST in rotator's environment.",
+        )
     return whole.rstrip("/ ")

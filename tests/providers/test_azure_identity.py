@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.providers.azure import AzureApp
+from rotator.providers.azure_access import AzureAccess
 from rotator.providers.policies.azure import policy
 from rotator.sandbox.rules import Answer, Cut, Drip, Fault, Reset, Rule
 from rotator.sandbox.serving import utc_now
@@ -200,6 +201,52 @@ class TestEvidence:
         with pytest.raises(CallFailed, match="AuditLog") as caught:
             world.open(evidence=True).last_used("k")
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+
+
+class TestClouds:
+    """What a token must name, and where it comes from."""
+
+    @pytest.mark.parametrize(
+        ("authority", "graph", "management"),
+        [
+            (None, "https://graph.microsoft.com", "https://management.azure.com"),
+            ("https://login.microsoftonline.us", "https://graph.microsoft.us", "https://management.usgovcloudapi.net"),
+            (
+                "https://login.chinacloudapi.cn",
+                "https://microsoftgraph.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("by_environment", [True, False])
+    def test_the_authority_tells_the_cloud(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        authority: str | None,
+        graph: str,
+        management: str,
+        *,
+        by_environment: bool,
+    ) -> None:
+        if by_environment and authority is not None:
+            monkeypatch.setenv("AZURE_AUTHORITY_HOST", authority.removeprefix("https://") + "/")
+        access = AzureAccess.of({"tenant_id": "T", "authority": None if by_environment else authority})
+        assert (access.graph, access.graph_audience) == (graph, graph)
+        assert (access.management, access.management_audience) == (management, management)
+        assert access.token_url == f"{authority or 'https://login.microsoftonline.com'}/t/oauth2/v2.0/token"
+        assert access.is_microsofts
+
+    def test_a_proxys_address_is_not_what_a_token_names(self) -> None:
+        access = AzureAccess.of({"tenant_id": "t", "graph_url": "https://proxy.example.com/graph"})
+        assert (access.graph, access.graph_audience) == (
+            "https://proxy.example.com/graph",
+            "https://graph.microsoft.com",
+        )
+
+    def test_no_secret_is_sent_in_clear(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", "http://login.example.com")
+        with pytest.raises(RotatorError, match="not https"):
+            AzureAccess.of({"tenant_id": "t"})
 
 
 class TestCheck:
