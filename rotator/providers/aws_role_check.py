@@ -46,7 +46,7 @@ def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | 
     yield Right(
         "a new external id is proved before it is pushed",
         None,
-        "It isn't without `probe`: until AWS goes by the changed trust policy, some seconds, Northflank may be refused.",
+        "It isn't without `probe`: for the seconds until AWS goes by the changed policy, Northflank may be refused.",
     )
 
 
