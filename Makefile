@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+ORACLE := $(VENV)/oracle
 
-.PHONY: demo test test-chaos test-contract explore bench lint format lock clean
+.PHONY: demo test test-chaos test-contract test-contract-js test-contract-oci explore bench lint format lock clean
 .DEFAULT_GOAL := help
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -16,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)  ## one rotation, seen from all sides, on stand-ins for AWS and Northflank
+demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for their clouds and Northflank
 	$(BIN)/rotator demo
 
 test: $(READY)  ## the default test run, under ten minutes
@@ -25,17 +26,28 @@ test: $(READY)  ## the default test run, under ten minutes
 test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
 	$(BIN)/python -m pytest -n 4 -m "soak or not soak" tests/chaos
 
-test-contract: $(READY)  ## Northflank's JavaScript clients against the stand-in (needs node and npm)
+test-contract: test-contract-js test-contract-oci  ## the clouds' and Northflank's own clients judge the stand-ins
+
+test-contract-js: $(READY)  ## Northflank's JavaScript clients and kubectl (needs node and npm)
 	@command -v node >/dev/null && command -v npm >/dev/null || \
-	  { echo "make test-contract needs node 18 or newer, and npm: apt-get install -y nodejs npm" >&2; exit 1; }
+	  { echo "make test-contract-js needs node 18 or newer, and npm: apt-get install -y nodejs npm" >&2; exit 1; }
 	npm install --prefix tests/contract/js --silent
 	$(BIN)/python -m pytest -m contract_js tests/contract
+
+# Behind our own packages on the path: half a gigabyte, with older versions of some of them.
+$(ORACLE): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ oci==2.189.0
+	echo $(abspath $@) >$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/oracle.pth
+
+test-contract-oci: $(ORACLE)  ## Oracle's SDK against our signatures and the stand-in
+	$(BIN)/python -m pytest -m contract_oci tests/contract
 
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep
 
 bench: $(READY)  ## what a rotation costs: HTTP calls, CPU, memory
 	$(BIN)/python -m bench.rotations
+	$(BIN)/python -m bench.memory
 
 lint: $(READY)  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .
