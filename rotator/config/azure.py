@@ -80,6 +80,11 @@ class AzureCredential(CredentialSection):
     )
     azure: AzureSection = Field(description="The application, and how rotator itself reaches Azure.")
 
+    @field_validator("current_key")
+    @classmethod
+    def _as_graph_writes_it(cls, key_id: str | None) -> str | None:
+        return key_id.lower() if key_id is not None else None
+
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The application in its tenant."""

@@ -73,7 +73,7 @@ class Graph:
     def __init__(
         self, access: AzureAccess, http: httpx.Client, identity: OwnIdentity, application: str, tools: Tools
     ) -> None:
-        self.url = access.graph
+        self._url = access.graph
         self._http = http
         self._identity = identity
         self._application = application
@@ -103,7 +103,7 @@ class Graph:
             CallFailed: anything but 200.
         """
         return patiently(
-            lambda span: self._ask(what, "GET", path, span=span, done=HTTPStatus.OK),
+            lambda span: self._send(what, path, self._token(span), span=span, done=HTTPStatus.OK),
             clock=self._tools.clock,
             deadline=self._tools.deadline,
         )
@@ -121,26 +121,13 @@ class Graph:
             CallFailed: anything but success.
         """
         span = Span(self._tools.clock, self._tools.deadline)
+        token = self._token(span)
         with self._turns.taken(span):
             body = json.dumps(content).encode("ascii")
-            return self._ask(what, "POST", path, content=body, span=span, done=done)
+            return self._send(what, path, token, content=body, span=span, done=done)
 
-    def _ask(
-        self, what: str, method: str, path: str, *, content: bytes | None = None, span: Span, done: HTTPStatus
-    ) -> Answer:
+    def _token(self, span: Span) -> OwnToken:
         token = self._identity.token(span)
-        self._must_be_another(token)
-        headers = {"Authorization": f"Bearer {token.value}", "Accept": "application/json"}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        answer = send(self._http, method, f"{self.url}{path}", what=what, headers=headers, content=content, span=span)
-        if answer.status == done:
-            return answer
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._identity.forget()
-        raise refusal(what, answer, self._tools.clock.now())
-
-    def _must_be_another(self, token: OwnToken) -> None:
         if self.is_own(token):
             raise CallFailed(
                 f"the application {self._application} is rotator's own identity: it would revoke its own secret",
@@ -149,3 +136,18 @@ class Graph:
                 permanent=True,
                 remedy="Give rotator an identity of its own, and make that an owner of this application.",
             )
+        return token
+
+    def _send(
+        self, what: str, path: str, token: OwnToken, *, content: bytes | None = None, span: Span, done: HTTPStatus
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token.value}", "Accept": "application/json"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        method, url = "GET" if content is None else "POST", f"{self._url}{path}"
+        answer = send(self._http, method, url, what=what, headers=headers, content=content, span=span)
+        if answer.status == done:
+            return answer
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._identity.forget()
+        raise refusal(what, answer, self._tools.clock.now())

@@ -174,7 +174,7 @@ class OwnIdentity:
         own = client or os.environ.get("AZURE_CLIENT_ID") or None
         if own is not None and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
             chain.append(WorkloadIdentityCredential(tenant_id=tenant, client_id=own, **authority, **common))
-        chain.append(ManagedIdentityCredential(client_id=own, _exclude_workload_identity_credential=True, **common))
+        chain.append(ManagedIdentityCredential(client_id=own, **common))
         return ChainedTokenCredential(*chain)
 
 

@@ -32,6 +32,11 @@ def test_tokens_never_come_in_clear(problems: Problems) -> None:
     assert "tokens come by https" in problem
 
 
+def test_a_key_id_is_known_in_either_case(config: Load) -> None:
+    entry = ENTRY.replace("    azure:", f"    current_key: {GUID}A\n    azure:")
+    assert config(entry).credentials[1].current_key == f"{GUID}a"
+
+
 def test_the_settings_read_the_secret_when_asked(config: Load, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     entry = f"{ENTRY}      admin: {{client_id: {GUID}5, secret: {{file: {file}}}}}\n"
