@@ -135,7 +135,10 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
                 "entry point of the group rotator.providers."
             ),
         ) from None
-    return opened(section.settings(), tools)
+    try:
+        return opened(section.settings(), tools)
+    except RotatorError as error:
+        raise RotatorError(f"{section.name}: {error.message}", remedy=error.remedy) from None
 
 
 def _refuse_twins(managed: Mapping[str, Managed]) -> None:

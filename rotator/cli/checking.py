@@ -91,11 +91,8 @@ def _lines(config: Config) -> Iterator[Line]:
         if scheme != "no":
             told = f"{scheme} goes through {_without_password(address)}"
             yield Line(Result.WARN, "proxy", told, "the environment says so; unset it if that is not meant.")
-    try:
-        fleet = fleet_of(config)
-    except RotatorError as error:
-        yield Line(Result.FAIL, "providers", error.message, error.remedy)
-        return
+    fleet, closed = _open(config)
+    yield from closed
     for name, section in config.northflank.items():
         yield from _connection(fleet, name, section)
     progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
@@ -105,6 +102,26 @@ def _lines(config: Config) -> Iterator[Line]:
     for credential in config.credentials:
         if credential.keyless:
             yield from _keyless(fleet, credential)
+
+
+def _open(config: Config) -> tuple[Fleet, list[Line]]:
+    """The credentials that can be opened, and a line for each that can't: the service itself needs all of them."""
+    try:
+        return fleet_of(config), []
+    except RotatorError as error:
+        together = Line(Result.FAIL, "providers", error.message, error.remedy)
+    closed, opened = [], []
+    for section in config.credentials:
+        try:
+            fleet_of(config.model_copy(update={"credentials": (section,)}))
+        except RotatorError as error:
+            told = error.message.removeprefix(f"{section.name}: ")
+            closed.append(Line(Result.FAIL, section.name, told, error.remedy))
+        else:
+            opened.append(section)
+    # Where each can be opened by itself, the trouble is between them: two are one cloud identity.
+    rest = tuple(opened) if closed else ()
+    return fleet_of(config.model_copy(update={"credentials": rest})), closed or [together]
 
 
 def _store(config: Config) -> Iterator[Line]:

@@ -101,3 +101,19 @@ def test_a_config_that_cannot_be_used_has_a_line_for_each_problem_and_no_secret(
         refused = desk.rotator(*command)
         assert refused.code == 2
         assert "colour" in refused.json()["error"]
+
+
+def test_a_credential_that_cannot_be_opened_hides_nothing_about_the_others(stage: Stage, desk: Desk) -> None:
+    config = yaml.safe_load(stage.config_file.read_text())
+    broken = {**config["credentials"][0], "name": "broken", "user": "other", "integrations": ["other"]}
+    broken["aws"] = {**broken["aws"], "profile": "nobody"}
+    desk.config_file.write_text(yaml.safe_dump({**config, "credentials": [broken, *config["credentials"]]}))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1
+    lines = {(line["about"], line["result"]) for line in checked.json()["checks"]}
+    assert ("broken", "fail") in lines
+    assert (CREDENTIAL, "ok") in lines
+    ran = desk.rotator("run", "--once")
+    assert ran.code == 1
+    assert "broken: " in ran.stderr
+    assert "nobody" in ran.stderr
