@@ -151,7 +151,9 @@ def _infer(state: State, closed: State, intent: MintIntent, facts: Facts) -> Ste
     if not probable:
         lost = LostMint(state.rotation.rotation_id if state.rotation else "", intent.at, intent.mark)
         return Step("17", "the unanswered mint left no key", replace(closed, lost=(*state.lost, lost)))
-    if len(probable) > 1 or facts.times.hold_unattributed or not facts.can.can_disable:
+    # A key is only taken for ours if it was never used, and only disabled if that can be undone.
+    guessable = len(probable) == 1 and facts.can.has_evidence and facts.can.can_disable
+    if not guessable or facts.times.hold_unattributed:
         ids = listed_as(key.key_id for key in probable)
         return hold(
             state,

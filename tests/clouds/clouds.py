@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Literal
@@ -64,6 +64,7 @@ class Cloud:
         make_key: a person makes a key beside rotator's; returns its id. None where that isn't possible.
         bring: a person makes the next key, and brings it. None where rotator makes the keys.
         interrupted: there is no working key to be held: a person has ended it by making the next one.
+        settings: what the credential's entry in the config has beside the scene's.
         prepare: what its scene needs where time is moved.
     """
 
@@ -77,6 +78,7 @@ class Cloud:
     make_key: Callable[[Any], str] | None = None
     bring: Callable[[Any], None] | None = None
     interrupted: Callable[[Any, Mapping[str, str]], bool] = lambda _scene, _held: False
+    settings: Mapping[str, object] = field(default_factory=dict)
     prepare: Callable[[Any], None] = lambda _scene: None
 
 
@@ -196,6 +198,14 @@ GCP = Cloud(
     prepare=_sign_google_by_the_machine,
 )
 
+GCP_MADE_THERE = replace(
+    GCP,
+    name="gcp-made-there",
+    requests={**GCP.requests, "create": _gcp_iam("CreateServiceAccountKey")},
+    settings={"gcp": {"key_origin": "google"}},
+)
+"""Nothing shows which key a lost mint made, and there is room for another one beside it."""
+
 
 def _oci_says(status: int, code: str, message: str) -> Answer:
     return Answer(status=status, body=json.dumps({"code": code, "message": message}), headers={"opc-request-id": "r"})
@@ -300,6 +310,9 @@ CIVO = Cloud(
 
 EVERY = (AWS, AWS_ROLE, GCP, AZURE, OCI, BYOK)
 """All whose keys rotator makes."""
+
+MINTING = (*EVERY, GCP_MADE_THERE)
+"""All the ways in which rotator makes keys."""
 
 SUPPLIED = (CIVO,)
 """All whose keys a person makes."""

@@ -91,7 +91,9 @@ class Rig(Running):
         settings = merged(yaml.safe_load(self.stage.config()), SLOW)
         own = next(one for one in settings["credentials"] if one["name"] == self.name)
         parts = dict(self._overlay)
-        whole = merged(settings, {"credentials": [merged(own, parts.pop("credential", {}))], **parts})
+        whole = merged(
+            settings, {"credentials": [merged(merged(own, self.cloud.settings), parts.pop("credential", {}))], **parts}
+        )
         self.stage.config_file.write_text(json.dumps(whole))
         self.config = load(self.stage.config_file, {})
 

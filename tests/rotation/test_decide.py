@@ -384,3 +384,23 @@ def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() ->
     assert record.origin is Origin.FOREIGN
     assert decide(foreign, due).state.phase is Phase.MINTING
     assert decide(new, seen(new, K0, named_key=UNMANAGED, stamp=Stamp(STORE, 3, "k0"))).state.hold is not None
+
+
+def test_where_use_leaves_no_trace_nobody_guesses_whose_key_a_lost_mint_made() -> None:
+    """P3 asks for a key that was never used; where that can't be told, a suspect would stay disabled for ever."""
+    minting = replace(
+        IDLE,
+        phase=Phase.MINTING,
+        rotation=Rotation("r1", "due", T0),
+        generation=1,
+        mint=MintIntent(frozenset({"k0"}), T0),
+    )
+    blind = replace(AWS, has_evidence=False)
+    facts = replace(seen(minting, K0, Key("h", T0)), can=blind)
+    step = decide(minting, facts)
+    assert step.call is None
+    assert step.state.hold is not None
+    assert step.state.hold.reason is HoldReason.UNATTRIBUTED
+    ours = answer(step.state, Request(kind=Kind.RESUME, ours=("h",)), facts)
+    assert ours.accepted
+    assert ours.state.drop == ("h",)
