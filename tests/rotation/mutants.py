@@ -212,6 +212,10 @@ def _retires_what_is_oldest(state: State, facts: Facts) -> Step:
     return decide(state, facts)
 
 
+def _takes_silence_for_disuse(_state: State, facts: Facts) -> Facts:
+    return replace(facts, can=replace(facts.can, has_evidence=True))
+
+
 def _takes_what_lies_there(_state: State, facts: Facts) -> Facts:
     """The key in use counts as a new one."""
     return replace(facts, times=replace(facts.times, brought=True))
@@ -268,6 +272,7 @@ MUTANTS = (
     Mutant("12", "forgets that a deletion was begun", Machine(decide=_forgets_deletions), shapes.LATE),
     Mutant("12", "deletes without disabling and looking once more", Machine(decide=_deletes_at_once), shapes.AWS),
     Mutant("13", "adopts a key that nobody named", Machine(decide=_adopts_unasked), shapes.UNNAMED),
+    Mutant("2", "takes it that a key is unused where no use is told", _seeing(_takes_silence_for_disuse), shapes.BLIND),
     Mutant("supplied", "mints although nobody brought a key", _seeing(_takes_what_lies_there), shapes.SUPPLIED),
     Mutant("supplied", "takes a brought key for a foreign one", _seeing(_forgets_who_makes_keys), shapes.SUPPLIED),
     Mutant("record", "derives what to retire when it is needed", Machine(decide=_retires_what_is_oldest), shapes.AWS),

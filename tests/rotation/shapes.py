@@ -22,6 +22,7 @@ LATE = Shape("late pushes, aws", _AWS, Budget(faults=2, late=1, rotations=2), la
 LATE_EXACT = Shape("late pushes, exact", _EXACT, Budget(faults=2, late=1, rotations=2), late_pushes=True)
 UNNAMED = Shape("first contact", _EXACT, Budget(people=1), named=None, person_at_start=True)
 INFERRED = Shape("three slots, inferred", replace(_AWS, slots=3), Budget(faults=1, people=1))
+BLIND = Shape("inferred, no evidence", replace(_AWS, slots=None, has_evidence=False), Budget(faults=1, people=1))
 HOLDING = Shape("aws, hold unattributed", _AWS, Budget(faults=1, people=1), hold_unattributed=True)
 CONTENDED = Shape("contended", _AZURE, Budget(faults=3, late=3, rotations=1), late_pushes=True)
 DOUBT = Shape("journal in doubt", _EXACT, Budget(faults=1, people=1), doubt=True)
@@ -37,6 +38,7 @@ SHAPES = (
     UNNAMED,
     SUPPLIED,
     INFERRED,
+    BLIND,
     HOLDING,
     DOUBT,
     LATE_FANOUT,
