@@ -35,7 +35,7 @@ test-contract-js: $(READY)  ## Northflank's JavaScript clients and kubectl (need
 	$(BIN)/python -m pytest -m contract_js tests/contract
 
 # Half a gigabyte, with other versions of some packages: on the path of this one test, behind our own.
-$(ORACLE): $(READY)
+$(ORACLE): | $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ oci==2.189.0
 
 test-contract-oci: $(ORACLE)  ## Oracle's SDK against our signatures and the stand-in

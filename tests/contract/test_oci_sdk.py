@@ -1,7 +1,7 @@
 """Oracle's own Python SDK, unchanged: it signs as we do, and the stand-in is OCI to it.
 
-The SDK is half a gigabyte, so it is in no dependency group: `make test-contract-oci` installs it into a directory of its
-own, which ORACLE_SDK names, and runs these.
+The SDK is half a gigabyte, so it is in no dependency group: `make test-contract-oci` installs it into a directory of
+its own, which ORACLE_SDK names, and runs these.
 """
 
 from __future__ import annotations
