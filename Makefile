@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ORACLE := $(VENV)/oracle
+# Many tests wait for a process or a clock most of their time.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: demo test test-chaos test-contract test-contract-js test-contract-oci explore bench lint format lock clean
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for thei
 	$(BIN)/rotator demo
 
 test: $(READY)  ## the default test run, under ten minutes
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
 	$(BIN)/python -m pytest -n 4 -m "soak or not soak" tests/chaos
