@@ -67,7 +67,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
         account=str(settings["service_account"]),
     )
     api = Api(access, tools.deadline, tools.clock)
-    return ByokAccount(target, access, api, bound=settings["token"] == "bound", lifetime=tools.lifetime)  # noqa: S105
+    return ByokAccount(target, access, api, bound=settings["token"] == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
 
 
 class ByokAccount:

@@ -195,7 +195,7 @@ class AwsStandIn:
         answer = Client(self._respond).post(
             "/", base_url=self.server.url, headers=dict(request.headers), data=request.data
         )
-        return answer.status_code == 200  # noqa: PLR2004
+        return answer.status_code == 200  # noqa: PLR2004  # HTTP: OK
 
     def _now(self) -> datetime:
         return self.server.clock()

@@ -158,7 +158,7 @@ class GcpStandIn:
         """Use a key as a consumer would, and tell whether there was a token for it."""
         body = self.assertion(material.reveal()["keyfileJson"])
         answer = Client(self._others).post("/token", data=body, content_type="application/x-www-form-urlencoded")
-        return answer.status_code == 200  # noqa: PLR2004
+        return answer.status_code == 200  # noqa: PLR2004  # HTTP: OK
 
     def _create_key(self, account: Account) -> str:
         _, key_file = self.project.create_key(account, propagation=timedelta(0))

@@ -229,7 +229,7 @@ class TestProof:
         world.aws.server.clock = lambda: start
         _, material = world.mint()
         for second in range(22):
-            world.aws.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]
+            world.aws.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             proofs.append(world.provider.prove(material))
         assert proofs == [Proof.NOT_YET] * 20 + [Proof.ALIVE] * 2
 

@@ -420,7 +420,7 @@ class TestProof:
         material = mint(provider).material
         proofs = []
         for second in range(22):
-            world.aws.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]
+            world.aws.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             proofs.append(provider.prove(material))
         assert proofs == [Proof.NOT_YET] * 20 + [Proof.ALIVE] * 2
         assert world.works(material)

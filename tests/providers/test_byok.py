@@ -373,7 +373,7 @@ class TestProof:
         material = world.mint().material
         proofs = []
         for second in range(22):
-            world.kubernetes.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]
+            world.kubernetes.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             proofs.append(world.provider.prove(material))
         assert proofs == [Proof.NOT_YET] * 20 + [Proof.ALIVE] * 2
 

@@ -297,7 +297,7 @@ class TestRefusals:
     def test_it_cannot_be_disabled(self, world: World) -> None:
         provider, key_id = world.open(), world.mint().key.key_id
         for call in (provider.disable, provider.enable):
-            failure = failure_of(lambda call=call: call(key_id))  # type: ignore[misc]
+            failure = failure_of(lambda call=call: call(key_id))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
 
     def test_a_delete_names_the_key_with_encoded_colons(self, world: World) -> None:
@@ -318,7 +318,7 @@ class TestProof:
         world.oci.server.clock = lambda: start
         minted, provider, proofs = world.mint(), world.open(), []
         for second in range(22):
-            world.oci.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]
+            world.oci.server.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             proofs.append(provider.prove(minted.material))
         assert proofs == [Proof.NOT_YET] * 20 + [Proof.ALIVE] * 2
 

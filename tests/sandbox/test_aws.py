@@ -217,7 +217,7 @@ class TestLastUse:
         aws.last_used_lag = timedelta(minutes=3)
         material = aws.create_key(USER)
         for minute in range(3):
-            aws.server.clock = lambda minute=minute: start + timedelta(minutes=minute)  # type: ignore[misc]
+            aws.server.clock = lambda minute=minute: start + timedelta(minutes=minute)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
             assert aws.works(material)
         assert "LastUsedDate" not in self.last_use(aws, material)
         aws.server.clock = lambda: start + timedelta(minutes=4)
