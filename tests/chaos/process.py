@@ -92,10 +92,14 @@ class Service:
         raise RuntimeError(f"the service ended with {self.process.wait()} without {event}:\n{self.said[-3000:]}")
 
     def wait_to_say(self, text: str) -> None:
-        """Wait until the text stands in the log."""
+        """Wait until the text stands in the log, or the service has ended.
+
+        Raises:
+            TimeoutError: neither, for too long.
+        """
         until = time.monotonic() + PATIENCE
-        while text not in self.said:
-            if time.monotonic() > until or self.process.poll() is not None:
+        while text not in self.said and self.process.poll() is None:
+            if time.monotonic() > until:
                 raise TimeoutError(f"it never said {text!r}:\n{self.said[-3000:]}")
             time.sleep(0.02)
 
