@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ORACLE := $(VENV)/oracle
+TOOLS  := $(VENV)/tools
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
@@ -17,6 +18,12 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What builds and judges the packages, images and manifests; not needed to run or test rotator itself.
+$(TOOLS)/.ready: requirements-tools.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.lock
 	@touch $@
 
 demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for their clouds and Northflank
@@ -59,9 +66,10 @@ format: $(READY)  ## let ruff write what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock:  ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+lock:  ## renew the locks from pyproject.toml (needs uv)
+	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --group tools --output-file requirements-tools.lock
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) tests/contract/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
