@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,14 +22,18 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from rotator import logs
 from rotator.audit.event import Event, EventName, Result
 from rotator.clock import Clock
 from rotator.config.load import load
+from rotator.config.models import Config
 from rotator.errors import AuditError, ExitCode, RotatorError, StaleFence, StoreError, outside_text
 from rotator.fleet import Fleet, assemble, refuse_removal_in_flight, register
 from rotator.people import serve_requests
 from rotator.rotation.engine import Engine
 from rotator.store.journal import Journal
+from rotator.systemd import Notifier
+from rotator.vitals import Vitals
 
 WORKERS = 8
 """Ticks that run side by side. A waiting rotation holds no thread."""
@@ -55,7 +60,16 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end the service."""
 
 STORE_RETRY = timedelta(seconds=10)
-"""How soon a credential is tried again when the journal could not be written."""
+"""How soon a credential, and the store itself, is tried again when the journal could not be written."""
+
+SLACK = 30.0
+"""Seconds that a part of the work may be silent beside the longest call: for a slow disk, or the making of a key."""
+
+MAIN_LOOP, REQUESTS = "the main loop", "the requests"
+"""Parts of the work beside the credentials, whose names have no spaces."""
+
+AT_START_ONLY = ("store", "audit", "health")
+"""Sections of the config that a reload can't change."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.daemon")
 
@@ -65,16 +79,30 @@ class Daemon:
 
     Args:
         config_path: read again at SIGHUP.
+        config: what was read there.
         fleet: the credentials, wired.
         journal: owned by this process.
         clock: wall and monotonic time.
+        notifier: tells systemd.
         new_id: makes ids.
     """
 
     def __init__(
-        self, config_path: Path, fleet: Fleet, journal: Journal, clock: Clock, *, new_id: Callable[[], str]
+        self,
+        config_path: Path,
+        config: Config,
+        fleet: Fleet,
+        journal: Journal,
+        clock: Clock,
+        *,
+        notifier: Notifier,
+        new_id: Callable[[], str],
     ) -> None:
         self._config_path = config_path
+        self._config = config
+        self._notifier = notifier
+        self._readable = self._reloaded = True
+        self._stuck: str | None = None
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
@@ -94,21 +122,29 @@ class Daemon:
                 "default": ThreadPoolExecutor(WORKERS),
                 "requests": ThreadPoolExecutor(1),
                 "delivery": ThreadPoolExecutor(1),  # a sink may block, and nothing must wait for it
+                "store": ThreadPoolExecutor(1),
             },
             # The library's defaults drop jobs that are late; ours are never late enough to be dropped.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
 
     def run(self) -> ExitCode:
-        """Serve until SIGTERM or SIGINT. Returns the process's exit code."""
+        """Serve until SIGTERM or SIGINT. Returns the process's exit code.
+
+        Raises:
+            RotatorError: the health listener can't listen.
+        """
         for number in (*STOPS, signal.SIGHUP):
             signal.signal(number, lambda received, _: self._signals.put(received))
-        self._journal.record([Event(event=EventName.DAEMON_STARTED, reason=f"{len(self._fleet.managed)} credentials")])
-        self._set_timers()
-        self._scheduler.start()
-        log.info("rotator is running", credentials=len(self._fleet.managed), store=self._journal.store_id)
-        self._serve()
-        return self._drain()
+        with self._health_listener():
+            count = len(self._fleet.managed)
+            self._journal.record([Event(event=EventName.DAEMON_STARTED, reason=f"{count} credentials")])
+            self._set_timers()
+            self._scheduler.start()
+            log.info("rotator is running", credentials=count, store=self._journal.store_id)
+            self._notifier.ready()
+            self._serve()
+            return self._drain()
 
     # The main thread.
 
@@ -116,8 +152,11 @@ class Daemon:
         """Wait for signals, and notice when the wall clock jumps: timers sleep through that."""
         offset = self._offset()
         while not STOPS & (received := self._received()):
+            self._tell_systemd()
             if signal.SIGHUP in received:
+                self._notifier.reloading(self._clock.monotonic())
                 self._reload_config()
+                self._notifier.ready()
             moved = self._offset()
             if abs(moved - offset) > CLOCK_JUMP:
                 log.warning("the clock jumped; looking at every credential again", seconds=round(moved - offset))
@@ -136,8 +175,25 @@ class Daemon:
     def _offset(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
+    def _tell_systemd(self) -> None:
+        """That the work goes on, if it does: the watchdog acts on silence."""
+        self._engine.pulse.mark(MAIN_LOOP)
+        stuck = self._stuck_part()
+        if stuck is None:
+            self._notifier.alive()
+            self._notifier.status(self._status())
+        elif stuck != self._stuck:
+            log.critical("the work is stuck; a watchdog would end it", at=stuck, limit_seconds=self._patience())
+        self._stuck = stuck
+
+    def _status(self) -> str:
+        states = [self._journal.load(name) for name in self._fleet.managed]
+        rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
+        return f"{len(states)} credentials, {rotating} in rotation, {held} held"
+
     def _drain(self) -> ExitCode:
         log.info("stopping: no new change is begun")
+        self._notifier.stopping()
         self._stop.set()
         self._engine.drain()
         self._scheduler.remove_all_jobs()
@@ -156,13 +212,51 @@ class Daemon:
         last.join(LAST_DELIVERY)
         return self._exit
 
+    # Health.
+
+    def _health_listener(self) -> AbstractContextManager[object]:
+        health = self._config.health
+        if health is None:
+            return nullcontext()
+        if sys.modules.get("click", health) is None:
+            del sys.modules["click"]  # kept out by `run`, for all that can do without: uvicorn can't
+        from rotator.web.health import HealthListener  # noqa: PLC0415  # most services have none, and it weighs 15 MB
+
+        return HealthListener(health.host, health.port, self._vitals)
+
+    def _vitals(self) -> Vitals:
+        try:
+            self._journal.guard()
+            owned = True
+        except StaleFence:
+            owned = False
+        return Vitals(
+            store=self._journal.writable and self._readable,
+            audit=not self._journal.refusing_sinks(),
+            work=self._stuck_part() is None,
+            config=self._reloaded,
+            ownership=owned and not self._stop.is_set(),
+        )
+
+    def _stuck_part(self) -> str | None:
+        """What has given no sign of life for longer than any call may take."""
+        part, silent = self._engine.pulse.quietest()
+        return part if silent > self._patience() else None
+
+    def _patience(self) -> float:
+        """Seconds."""
+        longest = max((managed.policy.settle for managed in self._fleet.managed.values()), default=timedelta(0))
+        return longest.total_seconds() / 2 + SLACK
+
     # Work.
 
     def _set_timers(self) -> None:
         """Set every timer by the wall clock as it is now. One that was set before a jump back would sleep as long."""
+        self._engine.pulse.mark(REQUESTS)
         for name, work, seconds in (
             ("requests", self._serve_requests, REQUESTS_EVERY),
             ("delivery", self._deliver, DELIVERY_EVERY),
+            ("store", self._try_store, STORE_RETRY.total_seconds()),
         ):
             self._scheduler.add_job(work, "interval", seconds=seconds, executor=name, id=name, replace_existing=True)
         self._look_at_all()
@@ -223,34 +317,57 @@ class Daemon:
         except (AuditError, StoreError) as error:
             log.error("a required audit sink can't be written; nothing is changed until it can", error=str(error))
 
+    def _try_store(self) -> None:
+        """Find out whether a store that could not be written can be again: what failed may not be tried again soon."""
+        if self._journal.writable:
+            return
+        try:
+            self._journal.touch()
+            log.info("the store can be written again")
+        except StaleFence as error:
+            self._lost_ownership(error)
+        except StoreError as error:
+            log.error("the store still can't be written; nothing is changed until it can", error=str(error))
+
     # People.
 
     def _serve_requests(self) -> None:
         try:
-            for name in serve_requests(self._fleet, self._journal, self._engine, self._clock):
-                self._arm(name, self._clock.now())
+            with self._engine.pulse.working(REQUESTS):
+                for name in serve_requests(self._fleet, self._journal, self._engine, self._clock):
+                    self._arm(name, self._clock.now())
+            self._readable = True
         except StaleFence as error:
             self._lost_ownership(error)
         except StoreError as error:
+            self._readable = False
             log.error("requests can't be answered now", error=str(error))
         except Exception as bug:  # noqa: BLE001  # the library would log what it says, which may be anything
             log.error("a request broke in an unforeseen way", error=type(bug).__name__)
+        finally:
+            self._engine.pulse.mark(REQUESTS)
 
     # Reload.
 
     def _reload_config(self) -> None:
         """Take a new config if it is sound and fits what is in flight; else the old one stays in force."""
         try:
-            fleet = assemble(load(self._config_path, os.environ), self._clock, self._fleet.http)
+            config = load(self._config_path, os.environ)
+            _refuse_what_needs_a_restart(self._config, config)
+            fleet = assemble(config, self._clock, self._fleet.http)
             refuse_removal_in_flight(fleet, self._journal)
             register(fleet, self._journal)
         except Exception as error:  # noqa: BLE001  # whatever breaks over the new config, the service goes on with the old
             why = str(error) if isinstance(error, RotatorError) else f"an unforeseen {type(error).__name__}"
+            self._reloaded = False
             log.error("the new config is refused; the old one stays in force", error=why)
             self._tell_of_reload(Result.REFUSED, outside_text(why))
             return
         # The former fleet isn't closed: ticks may still use it, and both share their clients.
         self._fleet = fleet
+        self._config = config
+        self._reloaded = True
+        logs.set_up(config.log.level)
         self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
         log.info("the config was reloaded", credentials=len(fleet.managed))
         self._look_at_all()
@@ -260,3 +377,12 @@ class Daemon:
             self._journal.record([Event(event=EventName.CONFIG_RELOADED, outcome=outcome, reason=reason)])
         except StoreError as error:
             log.error("the reload could not be journalled", error=str(error))
+
+
+def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
+    changed = [section for section in AT_START_ONLY if getattr(old, section) != getattr(new, section)]
+    if changed:
+        raise RotatorError(
+            f"{' and '.join(changed)} can't change while the service runs.",
+            remedy="restart the service, or put the section back as it was.",
+        )

@@ -1,11 +1,18 @@
-"""Logs go to standard error, one line each: JSON for machines, plain text on a terminal. Audit events are elsewhere."""
+"""Logs go to standard error, one line each: JSON for machines, plain text on a terminal. Audit events are elsewhere.
+
+Where standard error is the journal's stream, they go to systemd's journal by its own protocol, fields and all.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+from rotator import journald
 
 OURS = "rotator"
 """The logger that the config's level is for.
@@ -31,7 +38,8 @@ def set_up(level: str) -> None:
     render: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
-    handler = logging.StreamHandler(sys.stderr)
+    to_journal = journald.connected(sys.stderr.fileno())
+    handler = JournalHandler() if to_journal else logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render]
@@ -46,6 +54,29 @@ def set_up(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class JournalHandler(logging.StreamHandler[Any]):
+    """Sends each log line to the journal; what it doesn't take goes to standard error, which it reads as well."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._socket = journald.JournalSocket()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send the line's event as the message, with the rest behind it and in fields."""
+        said: dict[str, object] = json.loads(self.format(record))
+        event, level = said.pop("event", ""), said.pop("level", "info")
+        said.pop("timestamp", None)  # the journal has its own
+        message = " ".join([str(event), *(f"{name}={value}" for name, value in said.items() if name != "logger")])
+        try:
+            self._socket.send(message, _PRIORITIES.get(str(level), _PRIORITIES["error"]), journald.fields(said))
+        except OSError:
+            super().emit(record)
+
+
+_PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""syslog's, for each level."""
 
 
 def _spoken_for(record: logging.LogRecord) -> bool:

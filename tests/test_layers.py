@@ -14,6 +14,7 @@ LAYERS = (
     {"cli", "__main__"},
     {"sandbox"},  # stand-ins: they may use whatever they stand in for; nothing but the command line uses them
     {"daemon", "once"},
+    {"web"},
     {"people"},
     {"fleet", "logs"},
     {"config"},
@@ -23,7 +24,7 @@ LAYERS = (
     {"northflank"},
     {"store"},
     {"audit"},
-    {"clock", "core_dumps"},
+    {"clock", "core_dumps", "journald", "pulse", "systemd", "vitals"},
     {"material", "model"},
     {"errors"},
 )

@@ -1,8 +1,9 @@
-"""Where audit records go from the store: a file of JSON lines, and stdout."""
+"""Where audit records go from the store: a file of JSON lines, stdout, and systemd's journal."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -14,10 +15,21 @@ from typing import BinaryIO, Protocol
 import structlog
 
 from rotator.audit.chain import Record, sequence_of
+from rotator.audit.event import EventName
 from rotator.errors import AuditError
+from rotator.journald import JournalSocket, fields
 
 Find = Callable[[int], Record | None]
 """Asks the store for the record with this sequence."""
+
+_CHAIN = frozenset({"time", "prev", "hash"})
+"""What is of use in the line alone."""
+
+_GRAVE = frozenset({EventName.ROTATION_HELD, EventName.FINDING, EventName.READ_FAILED})
+"""Events that want a person's eye."""
+
+_WARNING, _INFO = 4, 6
+"""syslog's."""
 
 # Longer than any record: 20 fields of at most 1,000 characters, and room for key ids.
 _TAIL_LIMIT = 1 << 20
@@ -81,6 +93,34 @@ class StdoutSink:
                 self._log.msg(record.line)
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             raise AuditError(f"audit records can't be written to stdout: {error}") from None
+
+
+class JournalSink:
+    """Sends each record to systemd's journal: the line as the message, and what it says as fields to search by.
+
+    It stands in for stdout where that is the journal's own stream. What the journal keeps, and how long, is for its
+    own settings to say.
+    """
+
+    name = StdoutSink.name
+
+    def __init__(self, socket: JournalSocket, *, required: bool = False) -> None:
+        self.required = required
+        self._socket = socket
+
+    def resume(self, cursor: int, find: Find) -> Resumed:  # noqa: ARG002  # the journal isn't read back
+        """Nothing to get ready."""
+        return Resumed(cursor)
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Send the lines."""
+        try:
+            for record in records:
+                said = json.loads(record.line)
+                told = {name: value for name, value in said.items() if name not in _CHAIN}
+                self._socket.send(record.line.decode(), _WARNING if said["event"] in _GRAVE else _INFO, fields(told))
+        except OSError as error:
+            raise AuditError(f"audit records can't be sent to the journal: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)

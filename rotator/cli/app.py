@@ -288,6 +288,18 @@ def check(config: ConfigPath = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def health(
+    config: ConfigPath = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Whether it owns the store and goes by its config.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the service how it is. At its health listener, or the store where that is off. Exits with 1 if not well."""
+    from rotator.cli.health import health as tell_health
+
+    _end(tell_health(_begin(config).config, ready=ready, as_json=as_json))
+
+
+@app.command()
 def discover(config: ConfigPath = None, team: Team = None, as_json: Json = False) -> None:
     """List Northflank's integrations, managed or not. Of a config, or of the token in NORTHFLANK_API_TOKEN."""
     from rotator.cli import discovering

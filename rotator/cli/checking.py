@@ -171,6 +171,9 @@ def _connection(fleet: Fleet, name: str, section: Connection) -> Iterator[Line]:
     about = f"northflank {name}"
     if section.api_url != _USUAL_API:
         yield Line(Result.WARN, about, f"the API is at {section.api_url}", "take api_url out if that is not meant.")
+    if section.token.credential is not None:
+        told = f"the token is systemd's credential {section.token.credential}: copied when the service starts"
+        yield Line(Result.WARN, about, told, "restart the service after you have replaced the token.")
     progress(f"asking Northflank about the token of {name} ...")
     try:
         token = fleet.connections[name].introspect()
@@ -181,9 +184,7 @@ def _connection(fleet: Fleet, name: str, section: Connection) -> Iterator[Line]:
         yield Line(Result.OK, about, "the token is good; Northflank tells no end of it")
         return
     result = Result.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Result.OK
-    remedy = (
-        "make a new one and put it in the old one's place: it is read at each use." if result is Result.WARN else ""
-    )
+    remedy = "make a new one and put it in the old one's place." if result is Result.WARN else ""
     yield Line(result, about, f"the token is good until {moment(token.expires_at)}", remedy)
 
 

@@ -21,6 +21,7 @@ from rotator.errors import ExitCode
 from rotator.once import run_once
 from rotator.rotation.engine import Engine
 from rotator.store.journal import Journal
+from rotator.systemd import Notifier
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service")
 
@@ -36,7 +37,9 @@ def serve(session: Session) -> NoReturn:
         log.warning(warning)
     fleet = fleet_of(session.config)
     with own_store(session.config, fleet, stdout=True) as journal:
-        code = Daemon(session.path, fleet, journal, CLOCK, new_id=new_id).run()
+        notifier = Notifier(os.environ)
+        daemon = Daemon(session.path, session.config, fleet, journal, CLOCK, notifier=notifier, new_id=new_id)
+        code = daemon.run()
     end_now(code)
 
 

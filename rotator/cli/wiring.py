@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from rotator import core_dumps
-from rotator.audit.sinks import FileSink, Sink, StdoutSink
+from rotator import core_dumps, journald
+from rotator.audit.sinks import FileSink, JournalSink, Sink, StdoutSink
 from rotator.cli.session import CLOCK, refuse_keyless
 from rotator.config.models import Config
 from rotator.config.models import Connection as ConnectionSection
@@ -69,7 +69,13 @@ def own_store(config: Config, fleet: Fleet, *, stdout: bool) -> Iterator[Journal
     if audit.file is not None:
         sinks.append(FileSink(Path(audit.file), required="file" in audit.require))
     if stdout and audit.stdout:
-        sinks.append(StdoutSink(sys.stdout.buffer, required="stdout" in audit.require))
+        sinks.append(_stdout(required="stdout" in audit.require))
     with Journal.open(config.store.url, sinks=sinks, clock=CLOCK.now) as journal:
         register(fleet, journal)
         yield journal
+
+
+def _stdout(*, required: bool) -> Sink:
+    if journald.connected(sys.stdout.fileno()):
+        return JournalSink(journald.JournalSocket(), required=required)
+    return StdoutSink(sys.stdout.buffer, required=required)

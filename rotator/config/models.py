@@ -1,8 +1,9 @@
-"""The config as a whole: connections, store, audit, log, policy and credentials."""
+"""The config as a whole: connections, store, audit, log, health, policy and credentials."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from rotator.model import Policy
 
 Sink = Literal["file", "stdout"]
 _SQLITE = "sqlite:///"
+_PORTS = 1 << 16
 
 
 class Connection(Section):
@@ -73,6 +75,44 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is shown.")
 
 
+def _listen(address: str) -> str:
+    host, port = _split(address)
+    try:
+        ip_address(host)
+    except ValueError:
+        host = ""
+    if (
+        not host
+        or ("[" in address) != (":" in host)
+        or not (port.isascii() and port.isdigit() and 0 < int(port) < _PORTS)
+    ):
+        raise ValueError("an address to listen on is written like 127.0.0.1:8086 or [::]:8086")
+    return address
+
+
+def _split(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
+
+
+class Health(Section):
+    """The listener for `/healthz` and `/readyz`: status words for whoever keeps the service alive, and nothing else."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        description="The IP address and port. A kubelet can't reach 127.0.0.1: there it is 0.0.0.0, or [::]."
+    )
+
+    @property
+    def host(self) -> str:
+        """The IP address."""
+        return _split(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return int(_split(self.listen)[1])
+
+
 class Config(Section):
     """Everything that an operator decides."""
 
@@ -82,6 +122,7 @@ class Config(Section):
     store: Store = Field(description="The journal.")
     audit: Audit = Field(default_factory=Audit, description="Where audit events go beside the journal.")
     log: Log = Field(default_factory=Log, description="What the service tells of itself.")
+    health: Health | None = Field(None, description="Where the service's health can be asked; null: nowhere.")
     policy: PolicySection = Field(default_factory=PolicySection, description="The times and limits of every rotation.")
     plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(
         (),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from rotator.clock import Clock
 from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Observation, Outcome, State
 from rotator.providers.base import Draft
+from rotator.pulse import Pulse
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.deadline import Watch
 from rotator.rotation.decide import decide
@@ -29,6 +31,7 @@ from rotator.rotation.managed import Managed
 from rotator.rotation.narrate import Narrator
 from rotator.rotation.observe import Candidate, Freshness, Needs, needs, observe
 from rotator.rotation.requests import Answer, Request, answer
+from rotator.rotation.settling import Settling
 from rotator.rotation.step import Step
 from rotator.rotation.times import next_look
 from rotator.store.journal import Journal
@@ -37,23 +40,31 @@ from rotator.store.requests import Answered
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
 
+_SIGN_EVERY = 5.0
+"""Seconds between signs of life of a thread that waits for its turn."""
+
 Result = TypeVar("Result")
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.engine")
 
 
 class Engine:
-    """Drives every credential, one tick at a time. Thread-safe; never two ticks of one credential at once (P6)."""
+    """Drives every credential, one tick at a time. Thread-safe; never two ticks of one credential at once (P6).
+
+    Attributes:
+        pulse: beats before and after each call: in between lies its deadline, half of `settle`, and little more.
+    """
 
     def __init__(self, journal: Journal, clock: Clock, *, new_id: Callable[[], str], threads: int) -> None:
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
+        self.pulse = Pulse(clock.monotonic)
         self._watch = Watch(threads=threads)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._candidates: dict[str, Candidate] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._unsettled_from: dict[str, float] = {}
+        self._settling = Settling()
         self._findings: dict[str, str | None] = {}
         self._unread: defaultdict[str, int] = defaultdict(int)
         self._draining = threading.Event()
@@ -70,7 +81,7 @@ class Engine:
             StoreError: the journal can't be written; nothing was changed outside without its intent in it.
             StaleFence: another process owns the store.
         """
-        with self._locks[managed.name]:
+        with self._turn(managed.name):
             narrator = Narrator(managed.name, managed.provider_name)
             state = self._take_up(managed, narrator)
             try:
@@ -81,7 +92,7 @@ class Engine:
 
     def ask(self, managed: Managed, request_id: str, request: Request, actor: str, why: str | None) -> Answer:
         """Decide on what a person asks for, and why; the answer and what it changes are one transaction."""
-        with self._locks[managed.name]:
+        with self._turn(managed.name):
             narrator = Narrator(managed.name, managed.provider_name, actor)
             state = self._take_up(managed, narrator)
             given = answer(state, request, self._facts_for_request(managed, state))
@@ -120,6 +131,18 @@ class Engine:
     def close(self) -> None:
         """Make no more calls. Those under way are not waited for: the next start resolves them by looking."""
         self._watch.close()
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        """The one thread that works at this credential."""
+        lock = self._locks[name]
+        while not lock.acquire(timeout=_SIGN_EVERY):
+            self.pulse.beat()  # for what else this thread is at: whoever holds the lock gives signs of its own
+        try:
+            with self.pulse.working(name):
+                yield
+        finally:
+            lock.release()
 
     # The loop of one tick.
 
@@ -166,7 +189,7 @@ class Engine:
         Both clocks are as they were before the last decision: a moment that has come since then was not seen by it.
         """
         at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=now)
-        left = self._settles_in(managed.name, managed.policy.settle, monotonic)
+        left = self._settling.left(managed.name, managed.policy.settle, monotonic)
         return min(at, now + left) if left else at
 
     def _take_up(self, managed: Managed, narrator: Narrator) -> State:
@@ -244,19 +267,11 @@ class Engine:
         candidate = self._candidates.get(name)
         return candidate if candidate is not None and candidate.generation == state.generation else None
 
-    # Settling: by the monotonic clock as well, so that a jump of the wall clock can't cut it short.
-
     def _unsettle(self, name: str) -> None:
-        self._unsettled_from[name] = self._clock.monotonic()
+        self._settling.begin(name, self._clock.monotonic())
 
     def _quiescent(self, name: str, settle: timedelta) -> bool:
-        return not self._settles_in(name, settle, self._clock.monotonic()) and not self._watch.busy(name)
-
-    def _settles_in(self, name: str, settle: timedelta, monotonic: float) -> timedelta:
-        since = self._unsettled_from.get(name)
-        if since is None:
-            return timedelta(0)
-        return max(timedelta(0), settle - timedelta(seconds=monotonic - since))
+        return not self._settling.left(name, settle, self._clock.monotonic()) and not self._watch.busy(name)
 
     # Acting.
 
@@ -340,7 +355,11 @@ class Engine:
         return concluded
 
     def _call(self, managed: Managed, make: Callable[[], Result]) -> Result:
-        return self._watch.call(managed.name, make, managed.policy.settle / 2)
+        self.pulse.beat()
+        try:
+            return self._watch.call(managed.name, make, managed.policy.settle / 2)
+        finally:
+            self.pulse.beat()
 
     # Journal and findings.
 

@@ -59,6 +59,7 @@ class Journal:
         store_id: 8 hex characters, made with the store. The stamp shows it; the audit chain begins with it.
         fence: rises with each change of owner.
         frozen: a person stopped every change of this store.
+        writable: the last transaction was committed.
         reader: answers questions about the store.
     """
 
@@ -73,6 +74,7 @@ class Journal:
         self._known: dict[str, _Known] = {}
         self._head = genesis("")
         self._stale = False
+        self.writable = True
         with database.errors():
             with self._connection.begin():
                 upgrade(self._connection)
@@ -236,7 +238,16 @@ class Journal:
             if not required_only:
                 self._save_cursors()
 
+    def refusing_sinks(self) -> tuple[str, ...]:
+        """The required sinks that did not take what they were last offered, by name."""
+        return self._outbox.refusing()
+
     # Ownership.
+
+    def touch(self) -> None:
+        """Prove that the store can be written, by a write that says nothing new."""
+        with self._transaction(()):
+            self._connection.execute(update(OWNER), {"pid": os.getpid()})
 
     def guard(self) -> None:
         """Prove, right before an external change, that this process still owns the store.
@@ -266,6 +277,16 @@ class Journal:
     @contextmanager
     def _transaction(self, events: Sequence[Event]) -> Iterator[datetime]:
         """One transaction: the body's writes, then the audit records of `events`. Gives the time."""
+        try:
+            with self._committed(events) as now:
+                yield now
+        except StoreError:
+            self.writable = False
+            raise
+        self.writable = True
+
+    @contextmanager
+    def _committed(self, events: Sequence[Event]) -> Iterator[datetime]:
         with self._lock, self._database.errors():
             with self._connection.begin():
                 self._prove_fence()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -128,6 +129,15 @@ def test_wait_tells_each_phase_as_it_happens_and_ends_with_the_rotation(desk: De
             assert command.wait() == 4
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Tests that were started in the background ignore Ctrl-C, and so would the commands that they start."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_while_waiting_leaves_the_rotation_alone_and_says_so(desk: Desk) -> None:
     desk.arrange({NAME: State(phase=Phase.GRACE, rotation=Rotation("01J", "asked for", NOW), paused=True)})
     with desk.owner() as journal, answering(journal, accepted=True):

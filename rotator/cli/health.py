@@ -1,0 +1,78 @@
+"""`rotator health`: one look at the service, for container engines, load balancers and scripts.
+
+It asks the health listener where the config has one. Else it looks at the store from outside: that shows whether a
+service owns it and what keeps its required audit sinks from their records, but not whether its work is stuck.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+
+from rotator.cli.render import note, say, show_json
+from rotator.cli.session import read_store
+from rotator.config.models import Config, Health
+from rotator.errors import ExitCode, StoreError
+from rotator.store.sqlite import owner_alive
+from rotator.vitals import Words, words
+
+_DEADLINE = 5.0
+"""Seconds that the listener gets to answer."""
+
+_LONGEST = 1000
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # listened on everywhere; asked here
+
+_LIVE = ("ok", "failing")
+_READY = ("ready", "not ready")
+
+
+def health(config: Config, *, ready: bool, as_json: bool) -> ExitCode:
+    """Tell how the service is. ERROR unless all is well."""
+    good, bad = _READY if ready else _LIVE
+    told = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
+    parts = ", ".join(f"{part} {word}" for part, word in told.items() if part != "status")
+    if as_json:
+        show_json(told)
+    else:
+        say(f"{told.get('status', bad)}: {parts}")
+    return ExitCode.FINE if told.get("status") == good else ExitCode.ERROR
+
+
+def _ask(listener: Health, *, ready: bool) -> Words:
+    """What the listener says. A service that doesn't answer has one word less to say: `process` is failing."""
+    host = _REACHED_AT.get(listener.host, listener.host)
+    connection = HTTPConnection(host, listener.port, timeout=_DEADLINE)
+    try:
+        connection.request("GET", "/readyz" if ready else "/healthz")
+        said = json.loads(connection.getresponse().read(_LONGEST))
+    except (OSError, HTTPException, ValueError) as error:
+        note(f"no answer from {listener.listen}: {error if isinstance(error, OSError) else type(error).__name__}")
+        said = None
+    finally:
+        connection.close()
+    if not isinstance(said, Mapping):
+        return {"status": (_READY if ready else _LIVE)[1], "process": "failing"}
+    return {str(part): str(word) for part, word in said.items()}
+
+
+def _look(config: Config, *, ready: bool) -> Words:
+    """What the store shows from outside."""
+    try:
+        alive = owner_alive(config.store.url)
+    except StoreError as error:
+        note(f"rotator: {error}")
+        alive = False
+    if ready:
+        return words({"config": True, "ownership": alive}, good=_READY[0], bad=_READY[1])  # the config was just read
+    readable = audited = False
+    try:
+        with read_store(config) as reader:
+            cursors = reader.cursors()
+        readable = True
+        refusing = {name: cursors[name].error for name in config.audit.require if name in cursors}
+        audited = not any(refusing.values())
+    except StoreError as error:
+        note(f"rotator: {error}")
+    parts = {"process": alive, "store": readable, "audit": audited}
+    return words(parts, good=_LIVE[0], bad=_LIVE[1])
