@@ -189,7 +189,7 @@ class Daemon:
     def _status(self) -> str:
         states = [self._journal.load(name) for name in self._fleet.managed]
         rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
-        return f"{len(states)} credentials, {rotating} in rotation, {held} held"
+        return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
 
     def _drain(self) -> ExitCode:
         log.info("stopping: no new change is begun")

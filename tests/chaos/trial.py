@@ -96,11 +96,11 @@ class Trial:
         for server in (self._server, self.stage.aws.server, self.stage.server):
             server.clock = lambda: SystemClock().now() + ahead
 
-    def ask(self, kind: str = "rotate", **arguments: object) -> None:
+    def ask(self, kind: str = "rotate", *, credential: str = CREDENTIAL, **arguments: object) -> None:
         """Ask for a rotation, as a command does."""
         url = f"sqlite:///{self.stage.store_file}"
         with RequestWriter.open(url, clock=SystemClock().now, new_id=new_id) as writer:
-            writer.submit(kind, credential=CREDENTIAL, arguments=arguments, uid=0)
+            writer.submit(kind, credential=credential, arguments=arguments, uid=0)
 
     def follow(self, service: Service) -> bool:
         """Have one rotation done, once the first key is adopted. False if the service ended before it was."""

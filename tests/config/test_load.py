@@ -15,7 +15,7 @@ from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
 from tests.config.fine import FINE, Load, Problems
 
-SECTIONS = "northflank, store, audit, log, policy, plugins, credentials"
+SECTIONS = "northflank, store, audit, log, health, policy, plugins, credentials"
 NO_CONNECTION = FINE.replace("  default: {token: {file: /run/secrets/northflank-token}}", "  {}")
 CANARY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY"
 

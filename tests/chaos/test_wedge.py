@@ -1,0 +1,111 @@
+"""A worker that is stuck for ever: the watchdog isn't fed any more, a probe is told, and the log says where it is."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from rotator.sandbox.northflank_account import Integration
+from tests.chaos.process import RUN
+from tests.chaos.trial import trial
+from tests.supervisor import Supervisor
+
+PLUGIN = '''
+"""A provider whose own code blocks for ever, where no call of its cloud is to blame."""
+import threading
+from datetime import UTC, datetime
+from rotator.model import Capabilities, Key
+from rotator.providers.base import Listing
+
+def open_provider(settings, tools):
+    return Stuck()
+
+class Stuck:
+    identity = "stuck:it"
+    capabilities = Capabilities(slots=None, can_disable=True, exact=True, has_evidence=False)
+
+    def list_keys(self):
+        now = datetime.now(UTC)
+        return Listing((Key("k1", now, enabled=True),), now)
+
+    def draft(self, store_id, generation):
+        threading.Event().wait()
+
+    def close(self):
+        pass
+'''
+LIMIT = 31.0
+"""Seconds: half of the stage's `settle`, and the slack."""
+
+SOON = 60.0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_stuck_worker_feeds_no_watchdog_and_the_others_go_on(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    info = site / "stuck-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "stuck.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stuck\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[rotator.providers]\nstuck = stuck:open_provider\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    with trial(stage) as made, Supervisor(tmp_path) as systemd:
+        made.stage.account.put(Integration("it", "it", "coreweave", description="It.", credentials={"apiKey": "k"}))
+        config = yaml.safe_load(made.configure())
+        config["plugins"] = ["stuck"]
+        config["credentials"].append(
+            {
+                "name": "it",
+                "provider": "stuck",
+                "integration_provider": "coreweave",
+                "current_key": "k1",
+                "integrations": ["it"],
+            }
+        )
+        made.stage.config_file.write_text(yaml.safe_dump(config))
+        service = made.start(
+            (
+                "env",
+                f"PYTHONPATH={site}",
+                f"NOTIFY_SOCKET={systemd.address}",
+                f"ROTATOR_HEALTH__LISTEN={listen}",
+                *RUN,
+            )
+        )
+        service.wait_for("key.adopted", where=lambda record: record["credential"] == "it")
+        made.ask(now=True, credential="it")
+        began = time.monotonic()
+        service.wait_for("key.adopted", where=lambda record: record["credential"] == "prod-aws")
+        made.ask(now=True)
+        service.wait_for("rotation.done", where=lambda record: record["credential"] == "prod-aws")
+        assert httpx.get(f"http://{listen}/healthz").json()["work"] == "ok", "a busy service isn't a stuck one"
+
+        while httpx.get(f"http://{listen}/healthz").status_code == 200:
+            assert time.monotonic() < began + LIMIT + SOON
+            time.sleep(0.2)
+        assert time.monotonic() - began > LIMIT - 5
+        service.wait_to_say("the work is stuck")
+        assert '"at": "it"' in service.said
+        told = systemd.heard()
+        assert told.count("WATCHDOG=1") > 20, "until then it was fed"
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            assert systemd.heard() == told, "and then no more"
+            time.sleep(0.2)
+        assert httpx.get(f"http://{listen}/healthz").json() == {
+            "status": "failing",
+            "process": "ok",
+            "store": "ok",
+            "audit": "ok",
+            "work": "failing",
+        }
+        assert service.stop() == 0, "it can still be stopped"
