@@ -48,6 +48,7 @@ def set_up(level: str) -> None:
     handler.addFilter(_spoken_for)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
     logging.getLogger(OURS).setLevel(number)
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a read that is repeated is no news; one that fails is told
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

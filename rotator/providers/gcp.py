@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import stamina
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud import iam_admin_v1 as iam
@@ -28,6 +27,7 @@ from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.northflank.exchange import Span
 from rotator.providers import gcp_check, gcp_evidence, gcp_keys, gcp_proof
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.exchange import patiently
 from rotator.providers.gcp_access import GcpAccess
 from rotator.providers.gcp_clients import GcpClients, clients_for
 from rotator.providers.gcp_errors import BARE_PRECONDITION, NOT_FOUND, attempt
@@ -36,7 +36,6 @@ from rotator.providers.gcp_names import project_of
 Value = TypeVar("Value")
 
 _SLOTS = 10
-_READ_ATTEMPTS = 2
 _NO_END = 9999  # the year of the end of a key that has none
 _FIELD = "keyfileJson"
 _ANALYZER = "https://policyanalyzer.googleapis.com"
@@ -293,15 +292,11 @@ class GcpAccount:
 
     def _read(self, what: str, make: Callable[[tuple[tuple[str, str], ...], float], Value], span: Span) -> Value:
         """What only reads is tried again, once, within the same time."""
-        attempts = stamina.retry_context(
-            on=_may_pass, attempts=_READ_ATTEMPTS, timeout=None, wait_initial=0.05, wait_jitter=0.1
-        )
-        for each in attempts:
-            with each:
-                metadata = self._gcp.metadata(self._http, span)
-                share = _left(span) / (_READ_ATTEMPTS + 1 - each.num)
-                result = attempt(what, partial(make, metadata, share))
-        return result
+
+        def read(part: Span) -> Value:
+            return attempt(what, partial(make, self._gcp.metadata(self._http, part), _left(part)))
+
+        return patiently(read, clock=self._tools.clock, deadline=timedelta(seconds=_left(span)))
 
     def _span(self) -> Span:
         return Span(self._tools.clock, self._tools.deadline)
@@ -318,10 +313,6 @@ def _before(read: Callable[[], Value]) -> Value:
         if failure.verdict is Verdict.UNKNOWN:
             failure.verdict = Verdict.NOT_APPLIED
         raise
-
-
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, CallFailed) and error.verdict is Verdict.UNKNOWN
 
 
 def _left(span: Span) -> float:
