@@ -354,7 +354,7 @@ def audit_tail(
 
 @app.command()
 def demo() -> None:
-    """Watch one whole rotation against stand-ins. It takes about half a minute."""
+    """Watch seven credentials rotate against stand-ins. It takes about a minute."""
     from rotator.cli import trying
 
     _end(trying.demo())
@@ -365,8 +365,11 @@ def sandbox(
     directory: Annotated[Path, typer.Option("--dir", help="Where config, token and store go.")] = Path(
         "rotator-sandbox"
     ),
+    every_cloud: Annotated[bool, typer.Option("--all", help="Every cloud, not AWS access keys alone.")] = False,
     rate_limit: Annotated[int, typer.Option("--rate-limit", min=1, help="Northflank's, in requests an hour.")] = 1000,
-    propagation: Annotated[float, typer.Option("--propagation", min=0, help="Seconds until AWS knows a key.")] = 2.0,
+    propagation: Annotated[
+        float, typer.Option("--propagation", min=0, help="Seconds until a cloud knows a key.")
+    ] = 2.0,
     aws_port: Annotated[int, typer.Option("--aws-port", min=0, max=65535, help="0: a free one.")] = 0,
     northflank_port: Annotated[int, typer.Option("--northflank-port", min=0, max=65535, help="0: a free one.")] = 0,
 ) -> None:
@@ -375,6 +378,7 @@ def sandbox(
 
     trying.sandbox(
         directory,
+        every_cloud=every_cloud,
         rate_limit=rate_limit,
         propagation=timedelta(seconds=propagation),
         aws_port=aws_port,

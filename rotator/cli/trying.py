@@ -13,7 +13,7 @@ _REMEDY = "pip install 'rotator[sandbox]'"
 
 
 def demo() -> ExitCode:
-    """One rotation on the stand-ins."""
+    """A rotation of each kind on the stand-ins."""
     try:
         from rotator.sandbox.demo import run  # noqa: PLC0415
     except ModuleNotFoundError:
@@ -21,7 +21,15 @@ def demo() -> ExitCode:
     return run(console())
 
 
-def sandbox(directory: Path, *, rate_limit: int, propagation: timedelta, aws_port: int, northflank_port: int) -> None:
+def sandbox(
+    directory: Path,
+    *,
+    every_cloud: bool,
+    rate_limit: int,
+    propagation: timedelta,
+    aws_port: int,
+    northflank_port: int,
+) -> None:
     """The stand-ins, until a signal ends them."""
     try:
         from rotator.sandbox.command import serve  # noqa: PLC0415
@@ -30,6 +38,7 @@ def sandbox(directory: Path, *, rate_limit: int, propagation: timedelta, aws_por
     serve(
         console(),
         directory=directory.resolve(),
+        every_cloud=every_cloud,
         rate_limit=rate_limit,
         propagation=propagation,
         aws_port=aws_port,

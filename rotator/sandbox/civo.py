@@ -27,6 +27,9 @@ from rotator.material import Material
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.serving import Server
 
+REGENERATE = "/_sandbox/regenerate"
+"""Where a POST stands for the dashboard's button. Civo itself has no such path."""
+
 _KEY_LENGTH = 50
 _KEY_LETTERS = string.ascii_letters + string.digits
 # Civo's own client sends `bearer`, as its reference says; others `Bearer`. Both work.
@@ -128,10 +131,18 @@ class CivoStandIn:
         with self._lock:
             return next((account for account, own in self._keys.items() if own.value.get_secret_value() == key), None)
 
+    def _pressed(self) -> Response:
+        """The button of the first account, pressed by a person in front of another process. Answers with the key."""
+        with self._lock:
+            account = next(iter(self._keys))
+        return Response(self.regenerate(account).value.get_secret_value(), mimetype="text/plain")
+
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._answer(Request(environ, populate_request=False))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
+        if (request.method, request.path) == ("POST", REGENERATE):
+            return self._pressed()
         if (request.method, request.path) != ("GET", "/v2/quota"):
             return Response("404 page not found", HTTPStatus.NOT_FOUND, mimetype="text/plain")
         bearer = _BEARER.fullmatch(request.headers.get("Authorization", ""))

@@ -10,19 +10,30 @@ from pathlib import Path
 from rich.console import Console
 
 from rotator.errors import UsageError
+from rotator.sandbox.civo import REGENERATE
+from rotator.sandbox.civo_scene import CivoScene
+from rotator.sandbox.scenes import BESIDE_AWS
 from rotator.sandbox.stage import Stage
 
 
 def serve(
-    console: Console, *, directory: Path, rate_limit: int, propagation: timedelta, aws_port: int, northflank_port: int
+    console: Console,
+    *,
+    directory: Path,
+    every_cloud: bool,
+    rate_limit: int,
+    propagation: timedelta,
+    aws_port: int,
+    northflank_port: int,
 ) -> None:
     """Serve the stand-ins until SIGINT or SIGTERM.
 
     Args:
         console: where addresses and the ready config are printed.
         directory: where config, token and store go; made if need be, and private.
+        every_cloud: serve all of them, not AWS alone.
         rate_limit: Northflank's, in requests an hour.
-        propagation: how long a fresh key is unknown to AWS.
+        propagation: how long a fresh key is unknown to its cloud.
         aws_port: a fixed port, or 0 for a free one.
         northflank_port: likewise.
 
@@ -36,6 +47,7 @@ def serve(
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         stage = Stage(
             directory,
+            scenes=BESIDE_AWS if every_cloud else (),
             propagation=propagation,
             rate_limit=rate_limit,
             aws_port=aws_port,
@@ -50,22 +62,38 @@ def serve(
 
 def _banner(stage: Stage) -> str:
     exports = "\n".join(f"export {name}={value}" for name, value in stage.environment.items())
-    return f"""AWS stand-in:        {stage.aws.server.url}
-Northflank stand-in: {stage.server.url}
+    addresses = {name: url for scene in stage.scenes for name, url in scene.addresses.items()}
+    standing = "\n".join(
+        f"{name + ' stand-in:':32} {url}" for name, url in {**addresses, "Northflank": stage.server.url}.items()
+    )
+    return f"""{standing}
 
 Put this into the environment of another shell (the keys are the sandbox's own and worth nothing elsewhere):
 
 {exports}
 
 and try:  rotator check;  rotator run &  rotator status;  rotator rotate prod-aws --now --wait
-
+{_regenerating(stage)}
 The config, {stage.config_file}:
 
 {stage.config()}
-Faults, over HTTP at either address, e.g. the next push loses its answer after it was applied:
+Faults, over HTTP at each of these addresses, e.g. the next push loses its answer after it was applied:
 
 curl -X PUT {stage.server.url}/_sandbox/faults -d \
 '[{{"method": "POST", "path": "/integrations/", "fault": {{"kind": "reset", "when": "after"}}}}]'
 
 GET /_sandbox/faults shows the plan, DELETE ends it, GET /_sandbox/requests shows what was asked. Ctrl-C stops.
 """
+
+
+def _regenerating(stage: Stage) -> str:
+    """What a person does where only a person makes keys."""
+    return "".join(
+        f"""
+Civo's keys are made by a person: press Regenerate, and put the new key where rotator looks for it:
+
+curl -X POST {scene.civo.server.url}{REGENERATE} -o {scene.key_file}
+"""
+        for scene in stage.scenes
+        if isinstance(scene, CivoScene)
+    )
