@@ -187,7 +187,10 @@ class Daemon:
         self._stuck = stuck
 
     def _status(self) -> str:
-        states = [self._journal.load(name) for name in self._fleet.managed]
+        try:
+            states = [self._journal.load(name) for name in self._fleet.managed]
+        except StoreError:  # the ticks tell of it; here it must end nothing
+            return "the journal can't be read"
         rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
         return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
 
@@ -220,7 +223,7 @@ class Daemon:
             return nullcontext()
         if sys.modules.get("click", health) is None:
             del sys.modules["click"]  # kept out by `run`, for all that can do without: uvicorn can't
-        from rotator.web.health import HealthListener  # noqa: PLC0415  # most services have none, and it weighs 15 MB
+        from rotator.web.health import HealthListener  # noqa: PLC0415  # most services have none, and it weighs 9 MB
 
         return HealthListener(health.host, health.port, self._vitals)
 
