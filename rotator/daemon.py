@@ -60,7 +60,10 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end the service."""
 
 STORE_RETRY = timedelta(seconds=10)
-"""How soon a credential, and the store itself, is tried again when the journal could not be written."""
+"""How soon a credential is tried again when the journal could not be written."""
+
+STORE_EVERY = 30.0
+"""Seconds between proofs that the store can be written: an idle service would not find out that the disk is full."""
 
 SLACK = 30.0
 """Seconds that a part of the work may be silent beside the longest call: for a slow disk, or the making of a key."""
@@ -259,7 +262,7 @@ class Daemon:
         for name, work, seconds in (
             ("requests", self._serve_requests, REQUESTS_EVERY),
             ("delivery", self._deliver, DELIVERY_EVERY),
-            ("store", self._try_store, STORE_RETRY.total_seconds()),
+            ("store", self._prove_store, STORE_EVERY),
         ):
             self._scheduler.add_job(work, "interval", seconds=seconds, executor=name, id=name, replace_existing=True)
         self._look_at_all()
@@ -320,17 +323,16 @@ class Daemon:
         except (AuditError, StoreError) as error:
             log.error("a required audit sink can't be written; nothing is changed until it can", error=str(error))
 
-    def _try_store(self) -> None:
-        """Find out whether a store that could not be written can be again: what failed may not be tried again soon."""
-        if self._journal.writable:
-            return
+    def _prove_store(self) -> None:
+        was_writable = self._journal.writable
         try:
             self._journal.touch()
-            log.info("the store can be written again")
+            if not was_writable:
+                log.info("the store can be written again")
         except StaleFence as error:
             self._lost_ownership(error)
         except StoreError as error:
-            log.error("the store still can't be written; nothing is changed until it can", error=str(error))
+            log.error("the store can't be written; nothing is changed until it can", error=str(error))
 
     # People.
 
