@@ -245,9 +245,10 @@ class Journal:
     # Ownership.
 
     def touch(self) -> None:
-        """Prove that the store can be written, by a write that says nothing new."""
-        with self._transaction(()):
-            self._connection.execute(update(OWNER), {"pid": os.getpid()})
+        """Prove that the store can be written, by a write that says no more than that its cursors are still true."""
+        with self._transaction(()) as now:
+            # Another value each time: SQLite writes nothing where nothing changes.
+            self._connection.execute(update(OUTBOX), {"updated_at": now})
 
     def guard(self) -> None:
         """Prove, right before an external change, that this process still owns the store.

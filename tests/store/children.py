@@ -121,6 +121,21 @@ def commit_on_a_full_disk(mouth: Connection, directory: Path) -> None:
     mouth.send(refused)
 
 
+def touch_on_a_full_disk(mouth: Connection, directory: Path) -> None:
+    """What the journal says of itself before the disk is full, while it is, and after."""
+    journal = open_journal(directory)
+    journal.touch()
+    seen = [journal.writable]
+    _room((directory / "data" / "rotator.db-wal").stat().st_size)
+    try:
+        journal.touch()
+    except StoreError:
+        seen.append(journal.writable)
+    _room()
+    journal.touch()
+    mouth.send([*seen, journal.writable])
+
+
 def deliver_on_a_full_disk(mouth: Connection, path: Path) -> None:
     sink = FileSink(path)
     sink.write(RECORDS[: sink.resume(0, find).cursor + 3])

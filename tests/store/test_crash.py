@@ -19,7 +19,7 @@ from rotator.audit.verify import verify
 from rotator.errors import StoreError
 from rotator.model import State
 from rotator.store.journal import Journal
-from tests.store.children import child, commit_for_ever, commit_on_a_full_disk
+from tests.store.children import child, commit_for_ever, commit_on_a_full_disk, touch_on_a_full_disk
 from tests.store.stores import audit_file, open_journal, told
 
 
@@ -66,6 +66,11 @@ def test_a_full_disk_refuses_the_commit_whole(tmp_path: Path) -> None:
         assert journal.load("prod") == State(attempts=99)
         journal.flush(required_only=True)
         assert verify(journal.reader, audit_file(tmp_path)).intact
+
+
+def test_a_full_disk_is_noticed_with_nothing_to_write(tmp_path: Path) -> None:
+    with child(touch_on_a_full_disk, tmp_path) as process:
+        assert process.hear() == [True, False, True]
 
 
 def _mount(directory: Path, *options: str) -> bool:
