@@ -71,5 +71,15 @@ lock:  ## renew the locks from pyproject.toml (needs uv)
 	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --group tools --output-file requirements-tools.lock
 
+# For the image: what rotator itself needs, and for each extra what that adds, so that any of them go together. All at
+# the versions of requirements.lock.
+IMAGE_LOCK = $(LOCK) --no-annotate --constraint requirements.lock pyproject.toml --output-file requirements
+lock-image:  ## renew the image's locks from pyproject.toml and the locks above (needs uv)
+	$(IMAGE_LOCK)/image.lock
+	for extra in aws gcp azure oci civo byok all sandbox; do $(IMAGE_LOCK)/image-$$extra.lock --extra $$extra \
+	  $$(sed -nE 's/^([a-z0-9-]+)==.*/--no-emit-package \1/p' requirements/image.lock) || exit; done
+	grep -hoE '^(hatchling|cyclonedx-bom)==[^ ]+' requirements.lock requirements-tools.lock | $(LOCK) --no-annotate \
+	  --constraint requirements-tools.lock --output-file requirements/image-build.lock -
+
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) tests/contract/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
