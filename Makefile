@@ -71,6 +71,15 @@ lock:  ## renew the locks from pyproject.toml (needs uv)
 	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --group tools --output-file requirements-tools.lock
 
+.PHONY: test-image lock-image
+test-image: $(READY) $(TOOLS)/.ready  ## the container image, built and run for real (needs Docker; or root and what it says)
+	@docker info >/dev/null 2>&1 || { \
+	  for tool in buildah podman runc debootstrap; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	  [ -z "$$missing" ] || { echo "make test-image needs a running Docker, or: apt-get install -y$$missing" >&2; exit 1; }; \
+	  [ "$$(id -u)" = 0 ] || { echo "make test-image needs root where no Docker runs" >&2; exit 1; }; }
+	$(TOOLS)/bin/hadolint Dockerfile
+	$(BIN)/python -m pytest -m machine tests/image
+
 # For the image: what rotator itself needs, and for each extra what that adds, so that any of them go together. All at
 # the versions of requirements.lock.
 IMAGE_LOCK = $(LOCK) --no-annotate --constraint requirements.lock pyproject.toml --output-file requirements
