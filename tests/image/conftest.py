@@ -27,8 +27,13 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
 
 
 @pytest.fixture(scope="session")
-def engine(surroundings: Surroundings, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine(tmp_path_factory.mktemp("engine"), surroundings)
+def engine(surroundings: Surroundings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(tmp_path_factory.mktemp("engine"), surroundings)
+    try:
+        engine.prepare()
+        yield engine
+    finally:
+        engine.close()
 
 
 def built(engine: Engine, extras: str) -> str:

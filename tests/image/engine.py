@@ -69,6 +69,9 @@ class Engine:
             )
         )
         self.command.chmod(0o755)
+
+    def prepare(self) -> None:
+        """Have a base to build on. Docker pulls one itself."""
         if self.is_podman and self("image", "exists", REFERENCE, check=False).returncode != 0:
             import_base(CACHE, ("podman", *STORAGE))
 
@@ -83,6 +86,17 @@ class Engine:
         )
         assert not check or done.returncode == 0, f"docker {shlex.join(arguments)}: {done.stdout[-3000:]}{done.stderr}"
         return done
+
+    def close(self) -> None:
+        """Leave nothing mounted, whatever broke; and of the cache what is younger than a week."""
+        if self.is_podman:
+            for command in (
+                ("podman", *STORAGE, "rm", "--all", "--force", "--volumes"),
+                ("buildah", *STORAGE, "rm", "--all"),  # of builds that failed
+                ("podman", *STORAGE, "image", "prune", "--force", "--filter", "until=168h"),
+                ("umount", str(CACHE / "containers/overlay")),  # podman may leave it mounted on itself
+            ):
+                subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # Debian's own tools
 
     def build(self, tag: str, *arguments: str) -> None:
         """Build the checkout's image."""
