@@ -84,7 +84,9 @@ class Engine:
         done = subprocess.run(  # noqa: S603  # our own script
             [str(self.command), *arguments], capture_output=True, text=True, timeout=timeout, check=False
         )
-        assert not check or done.returncode == 0, f"docker {shlex.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        assert not check or done.returncode == 0, (
+            f"docker {shlex.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        )
         return done
 
     def close(self) -> None:

@@ -63,6 +63,7 @@ def _pip_settings() -> dict[str, dict[str, str]]:
 
 
 def _paths(value: str) -> list[Path]:
-    """The files and directories of this machine that a setting names."""
-    words = (word.removeprefix("file://") for word in value.split())
-    return [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
+    """The files and directories of this machine that a setting names. An index, `simple`, links to files beside it."""
+    named = (Path(word.removeprefix("file://")) for word in value.split())
+    there = (path for path in named if path.is_absolute() and path.exists())
+    return [path.parent if path.name == "simple" else path for path in there]
