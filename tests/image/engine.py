@@ -85,7 +85,7 @@ class Engine:
             [str(self.command), *arguments], capture_output=True, text=True, timeout=timeout, check=False
         )
         assert not check or done.returncode == 0, (
-            f"docker {shlex.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+            f"docker {shlex.join(arguments)} ended with {done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         )
         return done
 

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/install/container.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-CONTAINER, VOLUME = "rotator", "rotator-data"
+CONTAINER, DRAFT, VOLUME = "rotator", "draft", "rotator-data"
 
 
 class Reader:
@@ -41,6 +41,7 @@ class Reader:
             **os.environ,
             "PATH": f"{engine.command.parent}:{os.environ['PATH']}",
             "NORTHFLANK_API_TOKEN": made.stage.token_file.read_text(),
+            "NORTHFLANK_API_BASE_URL": made.stage.server.url,
             "AWS_ACCESS_KEY_ID": account["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_ACCESS_KEY": account["AWS_SECRET_ACCESS_KEY"],
         }
@@ -59,7 +60,7 @@ class Reader:
         )
         assert done.returncode == 0, f"{block}\n{done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         self.said += done.stdout
-        if "rotator.yaml" in block:
+        if "/rotator.yaml <<" in block:
             self._lead_to_the_stand_ins()
         return done.stdout + done.stderr
 
@@ -92,13 +93,14 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
 
 @pytest.fixture
 def reader(engine: Engine, image: str, made: Trial, tmp_path: Path) -> Iterator[Reader]:  # noqa: ARG001  # built once
-    for kind, name in (("container", CONTAINER), ("volume", VOLUME)):
+    for kind, name in (("container", CONTAINER), ("container", DRAFT), ("volume", VOLUME)):
         there = engine(kind, "inspect", name, check=False)
         assert there.returncode != 0, f"this test makes and removes a {kind} {name}, and there is one: is it in use?"
     try:
         yield Reader(engine, made, tmp_path)
     finally:
         engine.remove(CONTAINER)
+        engine.remove(DRAFT)
         engine("volume", "rm", VOLUME, check=False)
 
 
@@ -119,6 +121,9 @@ def test_the_page_from_nothing_to_the_backup(reader: Reader, engine: Engine, mad
     assert not made.consumer.tally.failed
     assert engine("exec", CONTAINER, "rotator", "status").returncode == 0
 
+    assert (
+        INTEGRATION in yaml.safe_load((reader.srv / "rotator/draft.yaml").read_text())["credentials"][0]["integrations"]
+    )
     secrets = [reader.srv / "rotator" / name for name in ("northflank-token", "aws-credentials")]
     assert {(file.stat().st_mode & 0o777, file.stat().st_uid) for file in secrets} == {(0o400, UID)}
     with sqlite3.connect(reader.srv / "rotator-backup/rotator.db") as backup:
