@@ -126,7 +126,13 @@ def _open(config: Config) -> tuple[Fleet, list[Line]]:
 
 def _store(config: Config) -> Iterator[Line]:
     path = config.store.path
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        told = f"{path} can't be looked at by this user: {error.strerror}"
+        yield Line(Result.FAIL, "store", told, "check `store.url`, and the owner and permissions of its directory.")
+        return
+    if not there:
         made = f"{path} is made at the service's first start"
         if _may_make(path):
             yield Line(Result.OK, "store", made)
@@ -152,8 +158,7 @@ def _audit_file(config: Config) -> Iterator[Line]:
     if config.audit.file is None:
         return
     path = Path(config.audit.file)
-    writable = os.access(path, os.W_OK) if path.exists() else _may_make(path)
-    if writable:
+    if os.access(path, os.W_OK) or (not os.access(path, os.F_OK) and _may_make(path)):
         yield Line(Result.OK, "audit", f"{path} can be written")
     else:
         result = Result.FAIL if "file" in config.audit.require else Result.WARN
@@ -163,7 +168,7 @@ def _audit_file(config: Config) -> Iterator[Line]:
 
 
 def _may_make(path: Path) -> bool:
-    nearest = next(parent for parent in path.parents if parent.exists())
+    nearest = next(parent for parent in path.parents if os.access(parent, os.F_OK))
     return os.access(nearest, os.W_OK | os.X_OK)
 
 

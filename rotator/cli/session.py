@@ -8,6 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from rotator import logs
 from rotator.clock import SystemClock
@@ -57,10 +58,13 @@ def begin(path: Path | None, *, level: str | None = "warning") -> Session:
 
 def _become_the_owner_of(directory: Path) -> None:
     """Give root's rights up: a file that root made would lock the daemon out, and root's AWS profile isn't its."""
-    if os.geteuid() != 0 or not directory.is_dir():
+    if os.geteuid() != 0:
         return
-    status = directory.stat()
-    if status.st_uid == 0:
+    try:
+        status = directory.stat()
+    except OSError:  # there is none yet; or whoever opens the store tells what is wrong with it
+        return
+    if status.st_uid == 0 or not S_ISDIR(status.st_mode):
         return
     os.setgroups([])
     with suppress(KeyError):  # a user without an entry, as in a container, has no name, groups or home

@@ -117,3 +117,16 @@ def test_a_credential_that_cannot_be_opened_hides_nothing_about_the_others(stage
     assert ran.code == 1
     assert "broken: " in ran.stderr
     assert "nobody" in ran.stderr
+
+
+def test_a_place_that_can_not_be_looked_at_is_a_line_like_any_other(desk: Desk) -> None:
+    # Root may look everywhere; a name that is too long is as far out of reach as another user's directory.
+    beyond = Path("/", "x" * 300)
+    config = yaml.safe_load(desk.config_file.read_text())
+    config |= {"store": {"url": f"sqlite:///{beyond}/rotator.db"}, "audit": {"file": f"{beyond}/audit.jsonl"}}
+    desk.config_file.write_text(yaml.safe_dump(config))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1
+    told = lines(checked, "fail")
+    assert any("can't be looked at by this user: File name too long" in each for each in told), told
+    assert "unforeseen" not in checked.stderr
