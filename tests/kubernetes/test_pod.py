@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.trial import Trial
+from tests.kubernetes.manifests import rotator
 from tests.kubernetes.pod import Pod
 from tests.kubernetes.podman import Podman
 
@@ -21,8 +22,10 @@ status = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").read_t
 files = {str(p): [oct(p.lstat().st_mode & 0o7777), p.lstat().st_uid, p.lstat().st_gid]
          for p in [Path("/var/lib/rotator"), *Path("/var/lib/rotator/data").rglob("*"), Path("/var/lib/rotator/data")]}
 writable = [d for d in ("/", "/etc/rotator", "/run/secrets/rotator", "/tmp", "/opt/rotator") if os.access(d, os.W_OK)]
+peak = int(Path("/proc/1/task/1/children").read_text().split()[0])
+peak = Path(f"/proc/{peak}/status").read_text().partition("VmHWM:")[2].split()[0]
 names = ("Uid", "Gid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
-print(json.dumps({"status": {n: status[n].split() for n in names}, "files": files, "writable": writable}))
+print(json.dumps({"status": {n: status[n].split() for n in names}, "files": files, "writable": writable, "peak": int(peak)}))
 """
 
 
@@ -50,6 +53,8 @@ def test_the_pod_of_the_deployment_rotates(pod: Pod, made: Trial) -> None:
         "Seccomp": ["2"],
     }
     assert confined["writable"] == []
+    asked = rotator(pod.manifest)["resources"]["requests"]["memory"]
+    assert confined["peak"] / 1024 < int(asked.removesuffix("Mi"))
     files = confined["files"]
     assert files.pop("/var/lib/rotator") == ["0o2775", 0, 10001]
     assert files.pop("/var/lib/rotator/data")[1:] == [10001, 10001]
