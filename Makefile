@@ -75,9 +75,12 @@ $(TOOLS)/kubernetes: tests/kubernetes/js/package.json
 	chmod +x $@/kubectl/kubectl $@/helm/helm
 	@touch $@
 
+PODS := tests/kubernetes/test_pod.py tests/kubernetes/test_page.py
 .PHONY: test-kubernetes
 test-kubernetes: $(READY) $(TOOLS)/.ready $(TOOLS)/kubernetes  ## manifests, chart and Northflank template; the pods run by podman (root)
-	$(BIN)/python -m pytest -m machine tests/kubernetes
+	$(BIN)/python -m pytest -n $(WORKERS) -m machine $(addprefix --ignore=,$(PODS)) tests/kubernetes
+	@$(BIN)/python -m tests.kubernetes.podman
+	$(BIN)/python -m pytest -m machine $(PODS)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 lock:  ## renew the locks from pyproject.toml (needs uv)

@@ -60,7 +60,7 @@ def judged(texts: Mapping[str, str], directory: Path) -> str:
             for line in done.stdout.splitlines()
             if line.startswith("INFO ") and f"against version {version}" in line
         ]
-        assert len(passed) > len(files) or done.returncode, done
+        assert len(passed) == sum(len(parsed(text)) for text in texts.values()) or done.returncode, done
         against += "".join(f"{line}\n" for line in (done.stdout + done.stderr).splitlines() if line not in passed)
     return against
 

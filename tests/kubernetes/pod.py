@@ -40,7 +40,7 @@ class Pod:
     Args:
         podman: the kubelet.
         made: the stand-ins; their directory is the pod's volume, so that their checks find the journal.
-        directory: where the overlay is.
+        directory: that takes the shape from ours, as on the install page; made if there is none.
         shape: of config/kubernetes.
 
     Attributes:
@@ -55,7 +55,8 @@ class Pod:
         self.config = self._config()
         self.name = f"rotator-{shape}-{os.getpid()}-{self.port}"
         self._directory = directory
-        self._shape = shape
+        directory.mkdir(exist_ok=True)
+        self._prepare(shape)
         self._maps: set[str] = set()  # podman makes volumes of them
         (template,) = pods(self.overlay())
         self.manifest = copy.deepcopy(template)
@@ -69,21 +70,23 @@ class Pod:
         return f"{self.name}-rotator"
 
     def overlay(self) -> list[Manifest]:
-        """As the install page has it: a config of one's own, and rotator's own way into the clouds."""
-        self._directory.mkdir(exist_ok=True)
+        """What the directory makes, with the config as it is now."""
         (self._directory / "rotator.yaml").write_text(yaml.safe_dump(self.config))
-        of_its_own = {name: value for name, value in self.made.stage.environment.items() if name != "ROTATOR_CONFIG"}
-        ours = {"namespace": "rotator", "behavior": "merge"}
-        return parsed(
-            overlay(
-                self._directory,
-                self._shape,
-                configMapGenerator=[
-                    {"name": "rotator-config", **ours, "files": ["rotator.yaml"]},
-                    {"name": "rotator-environment", **ours, "literals": [f"{k}={v}" for k, v in of_its_own.items()]},
-                ],
-            )
-        )
+        return parsed(said("kubectl", "kustomize", self._directory))
+
+    def _prepare(self, shape: str) -> None:
+        """Have the directory as the install page has it, and the stand-in's key in the environment."""
+        file = self._directory / "kustomization.yaml"
+        if not file.exists():
+            (self._directory / "rotator.yaml").touch()
+            overlay(self._directory, shape, configMapGenerator=[merged("rotator-config", files=["rotator.yaml"])])
+        of_its_own = [f"{k}={v}" for k, v in self.made.stage.environment.items() if k != "ROTATOR_CONFIG"]
+        kustomization = yaml.safe_load(file.read_text())
+        maps = {each["name"]: each for each in kustomization["configMapGenerator"]}
+        environment = maps.setdefault("rotator-environment", merged("rotator-environment", literals=[]))
+        environment["literals"] += of_its_own
+        kustomization["configMapGenerator"] = list(maps.values())
+        file.write_text(yaml.safe_dump(kustomization))
 
     def remove(self) -> None:
         """End it, and take away all that it had."""
@@ -194,7 +197,7 @@ class Pod:
         template = copy.deepcopy(self.manifest)
         spec = template["spec"]
         identity = spec["volumes"].pop(0)
-        assert identity == {"name": "identity", "projected": {"sources": []}}
+        assert set(identity) == {"name", "projected"}
         (secrets,) = (each for each in spec["volumes"] if "secret" in each)
         del secrets["secret"]
         secrets["hostPath"] = {"path": str(self._secret()), "type": "Directory"}
@@ -210,3 +213,8 @@ class Pod:
             "metadata": {**template["metadata"], "name": self.name},
             "spec": {"restartPolicy": "Never", **spec},
         }
+
+
+def merged(name: str, **more: object) -> dict[str, Any]:
+    """A ConfigMap of ours, with more in it."""
+    return {"name": name, "namespace": "rotator", "behavior": "merge", **more}

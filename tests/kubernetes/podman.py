@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,14 @@ runtime = "runc"
 def lacking() -> str | None:
     """Why no pod can be run here, and what to do; None if one can."""
     if os.geteuid() != 0:
-        return "pods are run by podman as root: run `make test-kubernetes` as root"
+        return (
+            "pods are run by podman as root: run `make test-kubernetes` as root; the manifests were judged without it"
+        )
     path = f"{os.environ['PATH']}{os.pathsep}/usr/libexec/podman"
     packages = sorted(package for name, package in NEEDED.items() if shutil.which(name, path=path) is None)
-    return f"apt-get install -y --no-install-recommends {' '.join(packages)}" if packages else None
+    return (
+        f"pods can't be run here: apt-get install -y --no-install-recommends {' '.join(packages)}" if packages else None
+    )
 
 
 class Podman:
@@ -96,3 +101,7 @@ class Podman:
         self("pod", "rm", "--force", "--time=0", pod, check=False)
         for volume in volumes:
             self("volume", "rm", "--force", volume, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(lacking())

@@ -1,7 +1,7 @@
-"""The template for Northflank itself, as far as it can be judged without an account: by the types of Northflank's client.
+"""The template for Northflank itself, as far as it can be judged without an account: by the types of its client.
 
-Those are of the requests that its nodes become. How the nodes are strung together, and what `${...}` says, only Northflank
-itself can judge.
+Those are of the requests that the nodes become. How the nodes are strung together, and what `${...}` says, only
+Northflank itself can judge.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def judged(template: Json, directory: Path) -> str:
                     "module": "esnext",
                     "moduleResolution": "bundler",
                     "preserveSymlinks": True,
-                    "paths": {"@northflank/js-client": ["./node_modules/@northflank/js-client/dist/esm/api-client.d.ts"]},
+                    "paths": {
+                        "@northflank/js-client": ["./node_modules/@northflank/js-client/dist/esm/api-client.d.ts"]
+                    },
                     "types": [],
                 },
                 "files": ["bodies.ts"],

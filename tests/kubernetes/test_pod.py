@@ -25,7 +25,8 @@ writable = [d for d in ("/", "/etc/rotator", "/run/secrets/rotator", "/tmp", "/o
 peak = int(Path("/proc/1/task/1/children").read_text().split()[0])
 peak = Path(f"/proc/{peak}/status").read_text().partition("VmHWM:")[2].split()[0]
 names = ("Uid", "Gid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
-print(json.dumps({"status": {n: status[n].split() for n in names}, "files": files, "writable": writable, "peak": int(peak)}))
+status = {n: status[n].split() for n in names}
+print(json.dumps({"status": status, "files": files, "writable": writable, "peak": int(peak)}))
 """
 
 
@@ -112,6 +113,16 @@ def test_files_that_fs_group_opened_are_refused(pod: Pod, made: Trial) -> None:
         with pod.listened() as after:
             assert pod.ended() == 1
             after.wait_to_say("chmod 600 /var/lib/rotator/data/rotator.db")
+        as_on_the_page = {"command": ["chmod", "-R", "go=", "/var/lib/rotator/data"], "args": []}
+        rotator(pod.manifest).update(as_on_the_page)
+        pod.podman("pod", "rm", "--force", pod.name)
+        pod.play()
+        assert pod.ended() == 0
+        del rotator(pod.manifest)["command"]
+        rotator(pod.manifest)["args"] = ["run"]
+        pod.podman("pod", "rm", "--force", pod.name)
+        pod.play()
+        pod.wait_until_ready()
 
 
 def test_a_new_token_needs_no_new_pod_to_be_seen(pod: Pod, made: Trial) -> None:
@@ -149,7 +160,7 @@ def test_the_job_has_failed_when_a_person_must_act(podman: Podman, made: Trial, 
 def test_beside_an_application_only_rotator_has_the_journal(podman: Podman, made: Trial, tmp_path: Path) -> None:
     pod = Pod(podman, made, tmp_path / "mine", "sidecar")
     (app,) = (each for each in pod.manifest["spec"]["containers"] if each["name"] == "app")
-    app |= {"image": "registry.example.com/rotator:0.1.0", "command": ["/usr/bin/sleep", "infinity"]}
+    app |= {"image": "registry.example.com/rotator:0.1.0", "command": ["tini", "sleep", "infinity"]}
     with pod.running() as service:
         service.wait_for("key.adopted")
         pod.rotator("rotate", "prod-aws", "--now", "--wait")
