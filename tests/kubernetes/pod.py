@@ -127,7 +127,12 @@ class Pod:
         """As by the deletion of the pod: the volume stays."""
         grace = self.manifest["spec"]["terminationGracePeriodSeconds"]
         self.podman("pod", "stop", f"--time={grace}", self.name, timeout=grace + 30)
-        self.podman("pod", "rm", "--force", self.name)
+        self.podman.end(self.name)
+
+    def again(self) -> None:
+        """Another pod in its place, as it is now."""
+        self.podman.end(self.name)
+        self.play()
 
     def rotator(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """As `kubectl exec deploy/rotator -- rotator ...`."""

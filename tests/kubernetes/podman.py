@@ -96,9 +96,16 @@ class Podman:
         """Have the manifests' pod."""
         self("play", "kube", *options, str(manifests), timeout=120)
 
+    def end(self, pod: str) -> None:
+        """End a pod at once; the volumes that have a name stay."""
+        listed = self("ps", "--all", "--quiet", f"--filter=pod={pod}", check=False).stdout.split()
+        if listed:
+            self("rm", "--force", "--volumes", "--time=0", *listed, check=False)
+        self("pod", "rm", "--force", "--time=0", pod, check=False)
+
     def remove(self, pod: str, *volumes: str) -> None:
         """End all of it."""
-        self("pod", "rm", "--force", "--time=0", pod, check=False)
+        self.end(pod)
         for volume in volumes:
             self("volume", "rm", "--force", volume, check=False)
 

@@ -96,6 +96,9 @@ def test_the_pods_are_those_of_the_plain_manifests(mode: str, clouds: list[str],
             assert its.items() <= only(ours, kind)["spec"].items()
     if mode == "deployment":
         assert only(ours, "NetworkPolicy")["spec"] == only(plain, "NetworkPolicy")["spec"]
+    else:
+        job, of_plains = (only(each, "CronJob")["spec"]["jobTemplate"]["spec"] for each in (ours, plain))
+        assert {**job, "template": None} == {**of_plains, "template": None}
 
 
 @pytest.mark.parametrize("shape", ["sidecar", "native-sidecar"])

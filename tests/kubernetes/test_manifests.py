@@ -124,6 +124,14 @@ def test_probes_ask_the_port_that_the_config_listens_at(shape: str, manifests: l
     assert paths == {name: {"path": path, "port": "health"} for name, path in asked.items()}
 
 
+def test_the_kubelet_leaves_the_files_of_the_journal_alone(manifests: list[Manifest]) -> None:
+    """test_pod.py shows what becomes of a journal whose files were opened to the group."""
+    (pod,) = pods(manifests)
+    context = pod["spec"]["securityContext"]
+    assert context["fsGroupChangePolicy"] == "OnRootMismatch"
+    assert context["fsGroup"] == rotator(pod)["securityContext"]["runAsGroup"]
+
+
 def test_there_is_time_to_drain(manifests: list[Manifest]) -> None:
     (pod,) = pods(manifests)
     assert pod["spec"]["terminationGracePeriodSeconds"] >= 15

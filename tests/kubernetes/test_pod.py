@@ -69,8 +69,7 @@ def test_the_next_pod_goes_on_where_the_last_was_killed(pod: Pod, made: Trial) -
         pod.rotator("rotate", "prod-aws", "--now")
         service.wait_for("integration.push")
         pod.podman("kill", f"--signal={signal.SIGKILL.value}", pod.container)
-        pod.podman("pod", "rm", "--force", "--time=0", pod.name)
-        pod.play()
+        pod.again()
         with pod.listened() as after:
             after.wait_for("rotation.done")
             pod.rotator("audit", "verify")
@@ -115,13 +114,11 @@ def test_files_that_fs_group_opened_are_refused(pod: Pod, made: Trial) -> None:
             after.wait_to_say("chmod 600 /var/lib/rotator/data/rotator.db")
         as_on_the_page = {"command": ["chmod", "-R", "go=", "/var/lib/rotator/data"], "args": []}
         rotator(pod.manifest).update(as_on_the_page)
-        pod.podman("pod", "rm", "--force", pod.name)
-        pod.play()
+        pod.again()
         assert pod.ended() == 0
         del rotator(pod.manifest)["command"]
         rotator(pod.manifest)["args"] = ["run"]
-        pod.podman("pod", "rm", "--force", pod.name)
-        pod.play()
+        pod.again()
         pod.wait_until_ready()
 
 
@@ -141,8 +138,7 @@ def test_the_pods_of_the_cron_job_carry_a_rotation_through(podman: Podman, made:
         made.ask(now=True)
         while "rotation.done" not in [record["event"] for record in made.audited()]:
             assert len(codes) < 30, made.audited()[-3:]
-            pod.podman("pod", "rm", "--force", pod.name)
-            pod.play()
+            pod.again()
             codes.append(pod.ended())
     assert set(codes) == {0}
     assert not made.consumer.tally.failed
