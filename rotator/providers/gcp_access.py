@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import google.auth
 import grpc
-from google.auth.credentials import Credentials
+from google.auth.credentials import Credentials, with_scopes_if_required
 
 from rotator import __version__
 from rotator.errors import RotatorError
@@ -62,14 +62,16 @@ class GcpAccess:
         Raises:
             google.auth.exceptions.GoogleAuthError: there are none.
         """
+        # Without scopes at first: with them, federated ones exchange a token here to find out a project's name.
         if self.credentials is None:
-            found, _ = google.auth.default(scopes=_SCOPES)
+            found, _ = google.auth.default()
         else:
             # Deprecated for files of strangers; this one is the operator's own, of whatever kind they chose.
-            found, _ = google.auth.load_credentials_from_file(self.credentials, scopes=_SCOPES)
-        if not isinstance(found, Credentials):
+            found, _ = google.auth.load_credentials_from_file(self.credentials)
+        scoped = with_scopes_if_required(found, _SCOPES)
+        if not isinstance(scoped, Credentials):
             raise TypeError("google-auth found no credentials")
-        return found
+        return scoped
 
     def channel(self) -> grpc.Channel:
         """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.

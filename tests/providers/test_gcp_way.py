@@ -125,6 +125,33 @@ class TestTls:
         assert "ca_file" in caught.value.remedy
 
 
+@pytest.mark.parametrize("from_config", [True, False], ids=["config", "environment"])
+def test_federated_credentials_ask_nobody_before_the_first_call(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, from_config: bool
+) -> None:
+    """Google's token exchange is down: that is trouble for this credential's calls, not for the start of all others."""
+    with socket.create_server(("127.0.0.1", 0)) as exchange:
+        exchange.settimeout(0.2)
+        file, token = tmp_path / "federated.json", tmp_path / "token"
+        token.write_text("a token of the cluster's")
+        federated = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/p/providers/q",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": f"http://127.0.0.1:{exchange.getsockname()[1]}/v1/token",
+            "credential_source": {"file": str(token)},
+        }
+        file.write_text(json.dumps(federated))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        provider = world.open(timedelta(seconds=1), credentials=str(file) if from_config else None)
+        with pytest.raises(TimeoutError):
+            exchange.accept()
+        with pytest.raises(CallFailed) as caught:
+            provider.list_keys()
+        assert caught.value.verdict is Verdict.NOT_APPLIED
+        exchange.accept()[0].close()  # then it was asked
+
+
 @pytest.mark.parametrize("scope", ["google", "google.cloud.iam_admin_v1.services.iam.transports"])
 def test_the_sdks_debug_log_tells_no_secret(world: World, scope: str) -> None:
     settings = json.dumps({**world.settings, "key_origin": "google"})
