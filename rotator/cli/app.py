@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 audit = typer.Typer(help="Check or watch the audit log.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit, name="audit")
+store = typer.Typer(help="Take care of the store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(store, name="store")
 
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", envvar="ROTATOR_CONFIG", help="The config file.", show_default=False)
@@ -350,6 +352,18 @@ def audit_tail(
     from rotator.cli import auditing
 
     _end(auditing.audit_tail(_begin(config).config, count=count, follow=follow, as_json=as_json))
+
+
+@store.command("backup")
+def store_backup(
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new file, or a directory.")],
+    config: ConfigPath = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the store while it is in use. The copy is checked before it gets its name; nothing is overwritten."""
+    from rotator.cli import storing
+
+    _end(storing.back_up(_begin(config).config, destination, as_json=as_json))
 
 
 @app.command()

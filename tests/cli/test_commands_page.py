@@ -64,11 +64,15 @@ def shown(document: object, path: str = "") -> Iterator[str]:
         ("policy", CREDENTIAL),
         ("audit", "verify"),
         ("pause", CREDENTIAL, "--standalone"),
+        ("store", "backup", "."),
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_the_fields_are_those_of_the_page(desk: Desk, arguments: tuple[str, ...]) -> None:
-    page = {"audit": "audit verify", "pause": "Requests"}.get(arguments[0], arguments[0])
+def test_the_fields_are_those_of_the_page(
+    desk: Desk, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.directory)
+    page = {"audit": "audit verify", "pause": "Requests", "store": "store backup"}.get(arguments[0], arguments[0])
     document = desk.rotator(*arguments, "--json").json()
     assert set(shown(document)) == documented(page)
 

@@ -1,0 +1,46 @@
+"""`rotator store backup`, as a person or a timer calls it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.model import Phase, State
+from rotator.store.journal import Journal
+from tests.cli.desk import NAME, Desk
+
+
+@pytest.fixture
+def arranged(desk: Desk) -> Desk:
+    desk.arrange({NAME: State(phase=Phase.IDLE, current="AKIACURRENT")})
+    return desk
+
+
+def test_beside_the_owner_it_copies_and_says_what_it_is_worth(arranged: Desk) -> None:
+    copy = arranged.directory / "copy.db"
+    with arranged.owner():
+        made = arranged.rotator("store", "backup", str(copy))
+    assert made.code == 0, made
+    assert made.stdout.startswith(f"{copy}: ")
+    assert made.stdout.endswith("checked\n")
+    assert "docs/upgrade.md#put-a-backup-back" in made.stderr
+    with Journal.open_read_only(f"sqlite:///{copy}") as reader:
+        assert [row.state.current for row in reader.credentials()] == ["AKIACURRENT"]
+
+
+def test_what_went_wrong_is_two_lines_and_1(arranged: Desk) -> None:
+    copy = arranged.directory / "copy.db"
+    copy.write_text("mine")
+    refused = arranged.rotator("store", "backup", str(copy))
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        f"rotator: the backup {copy} can't be made: File exists; the store is as it was",
+        "  -> nothing is ever overwritten: choose another name, or name a directory.",
+    ]
+    assert copy.read_text() == "mine"
+
+
+def test_there_must_be_a_store_and_a_destination(desk: Desk) -> None:
+    nothing = desk.rotator("store", "backup", "copy.db", "--json")
+    assert nothing.code == 1
+    assert "there is no store" in nothing.json()["error"]
+    assert desk.rotator("store", "backup").code == 2
