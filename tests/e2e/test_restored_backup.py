@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,17 +12,19 @@ from rotator.sandbox.stage import INTEGRATION
 from rotator.store.backup import back_up
 from tests.e2e.rig import Rig
 
+PAGE = (Path(__file__).parents[2] / "docs/upgrade.md").read_text()
+PUT_BACK = PAGE.partition("## Put a backup back")[2].partition("```sh\n")[2].partition("```")[0]
 CHANGES = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", None)
 
 
 def put_back(rig: Rig, copy: Path) -> None:
-    """As docs/upgrade.md says: with the service stopped, and nothing left of what was there."""
+    """As docs/upgrade.md says, with the service stopped."""
     rig.stop()
-    aside = rig.directory / "aside"
-    aside.mkdir()
-    for path in (rig.stage.audit_file, *rig.stage.store_file.parent.glob("rotator.db*")):
-        path.rename(aside / path.name)
-    shutil.copy(copy, rig.stage.store_file)
+    data = rig.stage.store_file.parent
+    script = PUT_BACK.replace("/var/lib/rotator", str(data))
+    subprocess.run(("/bin/sh", "-euc", script), check=True, env={**os.environ, "BACKUP": str(copy)})  # noqa: S603  # our page
+    assert sorted(path.name for path in data.iterdir()) == ["aside", "rotator.db"]
+    (data / "aside").rename(rig.directory / "aside")
     rig.forgetful = True
     rig.start()
 
