@@ -66,6 +66,8 @@ release-check: $(READY) $(TOOLS)/.ready  ## is this tree ready to be released? (
 
 # PYTHONS="python3.11 /some/where/python3.13" names the interpreters; else they are looked for.
 test-release: $(READY) $(TOOLS)/.ready  ## the packages in bare venvs of each Python, the way back, and the install page; half an hour
+	@test "$$(id -u)" = 0 && command -v debootstrap >/dev/null || \
+	  { echo "make test-release needs root, and debootstrap: apt-get install -y debootstrap" >&2; exit 1; }
 	$(BIN)/python -m pytest -m machine tests/release
 
 lint: $(READY)  ## ruff (rules and format) and mypy --strict

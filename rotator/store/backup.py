@@ -29,6 +29,7 @@ _REMEDIES = {
     errno.EEXIST: "nothing is ever overwritten: choose another name, or name a directory.",
     errno.ENOENT: "make its directory first.",
     errno.EACCES: "name a place where uid {uid}, the store's owner, may write.",
+    errno.EROFS: "name a place where uid {uid}, the store's owner, may write.",
     errno.ENOSPC: "make room, or name another disk.",
     errno.EPERM: "its file system can't link files: back up to a local disk, and copy the backup there.",
 }

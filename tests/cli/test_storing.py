@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from rotator.model import Phase, State
@@ -37,6 +39,29 @@ def test_what_went_wrong_is_two_lines_and_1(arranged: Desk) -> None:
         "  -> nothing is ever overwritten: choose another name, or name a directory.",
     ]
     assert copy.read_text() == "mine"
+
+
+INTERRUPTED = """
+import os, sys
+_, number, *arguments = sys.argv
+def _at_the_end(event, _):
+    if event == "os.link":
+        os.kill(os.getpid(), int(number))
+sys.addaudithook(_at_the_end)
+sys.argv = ["rotator", *arguments]
+from rotator.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_it_leaves_nothing(arranged: Desk, number: int, code: int) -> None:
+    before = sorted(arranged.directory.rglob("*"))
+    copy = str(arranged.directory / "copy.db")
+    ended = arranged.python("-c", INTERRUPTED, str(int(number)), "store", "backup", copy)
+    assert (ended.code, ended.stdout) == (code, ""), ended
+    left = {path.name for path in arranged.directory.rglob("*")} - {path.name for path in before}
+    assert left <= {"rotator.db-wal", "rotator.db-shm"}, "but for SQLite's own files beside the store"
 
 
 def test_there_must_be_a_store_and_a_destination(desk: Desk) -> None:
