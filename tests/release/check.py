@@ -82,10 +82,12 @@ def clean(tree: Path) -> Problems:
 
 
 def locks(tree: Path) -> Problems:
-    """What pyproject.toml asks for is in the locks, in a version that fits, with hashes."""
+    """What pyproject.toml asks for is in the locks, in a version that fits, with hashes; parts of them agree."""
     project = tomllib.loads((tree / "pyproject.toml").read_text())
+    pinned: set[tuple[str, str]] = set()
     for name, group in LOCKS.items():
         locked = _locked((tree / name).read_text())
+        pinned |= {(package, each) for package, versions in locked.items() for each in versions}
         for text in (*(_wanted(project) if group == "dev" else ()), *project["dependency-groups"][group]):
             wanted = Requirement(text)
             if canonicalize_name(wanted.name) == project["project"]["name"]:
@@ -93,6 +95,10 @@ def locks(tree: Path) -> Problems:
             versions = locked.get(canonicalize_name(wanted.name), ())
             if not any(wanted.specifier.contains(each, prereleases=True) for each in versions):
                 yield f"{name}: {text} is not in it ({', '.join(versions) or 'nothing'} is); make lock"
+    for part in sorted(tree.glob("requirements/*.lock")):
+        for package, versions in _locked(part.read_text()).items():
+            if not {(package, each) for each in versions} <= pinned:
+                yield f"requirements/{part.name}: {package} {' '.join(versions)} is in neither lock; make lock"
 
 
 def _wanted(project: Mapping[str, Any]) -> Iterator[str]:
