@@ -42,7 +42,8 @@ def test_what_went_wrong_is_two_lines_and_1(arranged: Desk) -> None:
 
 
 INTERRUPTED = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's children ignore it
 _, number, *arguments = sys.argv
 def _at_the_end(event, _):
     if event == "os.link":
