@@ -12,6 +12,7 @@ import typer
 
 from rotator import __version__
 from rotator.cli.manner import Manner
+from rotator.cli.options import Claimed, ConfigPath, Json, Name, Standalone, Team, Wait, Why, Yes
 from rotator.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -30,20 +31,6 @@ audit = typer.Typer(help="Check or watch the audit log.", no_args_is_help=True, 
 app.add_typer(audit, name="audit")
 store = typer.Typer(help="Take care of the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(store, name="store")
-
-ConfigPath = Annotated[
-    Path | None, typer.Option("--config", envvar="ROTATOR_CONFIG", help="The config file.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document in place of text.")]
-Name = Annotated[str, typer.Argument(help="The credential, as the config names it.", show_default=False)]
-Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit log.")]
-Claimed = Annotated[str | None, typer.Option("--as", help="Who asks, for the audit log; marked as claimed.")]
-Standalone = Annotated[bool, typer.Option("--standalone", help="With no rotator running, do it here and now.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow the rotation until it is done or held.")]
-Team = Annotated[
-    str | None, typer.Option("--team", help="Without a config: the team's id, for an organisation's token.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 _NOT_FOR_THE_SERVICE = ("click", "pygments", "rich")
 """structlog and httpx load these wherever they are installed, for tracebacks and a command line of their own."""
