@@ -16,6 +16,7 @@ from rotator import __version__
 from tests.release import check
 from tests.release.building import ROOT, TOOLS, Built, build, epoch, git, run, tracked
 from tests.release.interpreters import SUPPORTED
+from tests.release.test_check import Tree
 
 pytestmark = pytest.mark.machine
 
@@ -36,6 +37,44 @@ def read(wheel: Path, name: str) -> str:
 def test_two_builds_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
     one, other = check.twice(ROOT, tmp_path)
     assert one.hashes() == other.hashes()
+
+
+HOOK = """
+from uuid import uuid4
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+class Hook(BuildHookInterface):
+    def initialize(self, version, build_data):
+        open(self.root + "/rotator/made.py", "w").write(f"made = '{uuid4()}'")
+"""
+MADE_UP = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "rotator"
+version = "1.2.0"
+readme = "README.md"
+"""
+
+
+@pytest.mark.parametrize(
+    ("project", "readme", "problem"),
+    [
+        (MADE_UP, "A readme.", None),
+        (MADE_UP + "[tool.hatch.build.hooks.custom]\n", "A readme.", "is another one each time it is built"),
+        (MADE_UP, "", "long_description` missing"),
+        ("nonsense", "A readme.", "exited with 1"),
+    ],
+)
+def test_the_check_of_the_packages_names_what_is_wrong(
+    tmp_path: Path, project: str, readme: str, problem: str | None
+) -> None:
+    tree = Tree(tmp_path / "tree")
+    for name, text in {"pyproject.toml": project, "README.md": readme, "hatch_build.py": HOOK}.items():
+        tree.write(name, text)
+    tree.commit()
+    problems = "\n".join(check.packages(tree.root))
+    assert problem in problems if problem is not None else not problems, problems
 
 
 def test_the_wheel_of_the_sdist_is_the_wheel_of_the_tree(built: Built, tmp_path: Path) -> None:
