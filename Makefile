@@ -57,6 +57,19 @@ bench: $(READY)  ## what a rotation costs: HTTP calls, CPU, memory
 	$(BIN)/python -m bench.rotations
 	$(BIN)/python -m bench.memory
 
+.PHONY: build release-check test-release
+build: $(READY) $(TOOLS)/.ready  ## the wheel and the sdist, into dist/
+	$(BIN)/python -m tests.release.building
+
+release-check: $(READY) $(TOOLS)/.ready  ## is this tree ready to be released? (docs/release.md)
+	$(BIN)/python -m tests.release.check
+
+# PYTHONS="python3.11 /some/where/python3.13" names the interpreters; else they are looked for.
+test-release: $(READY) $(TOOLS)/.ready  ## the packages in bare venvs of each Python, the way back, and the install page; half an hour
+	@test "$$(id -u)" = 0 && command -v debootstrap >/dev/null || \
+	  { echo "make test-release needs root, and debootstrap: apt-get install -y debootstrap" >&2; exit 1; }
+	$(BIN)/python -m pytest -m machine tests/release
+
 lint: $(READY)  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

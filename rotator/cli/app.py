@@ -12,6 +12,7 @@ import typer
 
 from rotator import __version__
 from rotator.cli.manner import Manner
+from rotator.cli.options import Claimed, ConfigPath, Json, Name, Standalone, Team, Wait, Why, Yes
 from rotator.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -28,20 +29,8 @@ app = typer.Typer(
 )
 audit = typer.Typer(help="Check or watch the audit log.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit, name="audit")
-
-ConfigPath = Annotated[
-    Path | None, typer.Option("--config", envvar="ROTATOR_CONFIG", help="The config file.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document in place of text.")]
-Name = Annotated[str, typer.Argument(help="The credential, as the config names it.", show_default=False)]
-Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit log.")]
-Claimed = Annotated[str | None, typer.Option("--as", help="Who asks, for the audit log; marked as claimed.")]
-Standalone = Annotated[bool, typer.Option("--standalone", help="With no rotator running, do it here and now.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow the rotation until it is done or held.")]
-Team = Annotated[
-    str | None, typer.Option("--team", help="Without a config: the team's id, for an organisation's token.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
+store = typer.Typer(help="Take care of the store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(store, name="store")
 
 _NOT_FOR_THE_SERVICE = ("click", "pygments", "rich")
 """structlog and httpx load these wherever they are installed, for tracebacks and a command line of their own."""
@@ -350,6 +339,18 @@ def audit_tail(
     from rotator.cli import auditing
 
     _end(auditing.audit_tail(_begin(config).config, count=count, follow=follow, as_json=as_json))
+
+
+@store.command("backup")
+def store_backup(
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new file, or a directory.")],
+    config: ConfigPath = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the store while it is in use. The copy is checked before it gets its name; nothing is overwritten."""
+    from rotator.cli import storing
+
+    _end(storing.back_up(_begin(config).config, destination, as_json=as_json))
 
 
 @app.command()

@@ -71,6 +71,8 @@ class AwsClients:
     """
 
     def __init__(self, access: AwsAccess) -> None:
+        # From Python 3.12 on, cached_property has no lock of its own: all that begin at once would ask.
+        self._asking = threading.RLock()
         try:
             self._open(access)
         except (BotoCoreError, ValueError) as error:
@@ -123,23 +125,35 @@ class AwsClients:
                 failure.verdict = Verdict.NOT_APPLIED
             raise
 
-    @cached_property
+    @property
     def acting_as(self) -> str:
         """The ARN that rotator acts as. Asked for once: a session's principal never changes.
 
         Raises:
             CallFailed: AWS could not be asked, or refused.
         """
-        return self._whoami(self._acting.get_frozen_credentials)
+        with self._asking:
+            return self._acting_as
 
-    @cached_property
+    @property
     def came_as(self) -> str:
         """The ARN of the identity that assumed the role, or `acting_as` without a role.
 
         Raises:
             CallFailed: as `acting_as`.
         """
-        return self.acting_as if self._own is self._acting else self._whoami(self._own.get_frozen_credentials)
+        if self._own is self._acting:
+            return self.acting_as
+        with self._asking:
+            return self._came_as
+
+    @cached_property
+    def _acting_as(self) -> str:
+        return self._whoami(self._acting.get_frozen_credentials)
+
+    @cached_property
+    def _came_as(self) -> str:
+        return self._whoami(self._own.get_frozen_credentials)
 
     def is_user(self, principal: Arn, name: str) -> bool:
         """The principal is the IAM user of this name, whatever its path, in the account that rotator acts in.

@@ -22,6 +22,7 @@ from rotator.audit.sinks import Sink
 from rotator.errors import StaleFence, StoreError
 from rotator.model import State
 from rotator.store import history, registry
+from rotator.store.backup import keep_before_migration
 from rotator.store.codec import decode_state, encode_state
 from rotator.store.history import Change
 from rotator.store.migrate import require_head, upgrade
@@ -76,6 +77,7 @@ class Journal:
         self._stale = False
         self.writable = True
         with database.errors():
+            keep_before_migration(database)
             with self._connection.begin():
                 upgrade(self._connection)
             # Raise first, then look, in one transaction: whoever owned the store before can add nothing behind it.
@@ -96,7 +98,7 @@ class Journal:
         clock: Callable[[], datetime],
         new_store_id: Callable[[], str] = lambda: secrets.token_hex(4),
     ) -> Self:
-        """Become the store's owner: take its lock, make or migrate it, raise the fence, and read it.
+        """Become the store's owner: take its lock, make or migrate it (a copy is kept), raise the fence, and read it.
 
         Args:
             url: `store.url` of the config.

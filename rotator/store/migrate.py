@@ -14,13 +14,30 @@ HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+def schema_of(connection: Connection) -> str:
+    """The version of the store's schema; empty if there is nothing in it yet.
+
+    Raises:
+        StoreError: it holds something else.
+    """
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" in tables:
+        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    if tables:
+        raise StoreError(
+            "the database holds tables, but is not a rotator store; nothing was changed",
+            remedy="check `store.url`: rotator wants a file of its own.",
+        )
+    return ""
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the store to `HEAD` inside the connection's transaction: all of it, or nothing.
 
     Raises:
         StoreError: it was written by a newer rotator, or by something else.
     """
-    version = _version(connection)
+    version = schema_of(connection)
     if version != HEAD:
         _refuse_newer(version)
         # Alembic costs a tenth of a second and some megabytes: only a store that needs it pays.
@@ -38,25 +55,13 @@ def require_head(connection: Connection) -> None:
     Raises:
         StoreError: the store's schema is not exactly this program's.
     """
-    version = _version(connection)
+    version = schema_of(connection)
     _refuse_newer(version)
     if version != HEAD:
         raise StoreError(
             f"the store has schema {version or 'none'}, this program needs {HEAD}; nothing was changed",
             remedy="start the daemon of this version once: it migrates the store.",
         )
-
-
-def _version(connection: Connection) -> str:
-    tables = inspect(connection).get_table_names()
-    if "alembic_version" in tables:
-        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
-    if tables:
-        raise StoreError(
-            "the database holds tables, but is not a rotator store; nothing was changed",
-            remedy="check `store.url`: rotator wants a file of its own.",
-        )
-    return ""
 
 
 def _refuse_newer(version: str) -> None:

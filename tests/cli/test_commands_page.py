@@ -64,11 +64,15 @@ def shown(document: object, path: str = "") -> Iterator[str]:
         ("policy", CREDENTIAL),
         ("audit", "verify"),
         ("pause", CREDENTIAL, "--standalone"),
+        ("store", "backup", "."),
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_the_fields_are_those_of_the_page(desk: Desk, arguments: tuple[str, ...]) -> None:
-    page = {"audit": "audit verify", "pause": "Requests"}.get(arguments[0], arguments[0])
+def test_the_fields_are_those_of_the_page(
+    desk: Desk, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.directory)
+    page = {"audit": "audit verify", "pause": "Requests", "store": "store backup"}.get(arguments[0], arguments[0])
     document = desk.rotator(*arguments, "--json").json()
     assert set(shown(document)) == documented(page)
 
@@ -90,5 +94,5 @@ def test_the_list_of_commands_is_cut_nowhere(desk: Desk) -> None:
     told = desk.rotator("--help", COLUMNS="80").stdout
     listed = told.partition("Commands:")[2].split("Exit codes:")[0]
     sentences = [line.strip() for line in listed.splitlines() if line.strip()]
-    assert len(sentences) == 22
+    assert len(sentences) == 23
     assert [line for line in sentences if not line.endswith(".") or line.endswith("..")] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,8 +20,9 @@ from sqlalchemy import Engine, event
 from rotator.audit.sinks import FileSink
 from rotator.audit.verify import verify
 from rotator.errors import AuditError, StoreError
+from rotator.store.backup import back_up
 from tests.audit.lines import RECORDS, WHOLE, deliver, find, upto
-from tests.store.stores import audit_file, open_journal, told
+from tests.store.stores import START, audit_file, open_journal, told, url
 
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
@@ -92,6 +94,26 @@ def die_in_the_migration(mouth: Connection, directory: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     open_journal(directory)
+
+
+def back_up_on_a_full_disk(mouth: Connection, directory: Path, destination: Path) -> None:
+    _room(50_000)  # enough for SQLite's index of the WAL
+    try:
+        back_up(url(directory), destination, at=START)
+    except StoreError as error:
+        mouth.send(error)
+
+
+def back_up_and_die(mouth: Connection, directory: Path, destination: Path, event: str) -> None:
+    """Die right before the first such thing (an audit event of Python's) is done to the copy."""
+
+    def _die(happening: str, arguments: tuple[object, ...]) -> None:
+        if happening == event and destination.name in str(arguments[0]):
+            mouth.send("dying")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(_die)
+    back_up(url(directory), destination, at=START)
 
 
 def modes_without_a_umask(mouth: Connection, directory: Path) -> None:

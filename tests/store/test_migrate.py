@@ -19,12 +19,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rotator.errors import StoreError
+from rotator.store.backup import back_up
 from rotator.store.journal import Journal
 from rotator.store.migrate import HEAD, MIGRATIONS
 from rotator.store.requests import RequestWriter
 from rotator.store.schema import METADATA
 from tests.store.children import child, die_in_the_migration
-from tests.store.stores import TickingClock, open_journal, url
+from tests.store.stores import START, TickingClock, open_journal, url
 
 
 def shell(directory: Path, script: str) -> None:
@@ -36,6 +37,7 @@ def beside(directory: Path) -> list[Callable[[], object]]:
     return [
         lambda: Journal.open_read_only(url(directory)),
         lambda: RequestWriter.open(url(directory), clock=TickingClock(), new_id=lambda: "R"),
+        lambda: back_up(url(directory), directory / "copy.db", at=START),
     ]
 
 

@@ -1,0 +1,31 @@
+"""`rotator store`: what a person does with the store itself."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rotator.cli.render import note, progress_if_slow, say, show_json
+from rotator.cli.session import CLOCK
+from rotator.config.models import Config
+from rotator.errors import ExitCode
+from rotator.store import backup
+
+_GUIDE = "docs/upgrade.md#put-a-backup-back"
+_STOPPED = 128 + signal.SIGTERM
+
+
+def back_up(config: Config, destination: Path, *, as_json: bool) -> ExitCode:
+    """Copy the store to a new file."""
+    # As at Ctrl-C, what was begun is taken away: a timer's unit or `timeout` ends its commands so.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+    with progress_if_slow("copying and checking the store ..."):
+        made = backup.back_up(config.store.url, destination, at=CLOCK.now())
+    if as_json:
+        show_json(asdict(made))
+        return ExitCode.FINE
+    say(f"{made.path}: {made.records} audit records, schema {made.schema}, {made.size} bytes, checked")
+    note(f"It is the journal of this moment. {_GUIDE} says what follows when it is put back after later rotations.")
+    return ExitCode.FINE
