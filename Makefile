@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ORACLE := $(VENV)/oracle
 TOOLS  := $(VENV)/tools
+# ARGS=--last-failed runs again what failed last.
+PYTEST := $(BIN)/python -m pytest $(ARGS)
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
@@ -30,10 +32,10 @@ demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for thei
 	$(BIN)/rotator demo
 
 test: $(READY)  ## the default test run, under ten minutes
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(PYTEST) -n $(WORKERS)
 
 test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
-	$(BIN)/python -m pytest -n 4 -m "soak or not soak" tests/chaos
+	$(PYTEST) -n 4 -m "soak or not soak" tests/chaos
 
 test-contract: test-contract-js test-contract-oci  ## the clouds' and Northflank's own clients judge the stand-ins
 
@@ -41,14 +43,14 @@ test-contract-js: $(READY)  ## Northflank's JavaScript clients and kubectl (need
 	@command -v node >/dev/null && command -v npm >/dev/null || \
 	  { echo "make test-contract-js needs node 18 or newer, and npm: apt-get install -y nodejs npm" >&2; exit 1; }
 	npm install --prefix tests/contract/js --silent
-	$(BIN)/python -m pytest -m contract_js tests/contract
+	$(PYTEST) -m contract_js tests/contract
 
 # Half a gigabyte, with other versions of some packages: on the path of this one test, behind our own.
 $(ORACLE): | $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ oci==2.189.0
 
 test-contract-oci: $(ORACLE)  ## Oracle's SDK against our signatures and the stand-in
-	ORACLE_SDK=$(abspath $(ORACLE)) $(BIN)/python -m pytest -m contract_oci tests/contract
+	ORACLE_SDK=$(abspath $(ORACLE)) $(PYTEST) -m contract_oci tests/contract
 
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep
@@ -65,10 +67,10 @@ release-check: $(READY) $(TOOLS)/.ready  ## is this tree ready to be released? (
 	$(BIN)/python -m tests.release.check
 
 # PYTHONS="python3.11 /some/where/python3.13" names the interpreters; else they are looked for.
-test-release: $(READY) $(TOOLS)/.ready  ## the packages in bare venvs of each Python, the way back, and the install page; half an hour
+test-release: $(READY) $(TOOLS)/.ready  ## the packages in bare venvs of each Python, the way back, and the install page (as root; long)
 	@test "$$(id -u)" = 0 && command -v debootstrap >/dev/null || \
 	  { echo "make test-release needs root, and debootstrap: apt-get install -y debootstrap" >&2; exit 1; }
-	$(BIN)/python -m pytest -m machine tests/release
+	$(PYTEST) -m machine tests/release
 
 lint: $(READY)  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .
@@ -91,14 +93,15 @@ $(TOOLS)/kubernetes: tests/kubernetes/js/package.json
 PODS := tests/kubernetes/test_pod.py tests/kubernetes/test_page.py
 .PHONY: test-kubernetes
 test-kubernetes: $(READY) $(TOOLS)/.ready $(TOOLS)/kubernetes  ## manifests, chart and Northflank template; the pods run by podman (root)
-	$(BIN)/python -m pytest -n $(WORKERS) -m machine $(addprefix --ignore=,$(PODS)) tests/kubernetes
+	$(PYTEST) -n $(WORKERS) -m machine $(addprefix --ignore=,$(PODS)) tests/kubernetes
 	@$(BIN)/python -m tests.kubernetes.podman
-	$(BIN)/python -m pytest -m machine $(PODS)
+	$(PYTEST) -m machine $(PODS)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 lock:  ## renew the locks from pyproject.toml (needs uv)
 	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --group tools --output-file requirements-tools.lock
+	$(MAKE) lock-image
 
 .PHONY: test-image lock-image
 test-image: $(READY) $(TOOLS)/.ready  ## the container image, built and run for real (needs Docker; or root and what it says)
@@ -107,7 +110,7 @@ test-image: $(READY) $(TOOLS)/.ready  ## the container image, built and run for 
 	  [ -z "$$missing" ] || { echo "make test-image needs a running Docker, or: apt-get install -y$$missing" >&2; exit 1; }; \
 	  [ "$$(id -u)" = 0 ] || { echo "make test-image needs root where no Docker runs" >&2; exit 1; }; }
 	$(TOOLS)/bin/hadolint Dockerfile
-	$(BIN)/python -m pytest -m machine tests/image
+	$(PYTEST) -m machine tests/image
 
 # For the image: what rotator itself needs, and for each extra what that adds, so that any of them go together. All at
 # the versions of requirements.lock.
@@ -120,4 +123,4 @@ lock-image:  ## renew the image's locks from pyproject.toml and the locks above 
 	  --constraint requirements-tools.lock --output-file requirements/image-build.lock -
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) tests/contract/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/contract/js/node_modules tests/kubernetes/js/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

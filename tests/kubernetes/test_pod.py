@@ -122,8 +122,8 @@ def test_files_that_fs_group_opened_are_refused(pod: Pod, made: Trial) -> None:
         pod.wait_until_ready()
 
 
-def test_a_new_token_needs_no_new_pod_to_be_seen(pod: Pod, made: Trial) -> None:
-    """The Secret is a file, read at each use."""
+def test_the_token_is_a_file_and_not_in_the_environment(pod: Pod, made: Trial) -> None:
+    """It is read at each use, so that a Secret may change under the running pod."""
     with pod.running() as service:
         service.wait_for("key.adopted")
         assert pod.python("import json, os; print(json.dumps(os.access('/run/secrets/rotator/northflank-token', 4)))")
