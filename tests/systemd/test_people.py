@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rotator.sandbox.stage import CREDENTIAL
-from tests.systemd.site import SERVICE, Site
+from tests.systemd.site import CONFIG, SERVICE, UNITS, Site
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(300)]
 
@@ -68,3 +68,29 @@ def test_it_is_for_root_and_says_so(site: Site) -> None:
     refused = site.machine.run("setpriv", "--reuid=nobody", "--clear-groups", "rotator", "status", check=False)
     assert refused.code == 1
     assert "sudo rotator status" in refused.stderr
+
+
+def test_the_program_itself_says_why_it_is_not_enough(site: Site) -> None:
+    site.start()
+    site.adopted()
+    program = ("/opt/rotator/bin/rotator", "status", "--config", CONFIG)
+    as_root = site.machine.run(*program, check=False)
+    assert as_root.code == 2
+    assert "docs/install/systemd.md" in as_root.stderr
+    somebody = ("setpriv", "--reuid=nobody", "--clear-groups")
+    checked = site.machine.run(*somebody, "/opt/rotator/bin/rotator", "check", "--config", CONFIG, check=False)
+    assert checked.code == 1
+    assert "fail" in checked.stdout
+    assert "This is a bug" not in checked.stderr
+
+
+def test_without_the_unit_it_says_what_is_missing(site: Site) -> None:
+    unit = site.machine.root / UNITS[1:] / SERVICE
+    try:
+        unit.rename(unit.with_suffix(".aside"))
+        site.machine.systemctl("daemon-reload")
+        refused = site.rotator("status", check=False)
+    finally:
+        unit.with_suffix(".aside").rename(unit)
+    assert refused.code == 1
+    assert "docs/install/systemd.md" in refused.stderr
