@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest $(ARGS)
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: demo test test-chaos test-contract test-contract-js test-contract-oci explore bench lint format lock clean
+.PHONY: demo test test-chaos test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
 .DEFAULT_GOAL := help
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -51,6 +51,12 @@ $(ORACLE): | $(READY)
 
 test-contract-oci: $(ORACLE)  ## Oracle's SDK against our signatures and the stand-in
 	ORACLE_SDK=$(abspath $(ORACLE)) $(PYTEST) -m contract_oci tests/contract
+
+test-systemd: $(READY)  ## boots Debian 12 and 13 with the service installed (as root; DEBIAN_MIRROR names another mirror)
+	@command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null || \
+	  { echo "make test-systemd needs: apt-get install -y --no-install-recommends debootstrap systemd-container" >&2; exit 1; }
+	@[ "$$(id -u)" = 0 ] || { echo "make test-systemd boots machines, and only root can: sudo make test-systemd" >&2; exit 1; }
+	$(BIN)/python -m pytest -m machine tests/systemd
 
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep

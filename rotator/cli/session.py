@@ -44,7 +44,7 @@ def begin(path: Path | None, *, level: str | None = "warning") -> Session:
         level: of the logs; None for the config's. Commands for people are quiet.
 
     Raises:
-        UsageError: no config was named.
+        UsageError: no config was named, or the store's user can't get at it from outside of its service.
         ConfigError: it can't be used.
     """
     if path is None:
@@ -73,6 +73,11 @@ def _become_the_owner_of(directory: Path) -> None:
         os.environ |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
     os.setgid(status.st_gid)
     os.setuid(status.st_uid)
+    if not os.access(directory, os.X_OK):  # systemd's DynamicUser=: only root gets into /var/lib/private
+        raise UsageError(
+            f"{directory} belongs to a service that alone can get into it (DynamicUser=).",
+            remedy="use the `rotator` that comes with the unit: docs/install/systemd.md#commands-of-people",
+        )
 
 
 def refuse_keyless(config: Config, names: Collection[str]) -> None:

@@ -1,0 +1,29 @@
+"""AWS, but for a draft that isn't finished as long as a file lies in its way.
+
+Calls have deadlines, and what makes a draft is no call: the worker itself is stuck.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rotator.providers.aws import AwsUser
+from rotator.providers.aws_access import AwsAccess
+from rotator.providers.aws_clients import clients_for
+from rotator.providers.base import Draft, Tools
+
+IN_THE_WAY = Path("/etc/rotator/in-the-way")
+
+
+def open_provider(settings: Mapping[str, object], tools: Tools) -> StuckUser:
+    access = AwsAccess.of(settings, deadline=tools.deadline)
+    return StuckUser(str(settings["user"]), access, clients_for(access))
+
+
+class StuckUser(AwsUser):
+    def draft(self, store_id: str, generation: int) -> Draft:
+        while IN_THE_WAY.exists():
+            time.sleep(0.1)
+        return super().draft(store_id, generation)
