@@ -22,8 +22,9 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUILD = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
 _GATHER = """
 python3 -m venv /tmp/pip
-/tmp/pip/bin/pip wheel --quiet --disable-pip-version-check --wheel-dir /srv/out --find-links /srv/rotator \\
-  --constraint /srv/rotator/locked.txt 'rotator[all]'
+# By the file: an index may have somebody else's package of that name.
+/tmp/pip/bin/pip wheel --quiet --disable-pip-version-check --wheel-dir /srv/out \\
+  --constraint /srv/rotator/locked.txt "$(ls /srv/rotator/rotator-*.whl)[all]"
 rm /srv/out/rotator-*.whl
 """
 
