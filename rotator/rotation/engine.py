@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,14 +33,12 @@ from rotator.rotation.requests import Answer, Request, answer
 from rotator.rotation.settling import Settling
 from rotator.rotation.step import Step
 from rotator.rotation.times import next_look
+from rotator.rotation.turns import Turns
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered
 
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
-
-_SIGN_EVERY = 5.0
-"""Seconds between signs of life of a thread that waits for its turn."""
 
 Result = TypeVar("Result")
 
@@ -61,7 +58,7 @@ class Engine:
         self._new_id = new_id
         self.pulse = Pulse(clock.monotonic)
         self._watch = Watch(threads=threads)
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._turns = Turns(self.pulse)
         self._candidates: dict[str, Candidate] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._settling = Settling()
@@ -81,7 +78,7 @@ class Engine:
             StoreError: the journal can't be written; nothing was changed outside without its intent in it.
             StaleFence: another process owns the store.
         """
-        with self._turn(managed.name):
+        with self._turns.of(managed.name):
             narrator = Narrator(managed.name, managed.provider_name)
             state = self._take_up(managed, narrator)
             try:
@@ -92,7 +89,7 @@ class Engine:
 
     def ask(self, managed: Managed, request_id: str, request: Request, actor: str, why: str | None) -> Answer:
         """Decide on what a person asks for, and why; the answer and what it changes are one transaction."""
-        with self._turn(managed.name):
+        with self._turns.of(managed.name):
             narrator = Narrator(managed.name, managed.provider_name, actor)
             state = self._take_up(managed, narrator)
             given = answer(state, request, self._facts_for_request(managed, state))
@@ -131,18 +128,6 @@ class Engine:
     def close(self) -> None:
         """Make no more calls. Those under way are not waited for: the next start resolves them by looking."""
         self._watch.close()
-
-    @contextmanager
-    def _turn(self, name: str) -> Iterator[None]:
-        """The one thread that works at this credential."""
-        lock = self._locks[name]
-        while not lock.acquire(timeout=_SIGN_EVERY):
-            self.pulse.beat()  # for what else this thread is at: whoever holds the lock gives signs of its own
-        try:
-            with self.pulse.working(name):
-                yield
-        finally:
-            lock.release()
 
     # The loop of one tick.
 
