@@ -22,6 +22,8 @@ pytestmark = pytest.mark.machine
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 INFO = f"rotator-{__version__}.dist-info/"
+SHARED = INFO.replace(".dist-info/", ".data/data/share/rotator/")
+"""Where the wheel has what is no module: pip puts it below the environment's own share/."""
 
 
 def files(wheel: Path) -> set[str]:
@@ -90,14 +92,16 @@ def test_twine_finds_nothing(built: Built) -> None:
     assert "PASSED" in run(TOOLS / "bin/python", "-m", "twine", "check", "--strict", built.wheel, built.sdist)
 
 
-def test_the_wheel_is_the_package_and_nothing_else(built: Built) -> None:
+def test_the_wheel_is_the_package_its_units_and_nothing_else(built: Built) -> None:
     tracked_files = set(git(ROOT, "ls-files", "rotator").split())
+    units = {SHARED + name for name in git(ROOT, "ls-files", "systemd").split()}
     info = {INFO + name for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
-    assert files(built.wheel) == tracked_files | info
+    assert files(built.wheel) == tracked_files | units | info
     assert {"rotator/py.typed", "rotator/store/migrations/env.py"} <= tracked_files
+    assert f"{SHARED}systemd/rotator.service" in units
     with ZipFile(built.wheel) as archive:
-        modes = {(each.external_attr >> 16) & 0o777 for each in archive.infolist()}
-    assert modes == {0o644}
+        runnable = {each.filename for each in archive.infolist() if (each.external_attr >> 16) & 0o777 != 0o644}
+    assert runnable <= {f"{SHARED}systemd/rotator"}, "the command of people beside the units is a script"
 
 
 def test_the_sdist_has_what_the_tests_need(built: Built) -> None:
