@@ -39,6 +39,8 @@ class Harness:
             cloud doesn't tell when it was made.
         secrets: all that the stand-in ever gave out.
         down: stops the stand-in.
+        reconnected: where calls share a connection that a fault cuts, returns once there is a new one. Until the client
+            has seen that the old one is gone, it sends into that.
     """
 
     provider: Provider
@@ -58,6 +60,7 @@ class Harness:
     initial: frozenset[str] = frozenset()
     request_ids: bool = True
     backdated: timedelta | None = timedelta(0)
+    reconnected: Callable[[], object] = lambda: None
 
     def made(self) -> list[Key]:
         """The keys that came since the test began."""
@@ -173,6 +176,8 @@ class ProviderContract:
         fault, made = self.unsure[without_answer]
         candidate = harness.mint()
         for call, selected in harness.calls(harness.provider, candidate):
+            harness.faults.put()
+            harness.reconnected()
             before = len(harness.faults.requests(**selected))
             harness.faults.put(Rule(**selected, times=None, fault=fault))
             with pytest.raises(CallFailed) as caught:
@@ -236,6 +241,7 @@ class ProviderContract:
         with pytest.raises(CallFailed) as caught:
             harness.provider.delete(minted.key.key_id)
         assert caught.value.verdict is Verdict.UNKNOWN
+        harness.reconnected()
         harness.provider.delete(minted.key.key_id)
         assert harness.made() == []
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,14 @@ def call(gcp: GcpStandIn, tmp_path: Path) -> Iterator[Call]:
             return getattr(client, method)(request=fields, metadata=metadata, retry=None, timeout=10)
 
         yield called
+
+
+def reconnected(call: Call, email: str) -> None:
+    """Return once the client has a new connection. Until it has seen that the old one is gone, it sends into that."""
+    while True:
+        with suppress(ServiceUnavailable):
+            call("list_service_account_keys", name=name_of(email))
+            return
 
 
 def name_of(email: str) -> str:
@@ -279,6 +288,7 @@ class TestFaults:
         with pytest.raises(ServiceUnavailable):
             call("disable_service_account_key", name=name)
         assert not gcp.keys(email)[0].enabled
+        reconnected(call, email)
         call("enable_service_account_key", name=name)
         assert gcp.keys(email)[0].enabled
 
