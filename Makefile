@@ -56,7 +56,7 @@ test-systemd: $(READY)  ## boots Debian 12 and 13 with the service installed (as
 	@command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null || \
 	  { echo "make test-systemd needs: apt-get install -y --no-install-recommends debootstrap systemd-container" >&2; exit 1; }
 	@[ "$$(id -u)" = 0 ] || { echo "make test-systemd boots machines, and only root can: sudo make test-systemd" >&2; exit 1; }
-	$(BIN)/python -m pytest -m machine tests/systemd
+	$(PYTEST) -m machine tests/systemd
 
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep
