@@ -125,7 +125,7 @@ class Faults:
         path: str | re.Pattern[str] = "",
         action: str | None = None,
         state: State = "arrived",
-        timeout: float = 10,
+        timeout: float = 60,
     ) -> list[Seen]:
         """Wait until `count` requests, counted from the beginning, match and have come as far as `state`.
 

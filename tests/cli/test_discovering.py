@@ -21,7 +21,8 @@ from rotator.model import Phase, State
 from rotator.sandbox.northflank_account import Integration, Right, Token
 from rotator.sandbox.rules import Answer, Delay, Rule
 from rotator.sandbox.stage import CREDENTIAL, Stage
-from tests.cli.desk import PATIENCE, ROTATOR, Desk, patient
+from tests.cli.desk import ROTATOR, Desk, patient
+from tests.support.patience import patience
 
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 KEY_FILE = json.dumps({"project_id": "my-project", "client_email": ADDRESS, "private_key": "a-private-key"})
@@ -159,7 +160,7 @@ class TestDiscover:
             with subprocess.Popen(command, env=desk.environment, stdout=subprocess.PIPE, stderr=terminal) as waiting:  # noqa: S603  # our own program
                 told = os.read(ours, 1000).decode()
                 stage.faults.release()
-                waiting.communicate(timeout=PATIENCE)
+                waiting.communicate(timeout=patience())
         finally:
             stage.faults.put()
             os.close(ours)

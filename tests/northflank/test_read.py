@@ -213,7 +213,7 @@ class TestPolling:
         cloud.faults.put()
         cloud.faults.release()
         for thread in threads:
-            thread.join(5)
+            thread.join()
         assert [view.stamp for view in views] == [STAMP] * 6
         assert cloud.reads(LIST) == 1
 

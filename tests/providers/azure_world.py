@@ -19,9 +19,10 @@ from rotator.sandbox.azure import AzureStandIn
 from rotator.sandbox.azure_directory import App
 from rotator.sandbox.rules import Answer, Rule
 from tests.providers.given import tools
+from tests.support.patience import patience
 
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 CREATE = {"method": "POST", "path": "/addPassword$"}
 DELETE = {"method": "POST", "path": "/removePassword$"}
 READ = {"method": "GET", "path": r"appId='[^']*'\)$"}

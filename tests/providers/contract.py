@@ -30,7 +30,7 @@ class Harness:
     """A provider, and its cloud's stand-in as a person would see it.
 
     Args:
-        impatient: opens the same provider with a deadline of a second.
+        impatient: opens the same provider with a deadline to run into.
         create, disable, delete, read, prove: select these requests in the fault plan; disable is None where the cloud
             can't.
         initial: the keys that exist before the test.
@@ -193,7 +193,7 @@ class ProviderContract:
     def test_a_slow_drip_ends_within_the_deadline_as_unknown(self, harness: Harness) -> None:
         candidate = harness.mint()
         for call, selected in harness.calls(harness.impatient(), candidate):
-            harness.faults.put(Rule(**selected, times=None, fault=Drip(size=40, pause=10)))
+            harness.faults.put(Rule(**selected, times=None, fault=Drip(size=40, pause=3600)))
             with pytest.raises(CallFailed) as caught:
                 call()
             harness.faults.release()

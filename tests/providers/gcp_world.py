@@ -20,9 +20,10 @@ from rotator.sandbox.gcp import GcpStandIn
 from rotator.sandbox.rules import Answer, Fault, Rule
 from tests.providers.contract import Harness
 from tests.providers.given import tools
+from tests.support.patience import patience
 
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 HTTP = httpx.Client()  # one for all, as in rotator: to make one costs more than most of these tests
 
 

@@ -30,11 +30,12 @@ from rotator.sandbox.aws_role_scene import assume_role, keys_of, trust_policy
 from rotator.sandbox.rules import Answer, Delay, Reset, Rule
 from tests.providers.contract import Harness, ProviderContract, everything_in
 from tests.providers.given import tools
+from tests.support.patience import patience
 
 OLD = "an-external-id-from-before"
 REGION = "eu-west-1"
-PATIENT = timedelta(seconds=30)
-IMPATIENT = timedelta(seconds=12)
+PATIENT = timedelta(seconds=patience(30))
+IMPATIENT = timedelta(seconds=patience(12))
 NO_POLICY = {"Version": "2012-10-17", "Statement": []}
 
 opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
@@ -112,7 +113,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=10, trust_env=False) as client:
+    with httpx.Client(timeout=patience(), trust_env=False) as client:
         yield client
 
 
@@ -281,7 +282,7 @@ class TestSomebodyElseChangesThePolicy:
         world.aws.faults.wait_for(before + 2, action="GetRole")
         change()
         world.aws.faults.release()
-        failure = called.exception(timeout=60)
+        failure = called.exception(timeout=patience())
         assert isinstance(failure, CallFailed)
         assert failure.code == "TrustPolicyChanged"
         assert failure.remedy

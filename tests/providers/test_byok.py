@@ -25,10 +25,11 @@ from rotator.sandbox.rules import Answer, Cut, Fault, Reset, Rule, When
 from rotator.sandbox.serving import utc_now
 from tests.providers.contract import UNSURE, Harness, ProviderContract
 from tests.providers.given import tools
+from tests.support.patience import patience
 
 NAMESPACE, ACCOUNT = "byoc", "northflank"
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 SECRETS, TOKEN, REVIEW = "/secrets$", "/token$", "/selfsubjectreviews$"
 ONE_SECRET = "/secrets/"
 

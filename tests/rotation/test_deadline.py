@@ -10,9 +10,10 @@ import pytest
 
 from rotator.errors import CallFailed, Verdict
 from rotator.rotation.deadline import Watch
+from tests.support.patience import patience
 
-SOON = timedelta(milliseconds=20)
-LONG = timedelta(seconds=30)
+SOON = timedelta(seconds=patience(0.1))  # long enough for a thread to take the call up
+LONG = timedelta(seconds=patience())
 
 
 @pytest.fixture

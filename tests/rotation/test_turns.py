@@ -7,6 +7,7 @@ import time
 
 from rotator.pulse import Pulse
 from rotator.rotation.turns import Turns
+from tests.support.patience import patience
 
 REQUESTS = "the requests"
 
@@ -26,14 +27,14 @@ def test_a_thread_that_waits_gives_signs_of_life_and_gets_its_turn() -> None:
     thread = threading.Thread(target=wait_for_a_turn)
     with turns.of("prod-aws"):
         thread.start()
-        assert waiting.wait(10)
+        assert waiting.wait(patience())
         seconds[0] = 100.0
         pulse.beat()  # of the one who works
-        until = time.monotonic() + 30
+        until = time.monotonic() + patience()
         while pulse.quietest()[1] > 0:
             assert time.monotonic() < until, "it was silent while it waited"
             time.sleep(0.05)
         assert not done.is_set(), "one at a time (P6)"
-    thread.join(10)
+    thread.join()
     assert done.is_set()
     assert pulse.quietest()[1] == 0, "nobody works any more"
