@@ -39,6 +39,7 @@ from rotator.sandbox.gcp import GcpStandIn
 from rotator.sandbox.gcp_scene import GcpScene
 from rotator.sandbox.rules import Cut, Reset, Rule
 from rotator.sandbox.serving import utc_now
+from tests.support.patience import patience
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 Call = Callable[..., Any]
@@ -67,7 +68,7 @@ def call(gcp: GcpStandIn, tmp_path: Path) -> Iterator[Call]:
 
         def called(method: str, token: str = credentials.token, **fields: object) -> Any:
             metadata = [("authorization", f"Bearer {token}")]
-            return getattr(client, method)(request=fields, metadata=metadata, retry=None, timeout=10)
+            return getattr(client, method)(request=fields, metadata=metadata, retry=None, timeout=patience())
 
         yield called
 

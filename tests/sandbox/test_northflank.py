@@ -464,10 +464,11 @@ def test_readers_never_see_half_an_update(world: World) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
+    world.faults.wait_for(1, method="GET")
     for number in range(60):
         assert world.client.post(ITEM, json=sets[number % 2]).status_code == 200
     done.set()
-    reader.join(10)
+    reader.join()
     assert len(world.faults.requests(method="GET")) > 0
     assert torn == []
 
