@@ -25,6 +25,8 @@ from tests.chaos.process import RUN, Record, Service
 from tests.chaos.trial import Trial, trial
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 ONE = f"/cloud-providers/integrations/{INTEGRATION}$"
 PUSH = Rule(method="POST", path=ONE, fault=Delay(when="before", seconds=None))
 

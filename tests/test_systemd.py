@@ -15,6 +15,8 @@ from tests.chaos.trial import Trial, trial
 from tests.supervisor import Supervisor
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Trial]:

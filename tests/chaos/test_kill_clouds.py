@@ -31,6 +31,8 @@ from tests.chaos.trial import QUICK
 from tests.clouds.clouds import EVERY, SUPPLIED, Cloud
 from tests.support.patience import deadlines, patience
 
+pytestmark = pytest.mark.realtime
+
 Kind = Literal["create", "push", "delete"]
 Moment = Literal["late", "unanswered"]
 

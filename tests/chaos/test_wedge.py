@@ -16,6 +16,8 @@ from tests.supervisor import Supervisor
 from tests.support.patience import patience
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.realtime
+
 PLUGIN = '''
 """A provider whose own code blocks for ever, where no call of its cloud is to blame."""
 import threading

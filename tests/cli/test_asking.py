@@ -16,6 +16,8 @@ from rotator.store.requests import Answered, Request
 from tests.cli.desk import NAME, Desk
 from tests.cli.test_looking import HELD, IDLE, NOW
 
+pytestmark = pytest.mark.realtime
+
 
 @contextmanager
 def answering(journal: Journal, *, accepted: bool) -> Iterator[list[Request]]:

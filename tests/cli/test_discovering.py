@@ -24,6 +24,8 @@ from rotator.sandbox.stage import CREDENTIAL, Stage
 from tests.cli.desk import ROTATOR, Desk, patient
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 KEY_FILE = json.dumps({"project_id": "my-project", "client_email": ADDRESS, "private_key": "a-private-key"})
 ROLE = {"roleArn": "arn:aws:iam::123456789012:role/nf", "externalId": "an-external-id"}

@@ -16,6 +16,8 @@ from rotator.sandbox.northflank_account import Integration
 from rotator.sandbox.stage import Stage
 from tests.cli.desk import IDENTITY, NAME, Desk, Done, patient
 
+pytestmark = pytest.mark.realtime
+
 KEYLESS = "keyless-gcp"
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 INTEGRATION = Integration(KEYLESS, "Keyless", "gcp", service_account=ADDRESS)

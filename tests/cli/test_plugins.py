@@ -23,6 +23,8 @@ from tests.cli.acme import ROBOT, Acme
 from tests.cli.desk import NAME, Desk, patient
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/rotator-acme"
 ACME = "prod-acme"
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"

@@ -16,7 +16,7 @@ A_MOMENT = timedelta(seconds=patience(60))
 GRACE = timedelta(hours=24)
 MUCH_LATER = timedelta(days=5)
 
-pytestmark = pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)
+pytestmark = [pytest.mark.realtime, pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)]
 
 
 def is_rotated(rig: Rig, *, generation: int = 1) -> None:

@@ -18,6 +18,8 @@ from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 from tests.support.patience import deadlines
 
+pytestmark = pytest.mark.realtime
+
 HTML = "<html><body>Bad Gateway</body></html>"
 OTHERS = '{"data": {"id": "somebody-elses", "name": "x", "provider": "aws", "description": "x"}}'
 DAYS = timedelta(days=5)

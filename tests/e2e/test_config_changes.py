@@ -16,6 +16,8 @@ from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 
+pytestmark = pytest.mark.realtime
+
 SECOND = "prod-aws-eu"
 BOTH = {"integrations": [INTEGRATION, SECOND]}
 DAYS = timedelta(days=5)

@@ -16,6 +16,8 @@ from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 from tests.e2e.running import Event
 
+pytestmark = pytest.mark.realtime
+
 SETTLE = timedelta(seconds=60)
 MUCH_LATER = timedelta(days=6)
 

@@ -11,6 +11,8 @@ from rotator.sandbox.rules import Answer, Cut, Fault, Late, Reset
 from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 
+pytestmark = pytest.mark.realtime
+
 LOST: dict[str, Fault] = {
     "reset": Reset(when="after"),
     "cut": Cut(keep=100),

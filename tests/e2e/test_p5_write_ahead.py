@@ -13,6 +13,8 @@ from rotator.store.journal import Journal
 from tests.e2e.rig import Rig
 from tests.e2e.running import Event
 
+pytestmark = pytest.mark.realtime
+
 CHANGES = [
     ("CreateAccessKey", Change.CREATE, "key.create"),
     (None, Change.PUSH, "integration.push"),

@@ -12,6 +12,8 @@ from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 from tests.support.patience import deadlines
 
+pytestmark = pytest.mark.realtime
+
 HTML = "<html><body>Bad Gateway</body></html>"
 
 UNANSWERED: dict[str, Fault] = {

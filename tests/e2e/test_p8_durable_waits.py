@@ -13,6 +13,8 @@ from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 A_MOMENT = timedelta(seconds=patience(60))
 PHASES = [Phase.IDLE, Phase.PROVING, Phase.GRACE, Phase.QUARANTINE]
 """Those that a rotation is seen in between two ticks, if nothing fails."""

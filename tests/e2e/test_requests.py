@@ -15,6 +15,8 @@ from tests.e2e.fixtures import MakeRig
 from tests.e2e.rig import Rig
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 SECOND = "prod-aws-eu"
 REFUSED = Answer(status=422, body='{"error": {"status": 422, "message": "no"}}')
 DAYS = timedelta(days=5)

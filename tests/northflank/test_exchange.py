@@ -16,6 +16,8 @@ from tests.northflank.conftest import SHORT
 from tests.northflank.wire import Wire, certificate, response
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 PROMPT = patience(10)  # seconds: what ends at a deadline of SHORT has ended long before this
 
 

@@ -15,6 +15,8 @@ from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud, Method
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 
 def briefly(value: object) -> str:
     return repr(value)[:90]

@@ -15,6 +15,8 @@ from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Reset, Rule
 from tests.northflank.clocks import Stepped
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud
 
+pytestmark = pytest.mark.realtime
+
 STAMP = Stamp("7f3a", 42, "AKIA..NEW0")
 LIST = "/integrations$"
 ONE = "/integrations/"

@@ -17,6 +17,8 @@ from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
 from tests.northflank.conftest import NEW, OLD, SECRET_KEY, SHORT, STAMPED, TOKEN, Cloud
 from tests.northflank.wire import Wire, response
 
+pytestmark = pytest.mark.realtime
+
 CANARIES = (TOKEN, SECRET_KEY, OLD["secretKey"])
 
 

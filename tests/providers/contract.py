@@ -125,6 +125,7 @@ def everything_in(error: BaseException) -> str:
     return "\n".join(parts)
 
 
+@pytest.mark.realtime
 class ProviderContract:
     """Scenarios over the Protocol.
 

@@ -264,6 +264,7 @@ class TestMint:
         assert "deleted" in caught.value.remedy
 
 
+@pytest.mark.realtime
 class TestSomebodyElseChangesThePolicy:
     """Between our write and its reading back."""
 

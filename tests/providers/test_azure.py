@@ -284,6 +284,7 @@ class TestProof:
         assert world.count(SUBSCRIPTION) == 1
 
 
+@pytest.mark.realtime
 class TestTurns:
     def test_changes_of_one_tenant_never_meet(self, world: World) -> None:
         world.azure.tenant.change_seconds = 0.05

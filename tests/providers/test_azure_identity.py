@@ -127,6 +127,7 @@ class TestWhoRotatorIs:
         assert (caught.value.verdict, caught.value.remedy) == (Verdict.REFUSED, "Put it there.")
 
 
+@pytest.mark.realtime
 class TestOwnToken:
     def test_it_is_asked_for_once_however_many_providers_use_it(self, world: World) -> None:
         secret = lambda: world.azure.admin_secret  # noqa: E731  # one and the same for both

@@ -251,6 +251,7 @@ class TestMint:
         assert parse(compose("text", stamp, date(2026, 11, 23))) == stamp
 
 
+@pytest.mark.realtime
 class TestTokenSecret:
     @pytest.fixture
     def token(self) -> str:

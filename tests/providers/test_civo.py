@@ -339,6 +339,7 @@ FOREIGN: dict[str, Fault] = {name: fault for name, (fault, _) in UNSURE.items()}
 FOREIGN["cut in the middle of an error"] = Cut(keep=30)
 
 
+@pytest.mark.realtime
 class TestFailures:
     @pytest.mark.parametrize("name", FOREIGN)
     def test_what_is_not_civos_whole_answer_is_unknown(self, world: World, name: str) -> None:

@@ -24,6 +24,8 @@ from rotator.sandbox.rules import Cut, Drip, Fault, Reset, Rule
 from rotator.sandbox.serving import Server
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 SECRET = "canary-of-the-request"
 CLOCK = SystemClock()
 

@@ -26,6 +26,8 @@ from rotator.sandbox.serving import utc_now
 from tests.providers.gcp_world import World, a_world
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 LOGGING_PROGRAM = """
 import json, logging, sys
 from datetime import timedelta

@@ -12,6 +12,8 @@ from rotator.errors import CallFailed, Verdict
 from rotator.rotation.deadline import Watch
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 SOON = timedelta(seconds=patience(0.1))  # long enough for a thread to take the call up
 LONG = timedelta(seconds=patience())
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from rotator.pulse import Pulse
 from rotator.rotation.turns import Turns
 from tests.support.patience import patience
+
+pytestmark = pytest.mark.realtime
 
 REQUESTS = "the requests"
 

@@ -158,6 +158,7 @@ def add(azure: AzureStandIn, app: App, http: httpx.Client, **wanted: str) -> dic
     return made
 
 
+@pytest.mark.realtime
 class TestGraph:
     def test_a_secret_is_told_once(self, azure: AzureStandIn, app: App, http: httpx.Client) -> None:
         made = add(azure, app, http, displayName="a name", endDateTime="2099-01-01T00:00:00Z")

@@ -21,6 +21,8 @@ from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
 from rotator.sandbox.serving import Server
 from tests.support.patience import patience
 
+pytestmark = pytest.mark.realtime
+
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would take longer than most tests here
 BODY = b'{"answer": "the stand-in\'s own"}'
 

@@ -270,6 +270,7 @@ class TestTokens:
         assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.realtime
 class TestFaults:
     def test_grpc_and_http_share_one_plan(self, gcp: GcpStandIn, email: str, call: Call) -> None:
         call("list_service_account_keys", name=name_of(email))

@@ -448,6 +448,7 @@ def test_every_allowed_description_is_taken(text: str) -> None:
     assert read_update("POST", "aws", "application/json", body).description == text
 
 
+@pytest.mark.realtime
 def test_readers_never_see_half_an_update(world: World) -> None:
     world.behave(echo=Echo.RAW, rate_limit=10**9)
     sets = [{"credentials": {"accessKey": each * 16, "secretKey": each}, "description": each} for each in "AB"]

@@ -22,6 +22,8 @@ from rotator.store.journal import Journal
 from tests.store.children import child, commit_for_ever, commit_on_a_full_disk, touch_on_a_full_disk
 from tests.store.stores import audit_file, open_journal, told
 
+pytestmark = pytest.mark.realtime
+
 
 def acknowledged(directory: Path, messages: int) -> tuple[int, int]:
     """Kill a process that commits after it has said so much. Gives the last commit and the last flush it spoke of."""

@@ -119,6 +119,7 @@ def test_there_is_one_owner(tmp_path: Path) -> None:
     open_journal(tmp_path).close()
 
 
+@pytest.mark.realtime
 def test_a_look_for_the_owner_does_not_keep_a_new_one_out(tmp_path: Path) -> None:
     open_journal(tmp_path).close()
     with (data(tmp_path) / "rotator.db.lock").open("rb") as look:

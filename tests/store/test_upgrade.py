@@ -24,6 +24,8 @@ from rotator.store.migrate import HEAD
 from tests.chaos.process import RUN, Service
 from tests.chaos.trial import Trial, trial
 
+pytestmark = pytest.mark.realtime
+
 NEXT = f"{int(HEAD) + 1:04}"
 MIGRATION = """
 import sqlalchemy as sa

@@ -24,6 +24,8 @@ from tests.chaos.trial import Trial, trial
 from tests.support.patience import patience
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.realtime
+
 WELL = Vitals(store=True, audit=True, work=True, config=True, ownership=True)
 
 
