@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import yaml
 
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.northflank.account import Integration
 from rotator.sandbox.stage import Stage
 
 DUE = timedelta(days=1)

@@ -6,11 +6,8 @@ before it is put into one.
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-
-_OUTSIDE_TEXT_LIMIT = 300
 
 
 class ExitCode(IntEnum):
@@ -21,16 +18,6 @@ class ExitCode(IntEnum):
     USAGE = 2
     OTHER_OWNER = 3
     HELD = 4
-
-
-def outside_text(text: object, limit: int = _OUTSIDE_TEXT_LIMIT) -> str:
-    """One printable line of at most `limit` characters, made from text that somebody else wrote."""
-    line = "".join(
-        character if not unicodedata.category(character).startswith(("C", "Z")) else " "
-        for character in str(text)[: limit * 4]
-    )
-    line = " ".join(line.split())
-    return line if len(line) <= limit else line[: limit - 2] + ".."
 
 
 class RotatorError(Exception):

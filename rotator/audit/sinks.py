@@ -17,7 +17,7 @@ import structlog
 from rotator.audit.chain import Record, sequence_of
 from rotator.audit.event import EventName
 from rotator.errors import AuditError
-from rotator.journald import JournalSocket, fields
+from rotator.host.journald import JournalSocket, fields
 
 Find = Callable[[int], Record | None]
 """Asks the store for the record with this sequence."""

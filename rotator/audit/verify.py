@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rotator.audit.chain import Record, genesis, sequence_of, sha256, unseal
-from rotator.errors import AuditError, outside_text
+from rotator.errors import AuditError
+from rotator.http.outside_text import outside_text
 
 Progress = Callable[[int], None]
 """Called now and then with the number of records that this walk has checked."""

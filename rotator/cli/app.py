@@ -110,7 +110,7 @@ def rotate(
     """Rotate a credential now. Most often: `rotator rotate NAME --now --wait`."""
     from rotator.cli import planning
     from rotator.cli.render import note
-    from rotator.rotation.requests import Kind, Request
+    from rotator.rotation.commands import Kind, Request
 
     if key_id is not None and not leaked:
         raise UsageError("a key is named only with --leaked.", remedy=f"rotator rotate {name} --leaked {key_id}")

@@ -18,8 +18,8 @@ from rotator.config import warnings
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, Connection
 from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
-from rotator.fleet import Fleet
 from rotator.rotation.managed import Managed
+from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
 _AT_ONCE = 8

@@ -14,10 +14,10 @@ import yaml
 from pydantic import ValidationError
 
 from rotator.config.credential import IntegrationSection
-from rotator.config.gcp import GcpCredential
 from rotator.config.models import Connection
-from rotator.config.providers import PLUGIN, tag_of
 from rotator.northflank.answers import Item
+from rotator.providers.gcp.settings import GcpCredential
+from rotator.providers.registry import PLUGIN, tag_of
 
 _LONGEST_NAME = 50  # characters; with any prefix of a placeholder it is still a name in every cloud
 

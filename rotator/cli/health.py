@@ -14,8 +14,8 @@ from rotator.cli.render import note, say, show_json
 from rotator.cli.session import read_store
 from rotator.config.models import Config, Health
 from rotator.errors import ExitCode, StoreError
+from rotator.service.vitals import Words, words
 from rotator.store.sqlite import owner_alive
-from rotator.vitals import Words, words
 
 _DEADLINE = 5.0
 """Seconds that the listener gets to answer."""

@@ -14,9 +14,9 @@ from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
 from rotator.errors import CallFailed, ExitCode
 from rotator.model import Call, State
+from rotator.rotation.commands import Request
 from rotator.rotation.foresee import foresee, foresee_answer
 from rotator.rotation.managed import Managed
-from rotator.rotation.requests import Request
 from rotator.rotation.step import Step
 from rotator.store.reader import Owner
 from rotator.store.sqlite import owner_alive

@@ -5,12 +5,12 @@ A package, so that writing (`source`, `yaml_source`, `environment`), meaning (th
 """
 
 from rotator.config.credential import CredentialSection, IntegrationSection
-from rotator.config.durations import format_duration, parse_duration
 from rotator.config.load import load
 from rotator.config.models import Audit, Config, Connection, Log, Store
 from rotator.config.policy import PolicySection
 from rotator.config.satisfiable import warnings
-from rotator.config.secret import SecretRef
+from rotator.settings.durations import format_duration, parse_duration
+from rotator.settings.secret import SecretRef
 
 __all__ = [
     "Audit",

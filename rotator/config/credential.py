@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from rotator.config.policy import PolicySection
-from rotator.config.section import Section
 from rotator.northflank.stamp import DESCRIPTION_LIMIT
+from rotator.settings.section import Section
 
 Dependent = Literal["clusters", "registries", "workload_identity"]
 

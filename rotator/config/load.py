@@ -14,11 +14,11 @@ from rotator.config.credential import CredentialSection
 from rotator.config.environment import read_environment
 from rotator.config.models import Audit, Config, Connection
 from rotator.config.policy import PolicySection
-from rotator.config.providers import BUILT_IN, CLASSES, AnyCredential
 from rotator.config.satisfiable import violations
 from rotator.config.source import Place, Problem, Source
 from rotator.config.yaml_source import read_file
 from rotator.errors import ConfigError
+from rotator.providers.registry import BUILT_IN, CLASSES, AnyCredential
 
 _Part = TypeVar("_Part")
 

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from rotator.config.credential import CredentialSection, IntegrationSection
-from rotator.config.durations import PositiveDuration
 from rotator.config.policy import PolicySection
-from rotator.config.providers import AnyCredential
-from rotator.config.secret import SecretRef
-from rotator.config.section import AbsolutePath, Endpoint, Section
 from rotator.model import Policy
+from rotator.providers.registry import AnyCredential
+from rotator.settings.durations import PositiveDuration
+from rotator.settings.secret import SecretRef
+from rotator.settings.section import AbsolutePath, Endpoint, Section
 
 Sink = Literal["file", "stdout"]
 _SQLITE = "sqlite:///"

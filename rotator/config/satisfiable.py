@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rotator.config.credential import CredentialSection
-from rotator.config.durations import format_duration
 from rotator.config.models import Audit, Config, Connection
 from rotator.config.policy import PolicySection
 from rotator.config.source import Place
-from rotator.schedule import Window
+from rotator.rotation.schedule import Window
+from rotator.settings.durations import format_duration
 
 _A_PAIR = 2
 """Slots of which a rotation takes all: the old key and the new one."""

@@ -13,8 +13,9 @@ from pathlib import Path
 import yaml
 
 from rotator.config.source import Origin, Place, Problem, Source
-from rotator.config.textfile import Unreadable, read_text
-from rotator.errors import ConfigError, outside_text
+from rotator.errors import ConfigError
+from rotator.http.outside_text import outside_text
+from rotator.settings.textfile import Unreadable, read_text
 
 _LARGEST = 1024 * 1024
 _DEEPEST = 16

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
 
-from rotator.errors import CallFailed, Verdict, outside_text
-from rotator.northflank.exchange import Answer, NoAnswer
-from rotator.northflank.limits import retry_after
+from rotator.errors import CallFailed, Verdict
+from rotator.http.exchange import Answer, NoAnswer
+from rotator.http.outside_text import outside_text
+from rotator.northflank.budget import retry_after
 
 _REFUSALS = {400, 401, 403, 404, 405, 409, 422}
 _REMEDIES = {

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.exchange import Answer, NoAnswer, Span, exchange
 from rotator.material import Material
 from rotator.model import Reply
 from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, shown, token_info
-from rotator.northflank.exchange import Answer, NoAnswer, Span, exchange
-from rotator.northflank.limits import RateLimits
+from rotator.northflank.budget import RateLimits
 from rotator.northflank.poll import SharedPoll
 
 _PER_PAGE = 100  # Northflank's largest page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from rotator.errors import outside_text
+from rotator.http.outside_text import outside_text
 
 Dependent = Literal["clusters", "registries", "workload_identity"]
 """The kinds: its clusters, the registry credentials made from it, its workload identity provider."""

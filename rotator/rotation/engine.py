@@ -21,7 +21,7 @@ from rotator.clock import Clock
 from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Observation, Outcome, State
 from rotator.providers.base import Draft
-from rotator.pulse import Pulse
+from rotator.rotation.commands import Answer, Request, answer
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.deadline import Watch
 from rotator.rotation.decide import decide
@@ -29,7 +29,7 @@ from rotator.rotation.facts import Facts, Surroundings
 from rotator.rotation.managed import Managed
 from rotator.rotation.narrate import Narrator
 from rotator.rotation.observe import Candidate, Freshness, Needs, needs, observe
-from rotator.rotation.requests import Answer, Request, answer
+from rotator.rotation.pulse import Pulse
 from rotator.rotation.settling import Settling
 from rotator.rotation.step import Step
 from rotator.rotation.times import next_look

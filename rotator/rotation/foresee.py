@@ -7,11 +7,11 @@ from datetime import datetime
 
 from rotator.clock import Clock
 from rotator.model import Observation, State
+from rotator.rotation.commands import Answer, Request, answer
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
 from rotator.rotation.managed import Managed
 from rotator.rotation.observe import Freshness, Needs, needs, observe
-from rotator.rotation.requests import Answer, Request, answer
 from rotator.rotation.step import Step
 from rotator.rotation.times import next_look
 

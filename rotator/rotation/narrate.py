@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rotator.audit.event import Event, EventName, Result
 from rotator.errors import Verdict
 from rotator.model import Call, Change, Origin, Outcome, Phase, State
-from rotator.rotation.requests import Answer, Request
+from rotator.rotation.commands import Answer, Request
 from rotator.rotation.step import Step
 
 _CALLS: dict[Change, EventName] = {

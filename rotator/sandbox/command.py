@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from rotator.errors import UsageError
-from rotator.sandbox.civo import REGENERATE
-from rotator.sandbox.civo_scene import CivoScene
+from rotator.sandbox.civo.scene import CivoScene
+from rotator.sandbox.civo.stand_in import REGENERATE
 from rotator.sandbox.scenes import BESIDE_AWS
 from rotator.sandbox.stage import Stage
 

@@ -12,12 +12,12 @@ from typing import Self
 
 import yaml
 
-from rotator.sandbox.aws_scene import AwsScene
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Integration, Token
+from rotator.sandbox.aws.scene import AwsScene
+from rotator.sandbox.northflank.account import Account, Behaviour, Integration, Token
+from rotator.sandbox.northflank.stand_in import Northflank
 from rotator.sandbox.scene import OpenScene, Scene
-from rotator.sandbox.serving import Server, utc_now
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.serving import Server, utc_now
 
 INTEGRATION = CREDENTIAL = AwsScene.name
 TEXT = "Production, owned by the platform team."

@@ -20,7 +20,8 @@ from sqlalchemy import text
 
 from rotator.audit.chain import Record
 from rotator.audit.verify import Stored, verify
-from rotator.errors import StoreError, outside_text
+from rotator.errors import StoreError
+from rotator.http.outside_text import outside_text
 from rotator.store.migrate import HEAD, require_head, schema_of
 from rotator.store.reader import REPEATED, JournalReader
 from rotator.store.sqlite import Database

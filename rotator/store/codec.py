@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from rotator.errors import StoreError, outside_text
+from rotator.errors import StoreError
+from rotator.http.outside_text import outside_text
 from rotator.model import KeyRecord, State
 from rotator.store.migrate import HEAD
 

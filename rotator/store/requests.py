@@ -11,7 +11,7 @@ from typing import Self
 
 from sqlalchemy import RowMapping, insert
 
-from rotator.errors import outside_text
+from rotator.http.outside_text import outside_text
 from rotator.store.migrate import require_head
 from rotator.store.schema import REQUEST
 from rotator.store.sqlite import Database

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from rotator.errors import OtherOwner, StaleFence, StoreError, outside_text
+from rotator.errors import OtherOwner, StaleFence, StoreError
+from rotator.http.outside_text import outside_text
 
 _BUSY_SECONDS = 5.0
 # `owner_alive` holds a shared lock for microseconds; a daemon that starts just then must not take that for an owner.

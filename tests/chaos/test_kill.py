@@ -18,9 +18,9 @@ from typing import Literal
 import pytest
 from _pytest.mark import ParameterSet
 
-from rotator.sandbox.faults import Faults, State
-from rotator.sandbox.rules import Delay, Fault, Reset, Rule
 from rotator.sandbox.stage import INTEGRATION
+from rotator.sandbox.wire.faults import Faults, State
+from rotator.sandbox.wire.rules import Delay, Fault, Reset, Rule
 from tests.chaos.die_at_write import AUDITED, PLAIN
 from tests.chaos.process import PATIENCE, RUN, Service
 from tests.chaos.trial import CHANGES, Trial, trial

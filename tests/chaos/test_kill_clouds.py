@@ -18,10 +18,10 @@ from rotator.audit.verify import verify
 from rotator.clock import SystemClock, new_id
 from rotator.model import Origin, Phase
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.rules import Rule
 from rotator.sandbox.scene import Scene
 from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Rule
 from rotator.store.journal import Journal
 from rotator.store.requests import RequestWriter
 from tests.chaos.canary import leaks

@@ -10,10 +10,10 @@ import httpx
 import pytest
 import yaml
 
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import Integration
 from tests.chaos.process import RUN
 from tests.chaos.trial import trial
-from tests.supervisor import Supervisor
+from tests.support.supervisor import Supervisor
 
 PLUGIN = '''
 """A provider whose own code blocks for ever, where no call of its cloud is to blame."""

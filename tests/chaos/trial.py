@@ -16,11 +16,11 @@ from rotator.audit.verify import verify
 from rotator.clock import SystemClock, new_id
 from rotator.model import Origin, Phase
 from rotator.northflank.stamp import parse
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.serving import Server
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.serving import Server
 from rotator.store.journal import Journal
 from rotator.store.reader import JournalReader
 from rotator.store.requests import RequestWriter

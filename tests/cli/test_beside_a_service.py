@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 from tests.chaos.process import RUN, Service, environment
 from tests.chaos.trial import QUICK
-from tests.cli.desk import ROTATOR, Desk, Done, patient
+from tests.support.desk import ROTATOR, Desk, Done, patient
 
 
 @pytest.fixture(scope="module")

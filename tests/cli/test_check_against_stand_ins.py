@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from rotator.clock import SystemClock
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.northflank_account import Token
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.northflank.account import Token
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
-from tests.cli.desk import Desk, Done, patient
+from tests.support.desk import Desk, Done, patient
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import yaml
 
 from rotator.config.load import load
 from rotator.model import Phase, State
-from rotator.sandbox.northflank_account import Integration, Right, Token
-from rotator.sandbox.rules import Answer, Delay, Rule
+from rotator.sandbox.northflank.account import Integration, Right, Token
 from rotator.sandbox.stage import CREDENTIAL, Stage
-from tests.cli.desk import PATIENCE, ROTATOR, Desk, patient
+from rotator.sandbox.wire.rules import Answer, Delay, Rule
+from tests.support.desk import PATIENCE, ROTATOR, Desk, patient
 
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 KEY_FILE = json.dumps({"project_id": "my-project", "client_email": ADDRESS, "private_key": "a-private-key"})

@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 from rotator.cli.draft import draft
 from rotator.config.load import load
 from rotator.config.models import Config, Connection
-from rotator.config.providers import CLASSES, PLUGIN
-from rotator.config.secret import SecretRef
 from rotator.northflank.answers import Item, item
+from rotator.providers.registry import CLASSES, PLUGIN
+from rotator.settings.secret import SecretRef
 
 CONNECTION = Connection(token=SecretRef(env="NORTHFLANK_API_TOKEN"))
 KNOWN = sorted(CLASSES.keys() - {PLUGIN})

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.config.providers import BUILT_IN
-from tests.cli.desk import Desk, Done
+from rotator.providers.registry import BUILT_IN
+from tests.support.desk import Desk, Done
 
 EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "config/rotator.example.yaml").read_text())
 ROTATED = {
@@ -124,7 +124,7 @@ import sys, httpx
 from pathlib import Path
 from rotator.cli.session import CLOCK
 from rotator.config.load import load
-from rotator.fleet import assemble
+from rotator.service.fleet import assemble
 fleet = assemble(load(Path(sys.argv[1]), {}), CLOCK, httpx.Client())
 print(*fleet.managed)
 print(*{name.partition(".")[0] for name in sys.modules})

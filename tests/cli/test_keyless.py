@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from rotator.model import Phase, State
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import Integration
 from rotator.sandbox.stage import Stage
-from tests.cli.desk import IDENTITY, NAME, Desk, Done, patient
+from tests.support.desk import IDENTITY, NAME, Desk, Done, patient
 
 KEYLESS = "keyless-gcp"
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from rotator.audit.event import Event, EventName
 from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
-from tests.cli.desk import NAME, Desk
+from tests.support.desk import NAME, Desk
 
 OLD, NEW = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW2"
 NOW = datetime.now(UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.cli.desk import Desk, Running
+from tests.support.desk import Desk, Running
 
 
 def banner(sandbox: Running) -> str:

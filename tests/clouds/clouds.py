@@ -13,18 +13,18 @@ from typing import Any, Literal
 
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from rotator.providers.aws_trust import key_id_of
-from rotator.sandbox.aws_role_scene import AwsRoleScene
-from rotator.sandbox.aws_scene import USER, AwsScene
-from rotator.sandbox.azure_scene import AzureScene
-from rotator.sandbox.byok_scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
-from rotator.sandbox.civo_scene import CivoScene
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.gcp_refusal import Refused
-from rotator.sandbox.gcp_scene import GcpScene
-from rotator.sandbox.oci_scene import OciScene
-from rotator.sandbox.rules import Answer
+from rotator.providers.aws.trust import key_id_of
+from rotator.sandbox.aws.role_scene import AwsRoleScene
+from rotator.sandbox.aws.scene import USER, AwsScene
+from rotator.sandbox.azure.scene import AzureScene
+from rotator.sandbox.byok.scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
+from rotator.sandbox.civo.scene import CivoScene
+from rotator.sandbox.gcp.refusal import Refused
+from rotator.sandbox.gcp.scene import GcpScene
+from rotator.sandbox.oci.scene import OciScene
 from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Answer
 
 Kind = Literal["list", "create", "prove", "disable", "delete"]
 

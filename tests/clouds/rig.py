@@ -20,14 +20,14 @@ import yaml
 
 from rotator.config.load import load
 from rotator.model import Capabilities, Key, State
-from rotator.sandbox.northflank_account import Integration
-from rotator.sandbox.rules import Fault, Rule
+from rotator.sandbox.northflank.account import Integration
 from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.rules import Fault, Rule
 from tests.clouds.clouds import Cloud, Kind, Requests
-from tests.e2e.books import check_chain, check_looked_after, check_outcomes, check_secrets
-from tests.e2e.clock import Clock
-from tests.e2e.running import Running
-from tests.e2e.settings import SLOW, Overlay, merged
+from tests.support.books import check_chain, check_looked_after, check_outcomes, check_secrets
+from tests.support.clocks import Clock
+from tests.support.running import Running
+from tests.support.settings import SLOW, Overlay, merged
 
 SECOND = "second"
 """Of the connection and of the integration that are there beside the first where a test fans out."""

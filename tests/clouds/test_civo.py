@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from rotator.model import HoldReason, Phase
-from rotator.providers.civo_place import key_id_of
-from rotator.sandbox.civo_scene import EMAIL, CivoScene
+from rotator.providers.civo.place import key_id_of
+from rotator.sandbox.civo.scene import EMAIL, CivoScene
 from tests.clouds.clouds import CIVO
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.wire.rules import Answer
 from tests.clouds.clouds import TWO
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import SECOND, Rig

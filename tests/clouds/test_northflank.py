@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Reset
+from rotator.sandbox.wire.rules import Answer, Reset
 from tests.clouds.clouds import TWO
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated

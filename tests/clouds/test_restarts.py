@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.wire.rules import Answer
 from tests.clouds.clouds import EVERY, TWO, Kind
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Fault, Reset
+from rotator.sandbox.wire.rules import Answer, Fault, Reset
 from tests.clouds.clouds import SUPPLIED
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import SECOND, Rig

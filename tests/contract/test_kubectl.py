@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rotator.providers.byok import open_provider
-from rotator.providers.policies.byok import policy
-from rotator.sandbox.kubernetes import KubernetesStandIn
-from rotator.sandbox.tls import LoopbackTls
-from tests.providers.given import tools
+from rotator.providers.byok.provider import open_provider
+from rotator.providers.byok.rights import policy
+from rotator.sandbox.byok.stand_in import KubernetesStandIn
+from rotator.sandbox.wire.tls import LoopbackTls
+from tests.support.given import tools
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = [pytest.mark.contract_js, pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on the PATH")]

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Cluster, Echo, Integration, Registry, Token
-from rotator.sandbox.rules import Answer, Reset, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import Account, Behaviour, Cluster, Echo, Integration, Registry, Token
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Answer, Reset, Rule
+from rotator.sandbox.wire.serving import Server
 
 pytestmark = pytest.mark.contract_js
 

@@ -12,11 +12,11 @@ from northflank import ApiClient
 from northflank.errors import ApiCallError
 from northflank.response import ApiCallResponse, Pagination
 
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Cluster, Echo, Integration, Registry, Right, Token
-from rotator.sandbox.rules import Answer, Reset, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import Account, Behaviour, Cluster, Echo, Integration, Registry, Right, Token
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Answer, Reset, Rule
+from rotator.sandbox.wire.serving import Server
 
 SECRET = "nf-0123456789abcdef"
 OLD = {"accessKey": "AKIAOLDOLDOLDOLDOLD0", "secretKey": "old/secret"}

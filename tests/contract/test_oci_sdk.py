@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 import pytest
 
-from rotator.providers import oci_keys
-from rotator.providers.oci_api import endpoint
-from rotator.providers.oci_identity import OwnIdentity
-from rotator.providers.oci_signing import Signer
-from rotator.sandbox.oci import OciStandIn, OciUser
-from rotator.sandbox.serving import utc_now
-from tests.providers.oci_world import World
+from rotator.providers.oci import keys as oci_keys
+from rotator.providers.oci.api import endpoint
+from rotator.providers.oci.identity import OwnIdentity
+from rotator.providers.oci.signing import Signer
+from rotator.sandbox.oci.stand_in import OciStandIn, OciUser
+from rotator.sandbox.wire.serving import utc_now
+from tests.providers.oci.world import World
 
 pytestmark = pytest.mark.contract_oci
 

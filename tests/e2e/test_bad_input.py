@@ -12,10 +12,10 @@ import pytest
 
 from rotator.errors import StoreError
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
 from rotator.sandbox.stage import INTEGRATION
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Fault, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 HTML = "<html><body>Bad Gateway</body></html>"
 OTHERS = '{"data": {"id": "somebody-elses", "name": "x", "provider": "aws", "description": "x"}}'

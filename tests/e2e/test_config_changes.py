@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from rotator.errors import RotatorError, StoreError
-from rotator.fleet import assemble, refuse_removal_in_flight
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Late
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Late
+from rotator.service.fleet import assemble, refuse_removal_in_flight
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 SECOND = "prod-aws-eu"
 BOTH = {"integrations": [INTEGRATION, SECOND]}

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Fault, Late, Reset
 from rotator.sandbox.stage import INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
-from tests.e2e.running import Event
+from rotator.sandbox.wire.rules import Answer, Fault, Late, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
+from tests.support.running import Event
 
 SETTLE = timedelta(seconds=60)
 MUCH_LATER = timedelta(days=6)

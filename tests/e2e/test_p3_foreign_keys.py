@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Reset
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.wire.rules import Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 
 def lost_mint(rig: Rig, *, applied: bool) -> None:

@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.northflank_account import Echo
-from rotator.sandbox.rules import Answer, Cut, Fault, Reset
+from rotator.sandbox.northflank.account import Echo
 from rotator.sandbox.stage import INTEGRATION
-from tests.e2e.books import leaked
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer, Cut, Fault, Reset
+from tests.support.books import leaked
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 # The secret stands in the first 700 bytes of CreateAccessKey's answer, and in the first 250 of an echoing update's.
 SPOILED: dict[str, tuple[Fault, Fault]] = {

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Late, Reset
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Fault, Late, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 HTML = "<html><body>Bad Gateway</body></html>"
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer
 from rotator.sandbox.stage import CREDENTIAL
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 A_MOMENT = timedelta(minutes=1)
 PHASES = [Phase.IDLE, Phase.PROVING, Phase.GRACE, Phase.QUARANTINE]

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Answer, Late, Reset
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer, Late, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 SECOND = "prod-aws-eu"
 REFUSED = Answer(status=422, body='{"error": {"status": 422, "message": "no"}}')

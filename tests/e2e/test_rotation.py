@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.northflank_account import Cluster, Echo
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.northflank.account import Cluster, Echo
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Answer
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 SECOND = "prod-aws-eu"
 TWO = [{"integrations": [INTEGRATION, SECOND]}]

@@ -102,7 +102,7 @@ def test_nothing_of_the_machine_that_built_it_is_left(
     history = engine("history", "--no-trunc", image_of_all).stdout
     words.write_text(history + json.dumps(engine.inspect("image", image_of_all)))
     assert "rotator" in words.read_text()
-    assert b"rotator/daemon.py" in layers.read_bytes()
+    assert b"rotator/service/daemon.py" in layers.read_bytes()
     assert leaks(surroundings.traces, [layers, words]) == []
 
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from rotator import __version__
-from rotator.config.byok import ByokSection
-from rotator.providers.policies.byok import policy
+from rotator.providers.byok.rights import policy
+from rotator.providers.byok.settings import ByokSection
 from tests.kubernetes.manifests import Manifest, chart, containers, judged, only, overlay, parsed, pods, rotator
 from tests.kubernetes.tools import CHART, KUBERNETES, ran, said
 

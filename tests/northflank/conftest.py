@@ -13,15 +13,15 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock, SystemClock
 from rotator.material import Material
+from rotator.northflank.budget import RateLimits
 from rotator.northflank.client import Connection
 from rotator.northflank.dependents import Dependent
 from rotator.northflank.integration import Integration
-from rotator.northflank.limits import RateLimits
-from rotator.sandbox import northflank_account as account
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.rules import Fault, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank import account
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Fault, Rule
+from rotator.sandbox.wire.serving import Server
 
 TOKEN = "nf-token-CANARY-0123456789"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/CANARYEXAMPLEKEY01"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.exchange import Answer, NoAnswer
 from rotator.northflank.answers import Page, data, failure, item, page, shown, token_info
-from rotator.northflank.exchange import Answer, NoAnswer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

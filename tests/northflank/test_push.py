@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.northflank.integration import Integration
-from rotator.sandbox.northflank_account import Behaviour, Echo, Right, Token
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
+from rotator.sandbox.northflank.account import Behaviour, Echo, Right, Token
+from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud, Method
 
 

@@ -10,10 +10,10 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import IntegrationView, Stamp
 from rotator.northflank.dependents import worse
-from rotator.sandbox.northflank_account import Behaviour, Cluster, Echo, Integration, Right, Token
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Reset, Rule
-from tests.northflank.clocks import Stepped
+from rotator.sandbox.northflank.account import Behaviour, Cluster, Echo, Integration, Right, Token
+from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud
+from tests.support.stepped import Stepped
 
 STAMP = Stamp("7f3a", 42, "AKIA..NEW0")
 LIST = "/integrations$"

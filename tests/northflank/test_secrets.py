@@ -13,10 +13,10 @@ import pytest
 from rotator.errors import CallFailed
 from rotator.material import Material
 from rotator.northflank.integration import Integration
-from rotator.sandbox.northflank_account import Behaviour, Echo
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
+from rotator.sandbox.northflank.account import Behaviour, Echo
+from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Fault, Reset
 from tests.northflank.conftest import NEW, OLD, SECRET_KEY, STAMPED, TOKEN, Cloud
-from tests.northflank.wire import Wire, response
+from tests.support.wire import Wire, response
 
 CANARIES = (TOKEN, SECRET_KEY, OLD["secretKey"])
 

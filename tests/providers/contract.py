@@ -16,8 +16,8 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
 from rotator.providers.base import Minted, Provider
-from rotator.sandbox.faults import Faults, Seen
-from rotator.sandbox.rules import Answer, Cut, Drip, Fault, Reset, Rule
+from rotator.sandbox.wire.faults import Faults, Seen
+from rotator.sandbox.wire.rules import Answer, Cut, Drip, Fault, Reset, Rule
 
 HTML = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>The proxy wants<br>a word</body></html>"
 XHTML = "<html><head><title>Sign in</title></head><body><p>The proxy wants a word</p></body></html>"

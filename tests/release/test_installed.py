@@ -15,10 +15,10 @@ import yaml
 from rotator import __version__
 from rotator.sandbox.scenes import BESIDE_AWS
 from rotator.sandbox.stage import Stage
-from tests.cli.desk import patient
 from tests.release.building import Built
 from tests.release.environments import Environment
 from tests.release.interpreters import SUPPORTED, interpreters
+from tests.support.desk import patient
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 

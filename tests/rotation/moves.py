@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from rotator.errors import Verdict
 from rotator.model import Call, Change, HoldReason, Key, Outcome, Phase, Proof, State
+from rotator.rotation.commands import Answer, Request, answer
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Answer, Request, answer
 from rotator.rotation.step import Step
 from tests.rotation import outside, people
 from tests.rotation.promises import Broken, check_create, check_decision, locked_out

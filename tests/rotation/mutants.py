@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from rotator.errors import Verdict
 from rotator.model import Change, Outcome, Phase, State
+from rotator.rotation.commands import Answer, Kind, Request, answer
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.contact import adopt
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, Surroundings
-from rotator.rotation.requests import Answer, Kind, Request, answer
 from rotator.rotation.step import Step, delete, drop_candidate, enter
 from tests.rotation import shapes
 from tests.rotation.moves import Machine

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rotator.model import HoldReason, Origin, Phase, State
-from rotator.rotation.requests import Kind, Request
+from rotator.rotation.commands import Kind, Request
 from tests.rotation.world import (
     AFTER,
     EDITED,

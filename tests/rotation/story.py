@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from rotator.model import Call
-from rotator.rotation.requests import Request
+from rotator.rotation.commands import Request
 from tests.rotation.moves import Moves
 from tests.rotation.world import Flight, World
 

@@ -34,10 +34,10 @@ from rotator.model import (
     State,
     Suspect,
 )
+from rotator.rotation.commands import Kind, Request, answer
 from rotator.rotation.conclude import conclude
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Kind, Request, answer
 from rotator.rotation.step import Step
 from tests.rotation import shapes
 from tests.rotation.explore import Search

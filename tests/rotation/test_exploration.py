@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.rotation.requests import Answer, Kind, Request, answer
+from rotator.rotation.commands import Answer, Kind, Request, answer
 from tests.rotation import shapes
 from tests.rotation.explore import explore
 from tests.rotation.moves import Machine

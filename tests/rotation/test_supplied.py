@@ -22,11 +22,11 @@ from rotator.model import (
     State,
 )
 from rotator.northflank.stamp import parse
+from rotator.rotation.commands import Kind, Request, answer
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Kind, Request, answer
+from rotator.rotation.schedule import Schedule, Window
 from rotator.rotation.times import surroundings
-from rotator.schedule import Schedule, Window
 from tests.rotation.world import STORE, T0
 
 SUPPLIED = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)

@@ -10,8 +10,8 @@ from rotator.model import Capabilities, IntegrationView, Key, KeyRecord, Observa
 from rotator.northflank.stamp import parse
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import look
+from rotator.rotation.schedule import Schedule, Window
 from rotator.rotation.times import surroundings
-from rotator.schedule import Schedule, Window
 from tests.rotation.world import STORE, T0
 
 CAN = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)

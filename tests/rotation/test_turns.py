@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from rotator.pulse import Pulse
+from rotator.rotation.pulse import Pulse
 from rotator.rotation.turns import Turns
 
 REQUESTS = "the requests"

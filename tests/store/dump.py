@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import Integration
 from rotator.sandbox.stage import TEXT
 from rotator.store.migrate import HEAD
-from tests.e2e.rig import ADMIN_FILE, Rig
 from tests.store import world
+from tests.support.rig import ADMIN_FILE, Rig
 
 IN_GRACE, MID_PUSH, HELD, IDLE = "in-grace", "mid-push", "held", "idle"
 USERS = (IN_GRACE, MID_PUSH, HELD, IDLE)

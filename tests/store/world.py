@@ -19,8 +19,8 @@ from moto.iam.models import iam_backends
 from pydantic import TypeAdapter
 
 from rotator.model import KeyRecord, State
-from rotator.sandbox.northflank_account import Integration
-from tests.e2e.rig import Rig
+from rotator.sandbox.northflank.account import Integration
+from tests.support.rig import Rig
 
 RELEASED = Path(__file__).with_name("released")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rotator.northflank.stamp import parse
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.chaos.trial import QUICK, Trial
 from tests.systemd.machine import Done, Machine

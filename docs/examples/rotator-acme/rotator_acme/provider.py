@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from pydantic import SecretStr, ValidationError
 
-from rotator.config.secret import SecretRef
-from rotator.config.section import Endpoint, Section
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.settings.secret import SecretRef
+from rotator.settings.section import Endpoint, Section
 from rotator_acme.api import ask, read
 
 

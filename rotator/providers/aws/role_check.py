@@ -1,0 +1,89 @@
+"""What rotator needs of AWS for one role, and whether it has it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed
+from rotator.providers.aws.check import identity, met, needed, simulated, unmet, untried
+from rotator.providers.aws.clients import Arn, AwsClients
+from rotator.providers.aws.role_rights import CHANGE, READ, USE, document
+from rotator.providers.aws.trust import CHARACTERS, ID_LENGTH, Trust
+from rotator.providers.aws.trust_policy import RolePolicy
+from rotator.providers.base import Right
+
+Use = Callable[[SecretStr | None], bool]
+"""Assumes the role with this external id, or with none, and tells whether STS allows it."""
+
+
+def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | None) -> Iterator[Right]:
+    """The lines of `rotator check`; they end early where AWS doesn't know us, or the policy can't be read.
+
+    Args:
+        policy: the role's trust policy.
+        aws: how AWS is asked.
+        role: its ARN, in parts.
+        arn: its ARN.
+        use: None: rotator isn't to assume the role.
+    """
+    alike = "Give rotator an identity of its own: it would change who may be rotator."
+    if not (yield from identity(aws, lambda: aws.is_own_role(role), alike)):
+        return
+    grant = needed(document(arn, probe=use is not None))
+    try:
+        trust = policy.look().trust
+    except CallFailed as failure:
+        yield unmet(READ, failure, grant)
+        return
+    yield met(READ)
+    yield untried(CHANGE, simulated(aws, [CHANGE], arn), grant)
+    yield from _trusted(trust)
+    if use is not None:
+        yield from _used(trust, use, grant)
+        return
+    yield Right(
+        "a new external id is proved before it is pushed",
+        None,
+        "It isn't without `probe`: for the seconds until AWS goes by the changed policy, Northflank may be refused.",
+    )
+
+
+def _trusted(trust: Trust) -> Iterator[Right]:
+    everybody = "*" in trust.principals
+    yield Right(
+        f"the trust policy lets in {', '.join(trust.principals)} with {len(trust.ids)} external id"
+        f"{'s' if len(trust.ids) > 1 else ''} ({', '.join(trust.keys)})",
+        holds=not everybody,
+        remedy="Name Northflank's account in place of *." if everybody else "",
+    )
+    room = trust.with_id("x" * ID_LENGTH).length <= CHARACTERS
+    yield Right(
+        f"the trust policy ({trust.length} characters) has room for one more external id",
+        holds=room or None,  # the quota may have been raised
+        remedy="" if room else f"The usual quota is {CHARACTERS} characters: take something out, or have it raised.",
+    )
+
+
+def _used(trust: Trust, use: Use, grant: str) -> Iterator[Right]:
+    allowed, needs_id = f"{USE}, for `probe`", "STS refuses who says no external id"
+    try:
+        taken, open_to_all = use(SecretStr(trust.ids[0])), use(None)
+    except CallFailed as failure:
+        yield unmet(allowed, failure, grant)
+        return
+    yield Right(
+        allowed,
+        holds=taken,
+        remedy=""
+        if taken
+        else f"Name rotator's own ARN beside {', '.join(trust.principals)} in that statement. {grant}",
+    )
+    yield Right(
+        needs_id,
+        holds=not open_to_all,
+        remedy="Another statement of the trust policy lets rotator in without one: take it away."
+        if open_to_all
+        else "",
+    )

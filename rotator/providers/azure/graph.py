@@ -1,0 +1,153 @@
+"""Microsoft Graph, as far as rotator needs it: reads that may be repeated, and changes one at a time in each tenant."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakValueDictionary
+
+import httpx
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import Answer, Span, patiently, send
+from rotator.providers.azure.access import AzureAccess
+from rotator.providers.azure.errors import refusal
+from rotator.providers.azure.identity import OwnIdentity, OwnToken
+from rotator.providers.base import Tools
+
+_TURN = 0.5  # of a call's time, to wait for one's turn
+
+
+class Turns:
+    """One change at a time in a tenant: Graph refuses changes that happen at once (Directory_ConcurrencyViolation)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, span: Span) -> Iterator[None]:
+        """Wait for the turn, and have it.
+
+        Raises:
+            CallFailed: NOT_APPLIED: it didn't come in time.
+        """
+        if not self._lock.acquire(timeout=max(_TURN * span.left(), 0)):
+            raise CallFailed(
+                "other changes in this tenant took too long: this one waits", verdict=Verdict.NOT_APPLIED, code="Busy"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+# Weak: a tenant's turns last as long as some provider holds them.
+_turns: WeakValueDictionary[tuple[str, str], Turns] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def turns_in(access: AzureAccess) -> Turns:
+    """The turns of a tenant, the same for everybody who asks while they are in use, whoever rotator is there."""
+    with _opening:
+        turns = _turns.get((access.authority, access.tenant))
+        if turns is None:
+            turns = _turns[access.authority, access.tenant] = Turns()
+        return turns
+
+
+class Graph:
+    """Graph in one tenant, in rotator's name. Thread-safe.
+
+    Args:
+        access: the way there.
+        http: trusts it.
+        identity: who rotator is.
+        application: the client id of the application whose secrets are rotated.
+        tools: the deadline and the clock are used.
+    """
+
+    def __init__(
+        self, access: AzureAccess, http: httpx.Client, identity: OwnIdentity, application: str, tools: Tools
+    ) -> None:
+        self._url = access.graph
+        self._http = http
+        self._identity = identity
+        self._application = application
+        self._turns = turns_in(access)
+        self._tools = tools
+
+    def token(self, span: Span | None = None) -> OwnToken:
+        """Rotator's own token.
+
+        Raises:
+            CallFailed: never UNKNOWN.
+        """
+        return self._identity.token(span or Span(self._tools.clock, self._tools.deadline))
+
+    def is_own(self, token: OwnToken) -> bool:
+        """The application whose secrets are rotated is rotator itself."""
+        return token.application == self._application
+
+    def read(self, what: str, path: str) -> Answer:
+        """GET, and once more if there was no answer.
+
+        Args:
+            what: names the call in errors.
+            path: with the API's version and the query.
+
+        Raises:
+            CallFailed: anything but 200.
+        """
+        return patiently(
+            lambda span: self._send(what, path, self._token(span), span=span, done=HTTPStatus.OK),
+            clock=self._tools.clock,
+            deadline=self._tools.deadline,
+        )
+
+    def change(self, what: str, path: str, content: Mapping[str, Any], done: HTTPStatus) -> Answer:
+        """POST, once, when no other change is under way in the tenant.
+
+        Args:
+            what: names the call in errors.
+            path: with the API's version.
+            content: the body.
+            done: the status of success.
+
+        Raises:
+            CallFailed: anything but success.
+        """
+        span = Span(self._tools.clock, self._tools.deadline)
+        token = self._token(span)
+        with self._turns.taken(span):
+            body = json.dumps(content).encode("ascii")
+            return self._send(what, path, token, content=body, span=span, done=done)
+
+    def _token(self, span: Span) -> OwnToken:
+        token = self._identity.token(span)
+        if self.is_own(token):
+            raise CallFailed(
+                f"the application {self._application} is rotator's own identity: it would revoke its own secret",
+                verdict=Verdict.REFUSED,
+                code="OwnIdentity",
+                permanent=True,
+                remedy="Give rotator an identity of its own, and make that an owner of this application.",
+            )
+        return token
+
+    def _send(
+        self, what: str, path: str, token: OwnToken, *, content: bytes | None = None, span: Span, done: HTTPStatus
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token.value}", "Accept": "application/json"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        method, url = "GET" if content is None else "POST", f"{self._url}{path}"
+        answer = send(self._http, method, url, what=what, headers=headers, content=content, span=span)
+        if answer.status == done:
+            return answer
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._identity.forget()
+        raise refusal(what, answer, self._tools.clock.now())

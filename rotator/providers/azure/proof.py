@@ -1,0 +1,120 @@
+"""Proves a client secret: gets an access token with it, and shows that to the subscription.
+
+Nothing of azure-identity is used: it keeps tokens, and a proof must not be answered from memory.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import httpx
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import Answer, Span, json_object, send
+from rotator.model import Proof
+from rotator.northflank.budget import retry_after
+from rotator.providers.azure.access import AzureAccess
+from rotator.providers.azure.errors import OAuthError, ODataError, not_microsofts, refusal, request_id
+
+_LOGIN, _SUBSCRIPTION = "the candidate's access token", "GET subscription"
+_ARM_VERSION = "2022-12-01"
+
+# https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
+_PROOFS = {
+    "AADSTS7000215": Proof.NOT_YET,  # an invalid secret: so is one that not every replica knows yet
+    "AADSTS7000222": Proof.DEAD,  # an expired one
+}
+_REMEDIES = {
+    "AADSTS700016": "Check `client_id`, `tenant_id` and `authority`: that tenant doesn't know the application.",
+    "AADSTS7000112": "The application is disabled: enable its service principal.",
+    "AADSTS7000229": "The application has no service principal in the tenant: `az ad sp create --id CLIENT_ID`.",
+    "AADSTS90002": "Check `tenant_id` and `authority`: there is no such tenant.",
+    "AADSTS53003": "A Conditional Access policy keeps the application out from where rotator runs: let it in.",
+}
+
+
+def prove(
+    http: httpx.Client,
+    access: AzureAccess,
+    *,
+    client_id: str,
+    secret: SecretStr,
+    subscription: str,
+    now: datetime,
+    span: Span,
+) -> Proof:
+    """Use the secret once. That the subscription refuses is no fault of the secret: a role is missing.
+
+    Args:
+        http: trusts the endpoints.
+        access: where they are.
+        client_id: the application.
+        secret: its candidate.
+        subscription: its id.
+        now: the wall clock (aware UTC).
+        span: the time there is for both requests.
+
+    Raises:
+        CallFailed: nothing was proved: the login or the subscription could not be asked, or refuses for another reason.
+    """
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": secret.get_secret_value(),
+        "scope": f"{access.management_audience}/.default",
+    }
+    answer = send(
+        http,
+        "POST",
+        access.token_url,
+        what=_LOGIN,
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+        content=urlencode(form).encode("ascii"),
+        span=span,
+    )
+    token = (json_object(answer.body) or {}).get("access_token") if answer.status == HTTPStatus.OK else None
+    if not isinstance(token, str) or not token:
+        return _without_token(answer, now)
+    _show(http, f"{access.management}/subscriptions/{subscription}?api-version={_ARM_VERSION}", token, now, span)
+    return Proof.ALIVE
+
+
+def _without_token(answer: Answer, now: datetime) -> Proof:
+    error = OAuthError.found_in(answer)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (error is not None and error.is_passing):
+        raise CallFailed(
+            f"{_LOGIN}: later, says the login (HTTP {answer.status})",
+            verdict=Verdict.NOT_APPLIED,
+            code=str(answer.status),
+            retry_after=retry_after(answer, now),
+        )
+    if error is None:
+        raise not_microsofts(_LOGIN, answer, retry_after(answer, now))
+    if error.code in _PROOFS:
+        return _PROOFS[error.code]
+    raise CallFailed(
+        f"{_LOGIN}: {error.told}",
+        verdict=Verdict.REFUSED,
+        code=error.code,
+        permanent=True,
+        remedy=_REMEDIES.get(error.code, "Look the code up at https://login.microsoftonline.com/error."),
+    )
+
+
+def _show(http: httpx.Client, url: str, token: str, now: datetime, span: Span) -> None:
+    answer = send(http, "GET", url, what=_SUBSCRIPTION, headers={"Authorization": f"Bearer {token}"}, span=span)
+    if answer.status == HTTPStatus.OK and request_id(answer) and "subscriptionId" in (json_object(answer.body) or {}):
+        return
+    error = ODataError.found_in(answer)
+    if error is not None and answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return
+    if answer.status == HTTPStatus.OK:
+        raise not_microsofts(_SUBSCRIPTION, answer)
+    failure = refusal(_SUBSCRIPTION, answer, now)
+    if failure.verdict is Verdict.REFUSED:
+        failure.permanent = True
+        failure.remedy = "Check `subscription_id`: it must be one of the tenant's. Check `management_url`."
+    raise failure

@@ -1,0 +1,59 @@
+"""Who rotator itself is in a cluster, and who anybody is."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lightkube.core.client import Client
+from lightkube.resources.authentication_v1 import SelfSubjectReview
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.outside_text import outside_text
+from rotator.providers.byok.api import Api, Visit
+
+
+def username(visit: Visit) -> str:
+    """Whose rights this visit uses, in the API server's words.
+
+    Raises:
+        CallFailed: it could not be asked, or refused.
+    """
+
+    def ask(client: Client) -> str:
+        status = client.create(SelfSubjectReview()).status
+        if status is None or status.userInfo is None or not status.userInfo.username:
+            raise ValueError("the answer names nobody")
+        return outside_text(status.userInfo.username)
+
+    return visit.ask("create selfsubjectreviews", ask)
+
+
+class OwnIdentity:
+    """Rotator's own. Asked for once: whoever a token or a certificate names, its successor names as well."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    @cached_property
+    def username(self) -> str:
+        """As the API server calls it.
+
+        Raises:
+            CallFailed: as the function `username`.
+        """
+        return username(self._api.visit())
+
+    def differs_from(self, account: str) -> None:
+        """Make sure that rotator isn't this account.
+
+        Raises:
+            CallFailed: it is, or it can't be told.
+        """
+        if self.username == account:
+            raise CallFailed(
+                f"{account} is rotator's own identity in the cluster: it would revoke its own token",
+                verdict=Verdict.REFUSED,
+                code="OwnIdentity",
+                permanent=True,
+                remedy="Give rotator an account of its own; `rotator policy NAME` prints the Role that it needs.",
+            )

@@ -1,0 +1,106 @@
+"""When a key was last used, as the policy analyzer tells it: by the day, and a day or more late.
+
+A day is told by its beginning in Pacific Standard Time. Google counts as a use also that it listed the account's keys
+while it checked another one, so that a silent key may seem used, never the other way round
+(https://cloud.google.com/policy-intelligence/docs/activity-analyzer-service-account-authentication).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.exchange import Answer, NoAnswer, Span, exchange
+from rotator.http.outside_text import outside_text
+from rotator.model import LastUse
+
+PERMISSION = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
+_TYPE = "serviceAccountKeyLastAuthentication"
+_WHAT = "the policy analyzer"
+_SERVICE = "Google Cloud"  # the analyzer doesn't tell which of its services
+_REMEDY = (
+    f"Enable the Policy Analyzer API in the account's project and grant rotator {PERMISSION} there, or set "
+    "`evidence: false`."
+)
+
+
+def last_use(http: httpx.Client, url: str, token: str, key_name: str, span: Span) -> LastUse | None:
+    """Ask for one key.
+
+    Args:
+        http: trusts the endpoint.
+        url: the analyzer's address, without a path.
+        token: rotator's own access token.
+        key_name: the key's full resource name, with the project's id.
+        span: the time there is for it.
+
+    Raises:
+        CallFailed: it could not be asked, or refuses.
+    """
+    project = key_name.split("/")[1]
+    query = urlencode({"filter": f'activities.fullResourceName="//iam.googleapis.com/{key_name}"'})
+    answer = exchange(
+        http,
+        "GET",
+        f"{url}/v1/projects/{project}/locations/global/activityTypes/{_TYPE}/activities:query?{query}",
+        headers={"Authorization": f"Bearer {token}"},
+        content=None,
+        span=span,
+    )
+    if isinstance(answer, NoAnswer):
+        verdict = Verdict.UNKNOWN if answer.sent else Verdict.NOT_APPLIED
+        raise CallFailed(f"{_WHAT} gave no answer: {answer.reason}", verdict=verdict, code="NoAnswer")
+    body = _object(answer)
+    if answer.status != HTTPStatus.OK:
+        raise _refused(answer, body)
+    try:
+        return _latest(body)
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise CallFailed(f"{_WHAT} told no readable time", verdict=Verdict.UNKNOWN, code="Unreadable")
+
+
+def _latest(body: Mapping[str, Any]) -> LastUse | None:
+    times = [datetime.fromisoformat(each["activity"]["lastAuthenticatedTime"]) for each in body.get("activities", ())]
+    return LastUse(max(times).astimezone(UTC), _SERVICE) if times else None
+
+
+def _refused(answer: Answer, body: Mapping[str, Any]) -> CallFailed:
+    error = body.get("error")
+    named = error.get("status") if isinstance(error, dict) else None
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return CallFailed(f"{_WHAT}: HTTP {answer.status}", verdict=Verdict.NOT_APPLIED, code=str(answer.status))
+    if not isinstance(error, dict) or not isinstance(named, str) or not _refuses(answer.status):
+        return CallFailed(
+            f"{_WHAT}: HTTP {answer.status}, not in its form", verdict=Verdict.UNKNOWN, code=str(answer.status)
+        )
+    return CallFailed(
+        f"{_WHAT}: {outside_text(named)}: {outside_text(error.get('message') or '')}",
+        verdict=Verdict.REFUSED,
+        code=outside_text(named),
+        permanent=True,
+        remedy=_REMEDY,
+    )
+
+
+def _refuses(status: int) -> bool:
+    return status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+
+
+def _object(answer: Answer) -> Mapping[str, Any]:
+    try:
+        read = json.loads(answer.body)
+    except ValueError:
+        read = None
+    if isinstance(read, dict):
+        return read
+    raise CallFailed(
+        f"{_WHAT}: HTTP {answer.status}, not in its form", verdict=Verdict.UNKNOWN, code=str(answer.status)
+    )

@@ -1,0 +1,83 @@
+"""What rotator needs of OCI for one user, and whether it has it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from rotator.errors import CallFailed, Verdict
+from rotator.providers.base import Listing, Right
+from rotator.providers.oci.answers import NOT_AUTHORIZED
+from rotator.providers.oci.rights import statements
+from rotator.providers.oci.signing import Signer
+
+_CHANGES = ("UploadApiKey", "DeleteApiKey")
+
+
+class Looks(Protocol):
+    """What of the provider is used here."""
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where the Identity service is looked for."""
+
+    @property
+    def user(self) -> str:
+        """The OCID of the user whose keys they are."""
+
+    def signer(self) -> Signer:
+        """Rotator's own."""
+
+    def look_up(self) -> Mapping[str, object]:
+        """GetUser, in rotator's own name."""
+
+    def list_keys(self) -> Listing:
+        """ListApiKeys."""
+
+
+def rights(provider: Looks) -> Iterator[Right]:
+    """The lines of `rotator check`; they end early where rotator has no identity, or OCI doesn't know it."""
+    for address in provider.addresses:
+        yield Right(f"Identity at {address}", holds=True)
+    try:
+        own = provider.signer()
+    except CallFailed as failure:
+        yield _unmet("rotator has an identity of its own", failure)
+        return
+    yield Right(f"rotator has an identity of its own, {own.user}", holds=True)
+    grant = f"The statements needed: {' ; '.join(statements(provider.user))}"
+    try:
+        user = provider.look_up()
+    except CallFailed as failure:
+        yield _unmet("GetUser", failure, grant)
+        if failure.code not in NOT_AUTHORIZED:
+            return
+    else:
+        yield Right("GetUser", holds=True)
+        yield _usable(user)
+    yield _tried("ListApiKeys", provider.list_keys, grant)
+    for operation in _CHANGES:
+        yield Right(operation, None, f"It can't be tried harmlessly. {grant}")
+
+
+def _usable(user: Mapping[str, object]) -> Right:
+    can = user.get("capabilities")
+    barred = isinstance(can, Mapping) and can.get("canUseApiKeys") is False
+    active = user.get("lifecycleState") == "ACTIVE"
+    remedy = "" if active and not barred else "Activate the user, and let it use API keys, in its user capabilities."
+    return Right("the user may use API keys", active and not barred, remedy)
+
+
+def _tried(operation: str, call: Callable[[], object], grant: str) -> Right:
+    try:
+        call()
+    except CallFailed as failure:
+        return _unmet(operation, failure, grant)
+    return Right(operation, holds=True)
+
+
+def _unmet(name: str, failure: CallFailed, grant: str = "") -> Right:
+    # A refusal alone tells that something is missing; a network that is down tells nothing.
+    holds = False if failure.verdict is Verdict.REFUSED else None
+    remedy = grant if failure.code in NOT_AUTHORIZED else failure.remedy
+    return Right(name, holds, f"{failure.message}. {remedy}".strip())
