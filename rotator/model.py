@@ -242,30 +242,34 @@ class State:
     attempts: int = 0
     failures: int = 0  # calls and reads that failed in a row: drives the backoff
     not_before: datetime | None = None
-    rolls: int = 0
+    roll_forwards: int = 0
     since: datetime | None = None  # when the present phase began, or its wait was started again
     current: str | None = None
     current_since: datetime | None = None  # when it was confirmed; for an adopted key, when the cloud made it
     candidate: str | None = None
     mint: MintIntent | None = None
     call: Call | None = None  # an intent without an outcome
-    sends: int = 0  # pushes of the candidate that may have been sent
+    pushes_sent: int = 0  # pushes of the candidate that may have been sent
     pushed_at: datetime | None = None  # when the first of them was about to be sent
-    before: tuple[tuple[str, str | None], ...] = ()  # integration, its description before the push or at the adoption
+    texts_before: tuple[
+        tuple[str, str | None], ...
+    ] = ()  # integration, its description before the push or at the adoption
     baseline: tuple[tuple[str, str], ...] = ()  # dependent, its state before the push
     accepted: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     stopped: bool = False
     unsettled_since: datetime | None = None
-    retire: tuple[str, ...] = ()
-    may: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
+    to_revoke: tuple[str, ...] = ()
+    maybe_held: tuple[str, ...] = ()
+    to_delete: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     suspects: tuple[Suspect, ...] = ()
-    lost: tuple[LostMint, ...] = ()
-    cut: frozenset[str] = frozenset()  # integrations whose loss a person accepted, until they are pushed again
+    lost_mints: tuple[LostMint, ...] = ()
+    accepted_loss: frozenset[str] = (
+        frozenset()
+    )  # integrations whose loss a person accepted, until they are pushed again
     keys: tuple[KeyRecord, ...] = ()
-    fed: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
+    confirmed_in: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
     stores: frozenset[str] = frozenset()  # ids of stores whose stamps count as ours, beside our own
     paused: bool = False
     error: str | None = None  # the last call that failed, until one succeeds

@@ -49,7 +49,7 @@ class Trail(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFault:
     """The first bad record of a walk.
 
     Args:
@@ -83,7 +83,7 @@ class Walk:
     records: int
     first: int
     pending: int
-    finding: Finding | None
+    finding: ChainFault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _walk_store(trail: Trail, delivered: int, progress: Progress) -> Walk:
     try:
         _follow_store(trail, delivered, chained)
     except _Bad as bad:
-        finding = Finding(chained.due, None, str(bad))
+        finding = ChainFault(chained.due, None, str(bad))
     return Walk("store", chained.records, 1, 0, finding)
 
 
@@ -192,7 +192,7 @@ def _walk_file(trail: Trail, file: Path, size: int, delivered: int, progress: Pr
         torn = _follow_file(chain([opening] if opening else [], lines), rows, delivered, chained)
         pending = torn + sum(1 for _ in rows)
     except _Bad as bad:
-        finding = Finding(chained.due, chained.records + 1, str(bad))
+        finding = ChainFault(chained.due, chained.records + 1, str(bad))
     return Walk(str(file), chained.records, first, pending, finding)
 
 

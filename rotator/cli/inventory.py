@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from rotator.config.models import Connection as ConnectionSection
+from rotator.config.models import ConnectionSection
 from rotator.errors import CallFailed, UsageError
 from rotator.host import logs
 from rotator.northflank.answers import Item

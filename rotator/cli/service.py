@@ -15,7 +15,7 @@ import structlog
 from rotator.cli.session import CLOCK, Session
 from rotator.cli.wiring import fleet_of, own_store
 from rotator.clock import new_id
-from rotator.config import warnings
+from rotator.config.satisfiable import warnings
 from rotator.errors import ExitCode
 from rotator.host.systemd import Notifier
 from rotator.rotation.engine import Engine

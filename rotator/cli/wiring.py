@@ -14,8 +14,7 @@ import httpx
 
 from rotator.audit.sinks import FileSink, JournalSink, Sink, StdoutSink
 from rotator.cli.session import CLOCK, refuse_keyless
-from rotator.config.models import Config
-from rotator.config.models import Connection as ConnectionSection
+from rotator.config.models import Config, ConnectionSection
 from rotator.errors import UsageError
 from rotator.host import core_dumps, journald
 from rotator.northflank.client import Connection

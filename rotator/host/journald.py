@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 SOCKET = "/run/systemd/journal/socket"
 
-Fields = Mapping[str, object]
+JournaldFields = Mapping[str, object]
 
 
 def connected(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
@@ -27,7 +27,7 @@ def connected(descriptor: int, environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def fields(values: Fields) -> Iterable[tuple[str, str]]:
+def fields(values: JournaldFields) -> Iterable[tuple[str, str]]:
     """The journal's fields for these values: `credential` is `ROTATOR_CREDENTIAL`. What says nothing is left out."""
     for name, value in values.items():
         for one in value if isinstance(value, list | tuple) else (value,):

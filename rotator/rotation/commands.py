@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Command:
     """One request of a person.
 
     Args:
@@ -64,7 +64,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Ruling:
     """Whether the request is accepted, why, and the journal after it (unchanged where refused)."""
 
     accepted: bool
@@ -72,7 +72,7 @@ class Answer:
     state: State
 
 
-def answer(state: State, request: Request, facts: Facts) -> Answer:
+def answer(state: State, request: Command, facts: Facts) -> Ruling:
     """Decide on a request. Refusals say what would be allowed instead."""
     in_doubt = state.hold is not None and state.hold.reason in HANDS_OFF
     if in_doubt and request.kind not in {Kind.ADOPT, Kind.PAUSE, Kind.UNPAUSE}:
@@ -80,12 +80,12 @@ def answer(state: State, request: Request, facts: Facts) -> Answer:
     return _ANSWERS[request.kind](state, request, facts)
 
 
-def _yes(state: State, text: str) -> Answer:
-    return Answer(accepted=True, text=text, state=state)
+def _yes(state: State, text: str) -> Ruling:
+    return Ruling(accepted=True, text=text, state=state)
 
 
-def _no(state: State, text: str) -> Answer:
-    return Answer(accepted=False, text=text, state=state)
+def _no(state: State, text: str) -> Ruling:
+    return Ruling(accepted=False, text=text, state=state)
 
 
 def _where(state: State) -> str:
@@ -95,7 +95,7 @@ def _where(state: State) -> str:
 # adopt
 
 
-def _adopt(state: State, request: Request, facts: Facts) -> Answer:
+def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
     key_id = request.key_id
     if facts.keys is None or facts.readings is None:
         return _no(state, "the keys and the integrations can't be read now; nothing was changed")
@@ -123,7 +123,7 @@ def _adopt(state: State, request: Request, facts: Facts) -> Answer:
 # rotate
 
 
-def _rotate(state: State, request: Request, facts: Facts) -> Answer:
+def _rotate(state: State, request: Command, facts: Facts) -> Ruling:
     if request.leaked:
         return _leaked(state, request, facts)
     if state.phase is not Phase.IDLE or state.hold is not None:
@@ -136,7 +136,7 @@ def _rotate(state: State, request: Request, facts: Facts) -> Answer:
     return _yes(replace(state, asked=Asked("asked for by a person", now=request.now)), due)
 
 
-def _leaked(state: State, request: Request, facts: Facts) -> Answer:
+def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
     if state.phase is Phase.NEW:
         return _no(state, "first contact isn't done: `rotator adopt` names the key in use")
     key_id = request.key_id or state.current or state.candidate
@@ -160,14 +160,14 @@ def _leaked(state: State, request: Request, facts: Facts) -> Answer:
     )
     if state.hold is None:
         return _yes(hurried, f"{key_id} goes as fast as it safely can")
-    resumed = _resume(hurried, Request(kind=Kind.RESUME), facts)
+    resumed = _resume(hurried, Command(kind=Kind.RESUME), facts)
     return replace(resumed, state=resumed.state if resumed.accepted else state)
 
 
 # resume
 
 
-def _resume(state: State, request: Request, facts: Facts) -> Answer:
+def _resume(state: State, request: Command, facts: Facts) -> Ruling:
     if state.hold is None:
         return _no(state, f"nothing is held; this credential is {_where(state)}")
     reason = state.hold.reason
@@ -177,7 +177,7 @@ def _resume(state: State, request: Request, facts: Facts) -> Answer:
         return _no(state, "--accept-use is for a rotation held because the old key is still used")
     if (request.ours or request.foreign) and reason is not HoldReason.UNATTRIBUTED:
         return _no(state, "--ours and --foreign are for keys that a lost mint left in doubt")
-    fresh = replace(state, hold=None, attempts=0, failures=0, not_before=None, since=facts.times.now)
+    fresh = replace(state, hold=None, attempts=0, failures=0, not_before=None, since=facts.moment.now)
     match reason:
         case HoldReason.SLOTS_FULL:
             # A key that a person asked back may fill the last slot: a resume ends that wish (rule 11).
@@ -196,7 +196,7 @@ def _resume(state: State, request: Request, facts: Facts) -> Answer:
         case HoldReason.DEPENDENTS_DEGRADED:
             return _yes(replace(fresh, baseline=facts.dependents), "the present state of the dependents is accepted")
         case HoldReason.CONTENDED:
-            return _yes(replace(fresh, rolls=0), "back to where it was held")
+            return _yes(replace(fresh, roll_forwards=0), "back to where it was held")
         case HoldReason.UNDONE:
             return _yes(_no_longer_undone(fresh), "the revocation goes on")
         case _:
@@ -214,7 +214,7 @@ def _push_on(state: State) -> State:
     return replace(state, phase=Phase.PUSHING, stopped=False) if state.candidate is not None else state
 
 
-def _attribute(state: State, fresh: State, request: Request, facts: Facts) -> Answer:
+def _attribute(state: State, fresh: State, request: Command, facts: Facts) -> Ruling:
     known = {record.key_id for record in state.keys}
     unknown = {key_id for key_id in facts.keys or {} if key_id not in known}
     named = {*request.ours, *request.foreign}
@@ -229,17 +229,22 @@ def _attribute(state: State, fresh: State, request: Request, facts: Facts) -> An
     for key_id in request.foreign:
         fresh = fresh.with_record(KeyRecord(key_id, Origin.FOREIGN))
     return _yes(
-        replace(fresh, phase=Phase.MINTING, drop=added(state.drop, request.ours)),
+        replace(fresh, phase=Phase.MINTING, to_delete=added(state.to_delete, request.ours)),
         f"ours, to be deleted: {listed_as(request.ours)}; foreign: {listed_as(request.foreign)}",
     )
 
 
-def _cut(state: State, integration: str, facts: Facts) -> Answer:
+def _cut(state: State, integration: str, facts: Facts) -> Ruling:
     reason = state.hold.reason if state.hold is not None else None
     if reason is HoldReason.INTEGRATION_REMOVED:
         if integration not in removed(state, facts):
             return _no(state, f"{integration} is not among those that were removed from the config")
-        let_go = replace(state, hold=None, fed=state.fed - {integration}, cut=state.cut | {integration})
+        let_go = replace(
+            state,
+            hold=None,
+            confirmed_in=state.confirmed_in - {integration},
+            accepted_loss=state.accepted_loss | {integration},
+        )
         return _yes(let_go, f"{integration} may lose access")
     if reason is not HoldReason.PARTIAL_PUSH:
         return _no(state, "--cut is for a push that only some integrations took")
@@ -252,7 +257,7 @@ def _cut(state: State, integration: str, facts: Facts) -> Answer:
         return _no(state, f"what {listed_as(unclear)} holds isn't known: it could lose access too")
     # What the others hold stays alive; everything else that was kept for the sake of the one that is cut can go.
     kept = {held for held in holds.values() if held is not None}
-    alive = added(state.may, (key_id for key_id in (state.current, state.candidate) if key_id is not None))
+    alive = added(state.maybe_held, (key_id for key_id in (state.current, state.candidate) if key_id is not None))
     freed_ids = without(alive, kept)
     if not freed_ids:
         return _no(state, f"the others hold {listed_as(sorted(kept))} too: cutting {integration} frees nothing")
@@ -260,17 +265,17 @@ def _cut(state: State, integration: str, facts: Facts) -> Answer:
     freed = replace(
         rest,
         current=rest.current if rest.current in kept else None,
-        may=without(rest.may, freed_ids),
+        maybe_held=without(rest.maybe_held, freed_ids),
         undone=without(rest.undone, freed_ids),
-        drop=added(rest.drop, freed_ids),
+        to_delete=added(rest.to_delete, freed_ids),
     )
     return _yes(
         replace(
             freed,
             hold=None,
             phase=Phase.MINTING,
-            cut=state.cut | {integration},
-            fed=state.fed - {integration},
+            accepted_loss=state.accepted_loss | {integration},
+            confirmed_in=state.confirmed_in - {integration},
             attempts=0,
             not_before=None,
         ),
@@ -281,15 +286,15 @@ def _cut(state: State, integration: str, facts: Facts) -> Answer:
 # abandon
 
 
-def _abandon(state: State, _request: Request, facts: Facts) -> Answer:
+def _abandon(state: State, _request: Command, facts: Facts) -> Ruling:
     if state.phase in {Phase.NEW, Phase.IDLE}:
         return _no(state, "no rotation is in flight")
     if gone := removed(state, facts):
         return _no(state, f"{listed_as(gone)} may hold a key and is not in the config: put it back, or `resume --cut`")
-    if state.call is not None or state.mint is not None or state.drop:
+    if state.call is not None or state.mint is not None or state.to_delete:
         return _no(state, "a call or a clean-up isn't settled yet; try again when `status` shows it done")
     pushed_by_all = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
-    if not pushed_by_all and (state.may or state.current is None):
+    if not pushed_by_all and (state.maybe_held or state.current is None):
         return _no(state, "integrations may hold several keys; only a confirmed push ends this safely: resume instead")
     match state.phase:
         case Phase.MINTING:
@@ -304,14 +309,14 @@ def _abandon(state: State, _request: Request, facts: Facts) -> Answer:
             return _no(state, "the deletion has begun; it is finished")
 
 
-def _abandon_push(state: State, facts: Facts) -> Answer:
+def _abandon_push(state: State, facts: Facts) -> Ruling:
     candidate = state.candidate
     if candidate is None:
         return _yes(_idle(state, facts), "abandoned")
     record = state.record(candidate)
     if record is None or not record.sent:
         return _yes(_idle(drop_candidate(state), facts), "abandoned; the candidate is deleted")
-    if not facts.times.settled or not facts.readings:
+    if not facts.moment.settled or not facts.readings:
         return _no(state, "the push isn't settled yet; try again in a minute")
     if all(names(state, facts, r, candidate) for r in facts.readings):
         taken = confirmed(state, facts, candidate)
@@ -323,35 +328,35 @@ def _abandon_push(state: State, facts: Facts) -> Answer:
     )
 
 
-def _release(state: State, facts: Facts) -> Answer:
+def _release(state: State, facts: Facts) -> Ruling:
     """Leave the old keys to people: foreign from now on."""
-    if any(_is_being_deleted(state, key_id) for key_id in state.retire):
+    if any(_is_being_deleted(state, key_id) for key_id in state.to_revoke):
         return _no(state, "the deletion has begun; it is finished")
-    if facts.keys is None or any(facts.listed(k) and not facts.enabled(k) for k in state.retire):
+    if facts.keys is None or any(facts.listed(k) and not facts.enabled(k) for k in state.to_revoke):
         return _no(state, "an old key is disabled; `rotator undo` first, so that nothing is left half revoked")
     released = state
-    for key_id in state.retire:
+    for key_id in state.to_revoke:
         record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
         released = released.with_record(replace(record, origin=Origin.RELEASED))
     return _yes(
-        _idle(replace(released, retire=(), undone=()), facts),
-        f"abandoned; no longer looked after: {listed_as(state.retire)}",
+        _idle(replace(released, to_revoke=(), undone=()), facts),
+        f"abandoned; no longer looked after: {listed_as(state.to_revoke)}",
     )
 
 
 def _idle(state: State, facts: Facts) -> State:
-    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, rolls=0, not_before=None)
+    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, roll_forwards=0, not_before=None)
 
 
 # undo, pause
 
 
-def _undo(state: State, _request: Request, facts: Facts) -> Answer:
+def _undo(state: State, _request: Command, facts: Facts) -> Ruling:
     if state.suspects:
         return _undo_suspects(state)
     if state.phase not in {Phase.DISABLING, Phase.QUARANTINE} or not facts.can.can_disable:
         return _no(state, f"there is nothing to undo when {_where(state)}; undo is for disabling and quarantine")
-    back = tuple(key_id for key_id in state.retire if not _is_being_deleted(state, key_id))
+    back = tuple(key_id for key_id in state.to_revoke if not _is_being_deleted(state, key_id))
     if not back:
         return _no(state, "the deletion has begun; it is finished")
     reason = Hold(HoldReason.UNDONE, f"a person asked for {listed_as(back)} back; it stays enabled until a resume")
@@ -363,7 +368,7 @@ def _is_being_deleted(state: State, key_id: str) -> bool:
     return record is not None and record.deleting
 
 
-def _undo_suspects(state: State) -> Answer:
+def _undo_suspects(state: State) -> Ruling:
     ids = tuple(suspect.key_id for suspect in state.suspects)
     freed = replace(state, suspects=(), undone=added(state.undone, ids))
     for key_id in ids:
@@ -372,15 +377,15 @@ def _undo_suspects(state: State) -> Answer:
     return _yes(freed, f"{listed_as(ids)} is foreign from now on, and is being enabled")
 
 
-def _pause(state: State, _request: Request, _facts: Facts) -> Answer:
+def _pause(state: State, _request: Command, _facts: Facts) -> Ruling:
     return _yes(replace(state, paused=True), "paused; a push once sent is still finished")
 
 
-def _unpause(state: State, _request: Request, _facts: Facts) -> Answer:
+def _unpause(state: State, _request: Command, _facts: Facts) -> Ruling:
     return _yes(replace(state, paused=False), "no longer paused")
 
 
-_ANSWERS: dict[Kind, Callable[[State, Request, Facts], Answer]] = {
+_ANSWERS: dict[Kind, Callable[[State, Command, Facts], Ruling]] = {
     Kind.ADOPT: _adopt,
     Kind.ROTATE: _rotate,
     Kind.RESUME: _resume,

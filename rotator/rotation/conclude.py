@@ -8,11 +8,11 @@ from datetime import datetime
 
 from rotator.errors import Verdict
 from rotator.model import Call, Change, HoldReason, KeyRecord, Origin, Outcome, Phase, State
-from rotator.rotation.facts import Surroundings
+from rotator.rotation.moment import Moment
 from rotator.rotation.step import Step, drop_candidate, hold, without
 
 
-def conclude(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def conclude(state: State, outcome: Outcome, times: Moment) -> Step:
     """The step that journals the outcome of the open call.
 
     Args:
@@ -38,7 +38,7 @@ def recover(state: State, now: datetime) -> State:
     return replace(state, call=None, unsettled_since=now) if state.call is not None else state
 
 
-def _created(state: State, _call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _created(state: State, _call: Call, outcome: Outcome, times: Moment) -> Step:
     key = outcome.key
     if outcome.verdict is Verdict.DONE and key is not None:
         known = state.with_record(KeyRecord(key.key_id, Origin.MINTED, state.generation, hint=outcome.hint))
@@ -52,7 +52,7 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Surroundings) -
                 candidate=key.key_id,
                 mint=None,
                 failures=0,
-                sends=0,
+                pushes_sent=0,
                 pushed_at=None,
             ),
         )
@@ -69,7 +69,7 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Surroundings) -
     return Step("16", f"the mint was not answered: {_said(outcome)}", _retry(spared, outcome, times))
 
 
-def _pushed(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _pushed(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     integration = call.integration or ""
     match outcome.verdict:
         case Verdict.DONE:
@@ -81,7 +81,7 @@ def _pushed(state: State, call: Call, outcome: Outcome, times: Surroundings) -> 
             )
             return Step("27", f"{integration} accepted the push", accepted)
         case Verdict.NOT_APPLIED:
-            unsent = replace(state, sends=state.sends - 1)
+            unsent = replace(state, pushes_sent=state.pushes_sent - 1)
             return Step("25", f"{integration} did not apply the push: {_said(outcome)}", _retry(unsent, outcome, times))
         case Verdict.UNKNOWN:
             return Step("27", f"the push was not answered: {_said(outcome)}", _retry(state, outcome, times))
@@ -89,9 +89,9 @@ def _pushed(state: State, call: Call, outcome: Outcome, times: Surroundings) -> 
             return _push_refused(state, integration, outcome, times)
 
 
-def _push_refused(state: State, integration: str, outcome: Outcome, times: Surroundings) -> Step:
+def _push_refused(state: State, integration: str, outcome: Outcome, times: Moment) -> Step:
     said = f"{integration} refused the push: {_said(outcome)}"
-    if state.sends > 1:
+    if state.pushes_sent > 1:
         # Another push of this candidate was sent: only the stamps can tell what became of it (rule 3).
         return Step("26", said, replace(state, stopped=True, refused=state.refused | {integration}))
     dropped = drop_candidate(state)
@@ -100,35 +100,35 @@ def _push_refused(state: State, integration: str, outcome: Outcome, times: Surro
     return Step("24", said, _retry(dropped, outcome, times))
 
 
-def _disabled(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _disabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         return _not_revoked(state, call, outcome, times)
     return Step("47", f"{call.key_id} is disabled", _mark(state, call, disabled=True))
 
 
-def _enabled(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _enabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         # Never held back: a key that Northflank holds must work again. Tried at each tick.
         return Step("3", f"{call.key_id} could not be enabled: {_said(outcome)}", _retry(state, outcome, times))
     return Step("3", f"{call.key_id} is enabled", _mark(state, call, disabled=False))
 
 
-def _deleted(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _deleted(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         return _not_revoked(state, call, outcome, times)
     key_id = call.key_id or ""
     record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
     struck = replace(
         state,
-        drop=without(state.drop, (key_id,)),
-        retire=without(state.retire, (key_id,)),
-        may=without(state.may, (key_id,)),
+        to_delete=without(state.to_delete, (key_id,)),
+        to_revoke=without(state.to_revoke, (key_id,)),
+        maybe_held=without(state.maybe_held, (key_id,)),
         failures=0,
     )
     return Step("50", f"{key_id} is deleted", struck.with_record(replace(record, deleting=True, gone_at=times.now)))
 
 
-def _not_revoked(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _not_revoked(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     said = f"{call.change.value} of {call.key_id} failed: {_said(outcome)}"
     if outcome.verdict is Verdict.REFUSED and outcome.permanent and state.hold is None:
         return hold(_retry(state, outcome, times), "47", HoldReason.REVOKE_REFUSED, said)
@@ -142,7 +142,7 @@ def _mark(state: State, call: Call, *, disabled: bool) -> State:
     return replace(state.with_record(replace(record, disabled=disabled)), failures=0)
 
 
-def _retry(state: State, outcome: Outcome, times: Surroundings) -> State:
+def _retry(state: State, outcome: Outcome, times: Moment) -> State:
     asked = times.now + outcome.retry_after if outcome.retry_after is not None else times.retry_at
     return replace(state, failures=state.failures + 1, not_before=max(asked, times.now))
 
@@ -151,7 +151,7 @@ def _said(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}" if outcome.code else outcome.message
 
 
-_CONCLUSIONS: dict[Change, Callable[[State, Call, Outcome, Surroundings], Step]] = {
+_CONCLUSIONS: dict[Change, Callable[[State, Call, Outcome, Moment], Step]] = {
     Change.CREATE: _created,
     Change.PUSH: _pushed,
     Change.DISABLE: _disabled,

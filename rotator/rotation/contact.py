@@ -24,7 +24,7 @@ def first_contact(state: State, facts: Facts) -> Step:
             HoldReason.TWO_ROTATORS,
             f"{strange[0].integration} carries the stamp of another store ({strange[0].store})",
         )
-    if facts.times.frozen:
+    if facts.moment.frozen:
         return wait(state, "4", "every change is frozen", finding="every change is frozen")
     named = sorted(_named_as_in_use(facts))
     if named == [UNMANAGED] and all(reading.generation is None for reading in facts.readings):
@@ -42,7 +42,7 @@ def first_contact(state: State, facts: Facts) -> Step:
 def _named_as_in_use(facts: Facts) -> set[str]:
     """The keys that the config and the integrations' own answers say are in use."""
     echoed = {reading.echoed for reading in facts.readings or ()}
-    return {key_id for key_id in (facts.times.named_key, *echoed) if key_id is not None}
+    return {key_id for key_id in (facts.moment.named_key, *echoed) if key_id is not None}
 
 
 def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
@@ -60,7 +60,7 @@ def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
 def _adopt_none(state: State, facts: Facts) -> State:
     """First contact is made, and no key is confirmed to be held: the first rotation is due at once."""
     before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
-    return replace(state, phase=Phase.IDLE, hold=None, since=facts.times.now, before=before)
+    return replace(state, phase=Phase.IDLE, hold=None, since=facts.moment.now, texts_before=before)
 
 
 def adopt(state: State, facts: Facts, key_id: str) -> State:
@@ -69,10 +69,12 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
     Keys of ours that were in flight stay alive until the next confirm retires them: any of them may be held.
     """
     readings = facts.readings or ()
-    in_flight = added(added(state.may, state.retire), (*state.drop, *((state.candidate,) if state.candidate else ())))
+    in_flight = added(
+        added(state.maybe_held, state.to_revoke), (*state.to_delete, *((state.candidate,) if state.candidate else ()))
+    )
     former = in_flight if state.current is None else added(in_flight, (state.current,))
     generations = [reading.generation for reading in readings if reading.generation is not None]
-    lost = state.lost
+    lost = state.lost_mints
     if state.mint is not None:
         # An unanswered mint is not resolved while the journal is in doubt: its key is looked for from now on.
         rotation_id = state.rotation.rotation_id if state.rotation is not None else ""
@@ -87,17 +89,17 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
         State(
             generation=max((state.generation, *generations)),
             keys=state.keys,
-            lost=lost,
+            lost_mints=lost,
             suspects=state.suspects,
             stores=state.stores | {r.store for r in readings if r.store is not None},
             unsettled_since=state.unsettled_since,
             paused=state.paused,
         ).with_record(replace(known, sent=True)),
         phase=Phase.IDLE,
-        since=facts.times.now,
+        since=facts.moment.now,
         current=key_id,
         current_since=created_at,
-        may=without(former, (key_id,)),
-        before=tuple((reading.integration, reading.description) for reading in readings),
-        fed=facts.times.integrations,
+        maybe_held=without(former, (key_id,)),
+        texts_before=tuple((reading.integration, reading.description) for reading in readings),
+        confirmed_in=facts.moment.integrations,
     )

@@ -30,7 +30,7 @@ from rotator.rotation.step import (
     without,
 )
 
-Row = Callable[[State, Facts], Step | None]
+RowRule = Callable[[State, Facts], Step | None]
 
 HANDS_OFF = frozenset({HoldReason.ADOPT_WHICH, HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND})
 """Holds in which the journal itself is in doubt: nothing is changed outside, not even to repair."""
@@ -126,13 +126,13 @@ def _give_back(state: State, facts: Facts) -> Step | None:
 
 
 def _frozen(state: State, facts: Facts) -> Step | None:
-    return wait(state, "4", "every change is frozen", finding="every change is frozen") if facts.times.frozen else None
+    return wait(state, "4", "every change is frozen", finding="every change is frozen") if facts.moment.frozen else None
 
 
 def _removed(state: State, facts: Facts) -> Step | None:
     """Rotating on would retire or drop what an integration out of sight may hold. An idle credential has time."""
     gone = removed(state, facts)
-    if not gone or state.hold is not None or not (state.in_flight or state.drop):
+    if not gone or state.hold is not None or not (state.in_flight or state.to_delete):
         return None
     return _hold_for_removed(state, gone)
 
@@ -147,18 +147,22 @@ def _hold_for_removed(state: State, gone: list[str]) -> Step:
 
 
 def _drop(state: State, facts: Facts) -> Step | None:
-    if not state.drop or facts.keys is None:
+    if not state.to_delete or facts.keys is None:
         return None
-    key_id = state.drop[0]
+    key_id = state.to_delete[0]
     record = state.record(key_id)
     if record is not None and record.sent and not record.deleting:
         if facts.readings is None or removed(state, facts):
             return None
         if key_id in facts.named:
-            kept = replace(state, drop=without(state.drop, (key_id,)), may=added(state.may, (key_id,)))
+            kept = replace(
+                state, to_delete=without(state.to_delete, (key_id,)), maybe_held=added(state.maybe_held, (key_id,))
+            )
             return hold(kept, "5", HoldReason.STAMP_LOST, f"an integration holds {key_id} after all; it is kept alive")
         doubtful = [
-            r.integration for r in facts.readings if is_lost(state, facts, r, key_id) and r.integration not in state.cut
+            r.integration
+            for r in facts.readings
+            if is_lost(state, facts, r, key_id) and r.integration not in state.accepted_loss
         ]
         if doubtful:
             return _doubtful_drop(state, doubtful, key_id)
@@ -185,7 +189,7 @@ def _suspects(state: State, facts: Facts) -> Step | None:
         record = state.record(suspect.key_id) or KeyRecord(suspect.key_id, Origin.SUSPECT)
         rest = replace(state, suspects=tuple(s for s in state.suspects if s != suspect))
         if not facts.listed(suspect.key_id):
-            gone = rest.with_record(replace(record, gone_at=facts.times.now))
+            gone = rest.with_record(replace(record, gone_at=facts.moment.now))
             return Step("6", f"the suspect {suspect.key_id} is gone", gone)
         used = facts.last_used.get(suspect.key_id) is not None
         if used or (record.disabled and facts.enabled(suspect.key_id)):
@@ -194,12 +198,13 @@ def _suspects(state: State, facts: Facts) -> Step | None:
             return Step("6", why, theirs.with_record(replace(record, origin=Origin.FOREIGN)), finding=why)
         if not record.disabled and facts.can.can_disable:
             return disable(state, "19", suspect.key_id, f"{suspect.key_id} is probably the key of an unanswered mint")
-        if facts.times.now >= suspect.until and suspect.key_id in facts.last_used:
+        if facts.moment.now >= suspect.until and suspect.key_id in facts.last_used:
             return Step(
                 "6",
                 f"nobody missed the suspect {suspect.key_id}",
                 replace(
-                    rest.with_record(replace(record, origin=Origin.MINTED)), drop=added(state.drop, (suspect.key_id,))
+                    rest.with_record(replace(record, origin=Origin.MINTED)),
+                    to_delete=added(state.to_delete, (suspect.key_id,)),
                 ),
             )
     return None
@@ -216,7 +221,7 @@ def _late_creates(state: State, facts: Facts) -> Step | None:
     return Step(
         "7",
         f"{key_id} is the late fruit of an unanswered mint",
-        replace(known, drop=added(state.drop, (key_id,))),
+        replace(known, to_delete=added(state.to_delete, (key_id,))),
         finding=f"{key_id} was created by a mint whose reply was lost; nobody holds it, it is being deleted",
     )
 
@@ -228,7 +233,7 @@ def _classify(state: State, facts: Facts) -> Step | None:
     if not unknown:
         return None
     key = unknown[0]
-    after = next((lost for lost in reversed(state.lost) if key.created_at >= lost.at), None)
+    after = next((lost for lost in reversed(state.lost_mints) if key.created_at >= lost.at), None)
     note = f", created after the unanswered mint of rotation {after.rotation_id}" if after else ""
     return Step(
         "8",
@@ -243,22 +248,22 @@ def _reappeared(state: State, facts: Facts) -> Step | None:
     if facts.can.supplied:
         return None
     for record in state.keys:
-        if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.drop:
+        if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.to_delete:
             continue
-        if record.origin is Origin.MINTED and facts.times.now - record.gone_at > facts.times.settle:
+        if record.origin is Origin.MINTED and facts.moment.now - record.gone_at > facts.moment.settle:
             return Step(
                 "5",
                 f"{record.key_id} is still listed after its deletion",
-                replace(state, drop=added(state.drop, (record.key_id,))),
+                replace(state, to_delete=added(state.to_delete, (record.key_id,))),
             )
     return None
 
 
 def _backoff(state: State, facts: Facts) -> Step | None:
-    return wait(state, "12", "backing off") if facts.times.waiting and state.hold is None else None
+    return wait(state, "12", "backing off") if facts.moment.waiting and state.hold is None else None
 
 
-_ANY_PHASE: tuple[Row, ...] = (
+_ANY_PHASE: tuple[RowRule, ...] = (
     _journal_behind,
     _two_rotators,
     _hands_off,
@@ -303,14 +308,14 @@ def _idle(state: State, facts: Facts) -> Step:
         changed = [r.integration for r in facts.readings if is_lost(state, facts, r, current.key_id)]
         if changed:
             finding = f"the stamp of {listed_as(changed)} is gone or was edited; the next push writes it again"
-    why = state.asked.reason if state.asked is not None else facts.times.due
+    why = state.asked.reason if state.asked is not None else facts.moment.due
     if why is None:
         return wait(state, "13a", "not due", finding)
     if facts.key_wanted:
         return wait(state, "13a", f"{why}; the key is a person's to make", f"{why}: make a new key and bring it")
     if state.paused:
         return wait(state, "13a", f"{why}, but paused", finding)
-    if not (facts.times.window or facts.times.expiring or (state.asked is not None and state.asked.now)):
+    if not (facts.moment.window or facts.moment.expiring or (state.asked is not None and state.asked.now)):
         return wait(state, "13a", f"{why}; the window is closed", finding)
     if gone := removed(state, facts):
         return _hold_for_removed(state, gone)
@@ -322,10 +327,10 @@ def _begin(state: State, facts: Facts, why: str) -> State:
     return replace(
         enter(state, Phase.MINTING, facts),
         rotation=Rotation(
-            rotation_id=facts.times.new_rotation_id,
+            rotation_id=facts.moment.new_rotation_id,
             reason=why,
-            started_at=facts.times.now,
-            now=asked.now if asked is not None else facts.times.expiring,
+            started_at=facts.moment.now,
+            now=asked.now if asked is not None else facts.moment.expiring,
             emergency=asked.emergency if asked is not None else False,
         ),
         asked=None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rotator.audit.event import Event, EventName, Result
 from rotator.errors import Verdict
 from rotator.model import Call, Change, Origin, Outcome, Phase, State
-from rotator.rotation.commands import Answer, Request
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.step import Step
 
 _CALLS: dict[Change, EventName] = {
@@ -49,7 +49,7 @@ class Narrator:
         told = replace(told, code=outcome.code, request_id=outcome.request_id, key_ids=key_ids)
         return [told, *self._changes(old, step)]
 
-    def answered(self, old: State, request: Request, given: Answer, why: str | None) -> list[Event]:
+    def answered(self, old: State, request: Command, given: Ruling, why: str | None) -> list[Event]:
         """A person's request, why they made it, its answer, and what it changed."""
         what = because(f"{request.kind.value}: {given.text}", why)
         told = self.event(given.state, EventName.REQUEST_ANSWERED, what, code=request.kind.value)

@@ -26,9 +26,9 @@ ROLLS_ALLOWED = 2
 
 def retiring(state: State, facts: Facts) -> Step | None:
     """The next step while the old keys are on their way out; in idle, only the watch over the stamps."""
-    if state.phase is not Phase.IDLE and not state.retire:
+    if state.phase is not Phase.IDLE and not state.to_revoke:
         return Step("51", "the old keys are gone", _finished(state, facts))
-    if state.phase is Phase.DISABLING and all(_disabled(state, key_id) for key_id in state.retire):
+    if state.phase is Phase.DISABLING and all(_disabled(state, key_id) for key_id in state.to_revoke):
         return Step("48", "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
     if facts.readings is None:
         return wait(state, "43", "not yet seen")
@@ -40,7 +40,7 @@ def retiring(state: State, facts: Facts) -> Step | None:
     if lost:
         why = f"the stamp of {listed_as(lost)} is gone or was edited; the revocation waits"
         return wait(state, "43", why, finding=why)
-    wanted = [key_id for key_id in state.retire if key_id in state.undone]
+    wanted = [key_id for key_id in state.to_revoke if key_id in state.undone]
     if wanted and state.phase is not Phase.GRACE:
         return hold(state, "53", HoldReason.UNDONE, f"a person asked for {listed_as(wanted)} back; it stays enabled")
     match state.phase:
@@ -57,7 +57,7 @@ def retiring(state: State, facts: Facts) -> Step | None:
 def _other(state: State, facts: Facts) -> Step | None:
     shown = [r.integration for r in facts.readings or () if is_other(state, facts, r, state.current)]
     finding = f"{listed_as(shown)} shows another push than the confirmed one"
-    if not facts.times.settled:
+    if not facts.moment.settled:
         return wait(state, "40", finding, finding=finding)
     return roll_forward(state, facts, "42", finding=finding) or wait(state, "42", "keys not yet seen", finding=finding)
 
@@ -66,27 +66,27 @@ def roll_forward(state: State, facts: Facts, row: str, finding: str | None = Non
     """Mint anew, because an integration holds something else than the current key (rule 8)."""
     if facts.keys is None or facts.readings is None:
         return None
-    if state.rolls >= ROLLS_ALLOWED:
+    if state.roll_forwards >= ROLLS_ALLOWED:
         if state.hold is not None:
             return None
         return hold(state, "41", HoldReason.CONTENDED, "the third push in a row that somebody else's push replaced")
-    shown = {held_key(state, r) for r in facts.readings if r.integration not in state.cut}
+    shown = {held_key(state, r) for r in facts.readings if r.integration not in state.accepted_loss}
     named = tuple(sorted(key_id for key_id in shown if key_id and _is_ours(state, key_id) and facts.listed(key_id)))
     former = (state.current,) if state.current is not None else ()
-    unnamed = without(added(state.retire, former), (*named, *state.undone))
+    unnamed = without(added(state.to_revoke, former), (*named, *state.undone))
     # Unnamed is not yet unheld: a text without a stamp of ours may stand over any key.
     all_stamped = all(reading.generation is not None or reading.names is not None for reading in facts.readings)
     to_drop = unnamed if all_stamped and not facts.slot else ()
     rolled = replace(
         enter(state, Phase.MINTING, facts),
         rotation=state.rotation
-        or Rotation(facts.times.new_rotation_id, "an integration shows another push", facts.times.now),
-        rolls=state.rolls + 1,
+        or Rotation(facts.moment.new_rotation_id, "an integration shows another push", facts.moment.now),
+        roll_forwards=state.roll_forwards + 1,
         current=None,
         current_since=None,
-        retire=(),
-        may=added(state.may, (*named, *without((*state.retire, *former), to_drop))),
-        drop=added(state.drop, to_drop),
+        to_revoke=(),
+        maybe_held=added(state.maybe_held, (*named, *without((*state.to_revoke, *former), to_drop))),
+        to_delete=added(state.to_delete, to_drop),
         attempts=0,
     )
     return Step(row, "an integration shows another push: roll forward", rolled, finding=finding)
@@ -115,7 +115,7 @@ def _can_live(state: State, facts: Facts, key_id: str) -> bool:
 
 
 def _grace(state: State, facts: Facts) -> Step:
-    times = facts.times
+    times = facts.moment
     if state.emergency or facts.can.supplied or times.expiring or (times.grace_over and times.quiet):
         phase = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
         why = "the new key ends soon" if times.expiring else "grace is over and the old key is silent"
@@ -127,7 +127,7 @@ def _grace(state: State, facts: Facts) -> Step:
 
 def _users(state: State, facts: Facts) -> str:
     uses = []
-    for key_id in state.retire:
+    for key_id in state.to_revoke:
         use = facts.last_used.get(key_id)
         if use is not None:
             uses.append(
@@ -139,7 +139,7 @@ def _users(state: State, facts: Facts) -> str:
 def _disabling(state: State, facts: Facts) -> Step:
     if facts.keys is None:
         return wait(state, "47", "not yet seen")
-    enabled = [k for k in state.retire if facts.listed(k) and not _disabled(state, k)]
+    enabled = [k for k in state.to_revoke if facts.listed(k) and not _disabled(state, k)]
     if not enabled:
         return Step("48", "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
     return _held_back(state, facts, "47") or disable(
@@ -152,7 +152,7 @@ def _quarantine(state: State, facts: Facts) -> Step:
         return wait(state, "49", "not yet seen")
     if step := _enabled_again(state, facts):
         return step
-    if state.emergency or facts.times.quarantine_over:
+    if state.emergency or facts.moment.quarantine_over:
         return Step("49", "quarantine is over", enter(state, Phase.DELETING, facts))
     return wait(state, "49", "quarantine")
 
@@ -161,18 +161,18 @@ def _enabled_again(state: State, facts: Facts) -> Step | None:
     """A retiring key that is enabled though we disabled it is wanted by somebody."""
     if not facts.can.can_disable:
         return None
-    wanted = [k for k in state.retire if facts.enabled(k) and _disabled(state, k)]
+    wanted = [k for k in state.to_revoke if facts.enabled(k) and _disabled(state, k)]
     if wanted:
         released = replace(
             state, keys=tuple(replace(r, disabled=False) if r.key_id in wanted else r for r in state.keys)
         )
         return hold(
-            replace(released, phase=Phase.GRACE, since=facts.times.now),
+            replace(released, phase=Phase.GRACE, since=facts.moment.now),
             "44",
             HoldReason.STILL_USED,
             f"{listed_as(wanted)} was enabled again by somebody during quarantine",
         )
-    if any(facts.enabled(key_id) for key_id in state.retire):
+    if any(facts.enabled(key_id) for key_id in state.to_revoke):
         return Step("47", "an old key is enabled", enter(state, Phase.DISABLING, facts))
     return None
 
@@ -180,7 +180,7 @@ def _enabled_again(state: State, facts: Facts) -> Step | None:
 def _deleting(state: State, facts: Facts) -> Step:
     if facts.keys is None:
         return wait(state, "50", "not yet seen")
-    key_id = state.retire[0]
+    key_id = state.to_revoke[0]
     record = state.record(key_id)
     if (record is None or not record.deleting) and (step := _enabled_again(state, facts)):
         return step
@@ -193,9 +193,9 @@ def _held_back(state: State, facts: Facts, row: str) -> Step | None:
         return wait(state, row, "paused")
     if facts.can.supplied:
         return None  # its successor's making has ended the key
-    if not (facts.times.window or state.emergency):
+    if not (facts.moment.window or state.emergency):
         return wait(state, row, "the window is closed")
-    if not facts.times.clock_ok:
+    if not facts.moment.clock_ok:
         return hold(state, "46", HoldReason.CLOCK, "our clock and the cloud's are more than 2 minutes apart")
     return None
 
@@ -206,4 +206,4 @@ def _disabled(state: State, key_id: str) -> bool:
 
 
 def _finished(state: State, facts: Facts) -> State:
-    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, rolls=0, undone=())
+    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, roll_forwards=0, undone=())

@@ -45,7 +45,7 @@ def call(state: State, row: str, reason: str, change: Call, finding: str | None 
 
 def enter(state: State, phase: Phase, facts: Facts) -> State:
     """The state at the beginning of a phase."""
-    return replace(state, phase=phase, since=facts.times.now, hold=None)
+    return replace(state, phase=phase, since=facts.moment.now, hold=None)
 
 
 def disable(state: State, row: str, key_id: str, reason: str, finding: str | None = None) -> Step:
@@ -68,14 +68,14 @@ def drop_candidate(state: State) -> State:
     """Give the candidate up: it is on its way to deletion, and the rotation back in minting."""
     if state.candidate is None:
         return replace(state, phase=Phase.MINTING)
-    return replace(without_candidate(state), drop=added(state.drop, (state.candidate,)))
+    return replace(without_candidate(state), to_delete=added(state.to_delete, (state.candidate,)))
 
 
 def keep_candidate_alive(state: State) -> State:
     """The candidate may be held by an integration: it stays until the next confirm retires it."""
     if state.candidate is None:
         return replace(state, phase=Phase.MINTING)
-    return replace(without_candidate(state), may=added(state.may, (state.candidate,)))
+    return replace(without_candidate(state), maybe_held=added(state.maybe_held, (state.candidate,)))
 
 
 def without_candidate(state: State) -> State:
@@ -87,7 +87,7 @@ def without_candidate(state: State) -> State:
         state,
         phase=Phase.MINTING,
         candidate=None,
-        sends=0,
+        pushes_sent=0,
         pushed_at=None,
         accepted=frozenset(),
         refused=frozenset(),
@@ -142,8 +142,8 @@ def is_lost(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:
 
 def removed(state: State, facts: Facts) -> list[str]:
     """The integrations that may hold a key of ours, and are no longer in the config: nobody looks at them."""
-    pushed_to = {integration for integration, _ in state.before}
-    return sorted((state.fed | pushed_to) - facts.times.integrations - state.cut)
+    pushed_to = {integration for integration, _ in state.texts_before}
+    return sorted((state.confirmed_in | pushed_to) - facts.moment.integrations - state.accepted_loss)
 
 
 def listed_as(keys: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Self
 import yaml
 
 from rotator.sandbox.aws.scene import AwsScene
-from rotator.sandbox.northflank.account import Account, Behaviour, Integration, Token
+from rotator.sandbox.northflank.account import ApiToken, Behaviour, HeldIntegration, NorthflankAccount
 from rotator.sandbox.northflank.stand_in import Northflank
 from rotator.sandbox.scene import OpenScene, Scene
 from rotator.sandbox.wire.faults import Faults
@@ -77,7 +77,7 @@ class Stage:
         others = (open_scene(directory, clock=clock, propagation=propagation) for open_scene in scenes)
         self.scenes: tuple[Scene, ...] = (first, *others)
         self.aws = first.aws
-        self.account = Account(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
+        self.account = NorthflankAccount(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
         self.faults = Faults(Northflank(self.account))
         self.server = Server(self.faults, port=northflank_port, clock=clock)
         self._policy = {**TRIAL_POLICY, **(policy or {})}
@@ -85,9 +85,11 @@ class Stage:
         self.first_key = first.held.reveal()["accessKey"]
         for scene in self.scenes:
             held = scene.held.reveal()
-            self.account.put(Integration(scene.name, scene.name, scene.provider, description=TEXT, credentials=held))
+            self.account.put(
+                HeldIntegration(scene.name, scene.name, scene.provider, description=TEXT, credentials=held)
+            )
         token = token_urlsafe(24)
-        self.account.put_token(token, Token())
+        self.account.put_token(token, ApiToken())
         self.token_file = self._write("northflank-token", token)
 
     def __enter__(self) -> Self:

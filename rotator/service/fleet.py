@@ -10,8 +10,7 @@ import httpx
 
 from rotator.clock import Clock, fraction
 from rotator.config.credential import CredentialSection
-from rotator.config.models import Config
-from rotator.config.models import Connection as ConnectionSection
+from rotator.config.models import Config, ConnectionSection
 from rotator.errors import RotatorError, UsageError
 from rotator.http.clients import HttpClients
 from rotator.northflank.budget import RateLimits

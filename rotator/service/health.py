@@ -33,7 +33,7 @@ _STOP = 1.0
 
 _UNAVAILABLE = 503
 
-Endpoint = Callable[[Request], Awaitable[JSONResponse]]
+Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class HealthListener:
@@ -98,7 +98,7 @@ class HealthListener:
 def application(look: Callable[[], Vitals]) -> Starlette:
     """The two paths."""
 
-    def telling(tell: Callable[[Vitals], Words], good: Callable[[Vitals], bool]) -> Endpoint:
+    def telling(tell: Callable[[Vitals], Words], good: Callable[[Vitals], bool]) -> Handler:
         async def endpoint(_: Request) -> JSONResponse:
             vitals = look()
             return JSONResponse(tell(vitals), 200 if good(vitals) else _UNAVAILABLE, {"Cache-Control": "no-store"})

@@ -13,7 +13,7 @@ from rotator.errors import ExitCode
 from rotator.model import Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
-from rotator.rotation.times import overdue
+from rotator.rotation.moment import overdue
 from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
 from rotator.store.journal import Journal

@@ -11,20 +11,19 @@ from pydantic import TypeAdapter
 from rotator.audit.event import Event, EventName, Result
 from rotator.clock import Clock
 from rotator.http.outside_text import outside_text
-from rotator.rotation.commands import Request
+from rotator.rotation.commands import Command
 from rotator.rotation.engine import Engine
 from rotator.rotation.narrate import because
 from rotator.service.fleet import Fleet
 from rotator.store.journal import Journal
-from rotator.store.requests import Answered
-from rotator.store.requests import Request as Row
+from rotator.store.requests import Answered, Request
 
 FORGET = "forget"
 FREEZE = "freeze"
 UNFREEZE = "unfreeze"
 
-_REQUEST = TypeAdapter(Request)
-_OPTIONS = {field.name for field in fields(Request)} - {"kind"}
+_REQUEST = TypeAdapter(Command)
+_OPTIONS = {field.name for field in fields(Command)} - {"kind"}
 
 
 def serve_requests(fleet: Fleet, journal: Journal, engine: Engine, clock: Clock) -> list[str]:
@@ -39,12 +38,12 @@ def serve_requests(fleet: Fleet, journal: Journal, engine: Engine, clock: Clock)
     return [name for row in journal.open_requests() for name in _serve(row, fleet, journal, engine, clock.now())]
 
 
-def actor_of(row: Row) -> str:
+def actor_of(row: Request) -> str:
     """Who asks, as the audit log names them: the uid is the system's word, the name is their own."""
     return f"uid:{row.uid}" + (f" claimed:{row.claimed}" if row.claimed else "")
 
 
-def _serve(row: Row, fleet: Fleet, journal: Journal, engine: Engine, now: datetime) -> tuple[str, ...]:
+def _serve(row: Request, fleet: Fleet, journal: Journal, engine: Engine, now: datetime) -> tuple[str, ...]:
     if now >= row.expires_at:
         _refuse(row, journal, "nobody took the request within 10 minutes; it is not carried out")
         return ()
@@ -73,14 +72,14 @@ def _serve(row: Row, fleet: Fleet, journal: Journal, engine: Engine, now: dateti
     return (managed.name,)
 
 
-def _read(kind: str, arguments: Mapping[str, object]) -> Request:
+def _read(kind: str, arguments: Mapping[str, object]) -> Command:
     """Raises ValueError for what a newer command may ask: to leave an option out could do more than was meant."""
     if unknown := arguments.keys() - _OPTIONS:
         raise ValueError(f"no such options: {unknown}")
     return _REQUEST.validate_python({**arguments, "kind": kind})
 
 
-def _forget(row: Row, journal: Journal, *, configured: bool) -> None:
+def _forget(row: Request, journal: Journal, *, configured: bool) -> None:
     name = row.credential or ""
     if configured:
         _refuse(row, journal, f"{name} is in the config: take it out first, and reload")
@@ -98,16 +97,16 @@ def _forget(row: Row, journal: Journal, *, configured: bool) -> None:
         journal.forget(name, events=[event], answers=[_yes(row, text)])
 
 
-def _refuse(row: Row, journal: Journal, text: str) -> None:
+def _refuse(row: Request, journal: Journal, text: str) -> None:
     answer = Answered(request_id=row.request_id, accepted=False, text=text)
     journal.answer(answer, events=[_event(row, text, Result.REFUSED)])
 
 
-def _yes(row: Row, text: str) -> Answered:
+def _yes(row: Request, text: str) -> Answered:
     return Answered(request_id=row.request_id, accepted=True, text=text)
 
 
-def _event(row: Row, text: str, outcome: Result) -> Event:
+def _event(row: Request, text: str, outcome: Result) -> Event:
     return Event(
         event=EventName.REQUEST_ANSWERED,
         outcome=outcome,

@@ -13,7 +13,7 @@ from rotator.http.outside_text import outside_text
 from rotator.model import KeyRecord, State
 from rotator.store.migrate import HEAD
 
-Row = Mapping[Any, Any]
+Columns = Mapping[Any, Any]
 T = TypeVar("T")
 
 _STATE, _KEY = TypeAdapter(State), TypeAdapter(KeyRecord)
@@ -40,7 +40,7 @@ def encode_state(state: State) -> dict[str, object]:
     }
 
 
-def decode_state(row: Row) -> State:
+def decode_state(row: Columns) -> State:
     """The state that a row of `credential` holds.
 
     Raises:
@@ -73,7 +73,7 @@ def encode_key(record: KeyRecord) -> dict[str, object]:
     }
 
 
-def decode_key(row: Row) -> KeyRecord:
+def decode_key(row: Columns) -> KeyRecord:
     """The record that a row of `key` holds.
 
     Raises:

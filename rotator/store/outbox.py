@@ -15,7 +15,7 @@ _BATCH = 256
 _KEPT = 64
 
 
-class Log(Protocol):
+class AuditLog(Protocol):
     """The audit log in the store."""
 
     def record(self, sequence: int) -> Record | None:
@@ -52,7 +52,7 @@ class Outbox:
         self,
         sinks: Sequence[Sink],
         cursors: Mapping[str, Cursor],
-        log: Log,
+        log: AuditLog,
         *,
         head: int,
         report: Callable[[str], None],

@@ -91,7 +91,15 @@ class CloudTrial:
             (row,) = reader.credentials()
             state = row.state
             assert (state.phase, state.hold) == (Phase.IDLE, None)
-            left = (state.call, state.mint, state.candidate, state.retire, state.may, state.drop, state.suspects)
+            left = (
+                state.call,
+                state.mint,
+                state.candidate,
+                state.to_revoke,
+                state.maybe_held,
+                state.to_delete,
+                state.suspects,
+            )
             assert not any(left), left
             listed = self.scene.keys()
             assert [key.key_id for key in listed] == [state.current]

@@ -131,7 +131,15 @@ class Trial:
             assert state.phase is Phase.IDLE
             assert state.hold is None
             assert state.current == key.key_id
-            left = (state.call, state.mint, state.candidate, state.retire, state.may, state.drop, state.suspects)
+            left = (
+                state.call,
+                state.mint,
+                state.candidate,
+                state.to_revoke,
+                state.maybe_held,
+                state.to_delete,
+                state.suspects,
+            )
             assert not any(left), left
             stamp = parse(self.stage.account.integration(INTEGRATION).description)
             assert stamp is not None

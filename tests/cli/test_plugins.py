@@ -16,7 +16,7 @@ import yaml
 
 from rotator.model import State
 from rotator.northflank.stamp import parse
-from rotator.sandbox.northflank.account import Integration
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
 from rotator.sandbox.wire.serving import Server
 from tests.cli.acme import ROBOT, Acme
@@ -64,7 +64,7 @@ def world(tmp_path: Path, site: Path) -> Iterator[World]:
         token = tmp_path / "acme-token"
         token.write_text(acme.admin)
         held = {"apiKey": acme.old.secret}
-        stage.account.put(Integration(ACME, "Prod Acme", "coreweave", description="Robots", credentials=held))
+        stage.account.put(HeldIntegration(ACME, "Prod Acme", "coreweave", description="Robots", credentials=held))
         credential = {
             "name": ACME,
             "provider": "acme",

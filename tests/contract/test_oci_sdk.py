@@ -22,7 +22,7 @@ from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.api import endpoint
 from rotator.providers.oci.identity import OwnIdentity
 from rotator.providers.oci.signing import Signer
-from rotator.sandbox.oci.stand_in import OciStandIn, OciUser
+from rotator.sandbox.oci.stand_in import OciStandIn, TenancyUser
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.oci.world import World
 
@@ -45,7 +45,7 @@ class Side:
     """One user's client, of the SDK's, beside our stand-in."""
 
     oci: OciStandIn
-    user: OciUser
+    user: TenancyUser
     config_file: Path
     client: Any
 

@@ -197,7 +197,7 @@ class TestAnIntegration:
         rig.spoil(Late(), northflank="POST", path=f"/{SECOND}$")
         rig.spoil(Late(), northflank="POST", path=f"/{INTEGRATION}$")
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         reload(rig, {})
         rig.restart()
         rig.hold(HoldReason.INTEGRATION_REMOVED)

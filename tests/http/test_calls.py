@@ -19,7 +19,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.calls import Answer, Span, date_of, is_refusal, json_object, patiently, send
 from rotator.http.exchange import LARGEST_BODY
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.rules import Answer as Says
+from rotator.sandbox.wire.rules import Canned as Says
 from rotator.sandbox.wire.rules import Cut, Drip, Fault, Reset, Rule
 from rotator.sandbox.wire.serving import Server
 

@@ -13,7 +13,7 @@ import pytest
 from tests.chaos.canary import leaks
 from tests.image.conftest import LABELS
 from tests.image.engine import Engine
-from tests.image.surroundings import Surroundings
+from tests.image.surroundings import Moment
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -95,7 +95,7 @@ def test_nothing_that_only_the_build_needs_is_left(engine: Engine, image: str) -
 
 
 def test_nothing_of_the_machine_that_built_it_is_left(
-    engine: Engine, image_of_all: str, surroundings: Surroundings, tmp_path: Path
+    engine: Engine, image_of_all: str, surroundings: Moment, tmp_path: Path
 ) -> None:
     layers, words = tmp_path / "layers.tar", tmp_path / "words"
     engine("save", "--output", str(layers), image_of_all, timeout=300)

@@ -37,7 +37,7 @@ Method = Literal["auto", "post", "patch"]
 class Cloud:
     """Northflank as a test sees it: from the inside."""
 
-    account: account.Account
+    account: account.NorthflankAccount
     faults: Faults
     server: Server
     http: httpx.Client
@@ -104,9 +104,9 @@ def plain_http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def cloud(plain_http: httpx.Client) -> Iterator[Cloud]:
-    ours = account.Account()
-    ours.put_token(TOKEN, account.Token())
-    ours.put(account.Integration("prod-aws", "Production", "aws", description="Production", credentials=OLD))
+    ours = account.NorthflankAccount()
+    ours.put_token(TOKEN, account.ApiToken())
+    ours.put(account.HeldIntegration("prod-aws", "Production", "aws", description="Production", credentials=OLD))
     faults = Faults(Northflank(ours))
     with Server(faults) as server:
         yield Cloud(ours, faults, server, plain_http, RateLimits(SystemClock()))

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from rotator.errors import Verdict
 from rotator.model import Call, Change, HoldReason, Key, Outcome, Phase, Proof, State
-from rotator.rotation.commands import Answer, Request, answer
+from rotator.rotation.commands import Command, Ruling, answer
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings, look
+from rotator.rotation.facts import Facts, look
+from rotator.rotation.moment import Moment
 from rotator.rotation.step import Step
 from tests.rotation import outside, people
 from tests.rotation.promises import Broken, check_create, check_decision, locked_out
@@ -51,9 +52,9 @@ class Machine:
     """The functions under test. A mutant replaces one of them."""
 
     decide: Callable[[State, Facts], Step] = decide
-    conclude: Callable[[State, Outcome, Surroundings], Step] = conclude
+    conclude: Callable[[State, Outcome, Moment], Step] = conclude
     recover: Callable[..., State] = recover
-    answer: Callable[[State, Request, Facts], Answer] = answer
+    answer: Callable[[State, Command, Facts], Ruling] = answer
     fenced: bool = True  # a journal write is refused once another owner has raised the fence
 
 
@@ -146,14 +147,14 @@ class Moves:
             works = variant != DEAD and candidate is not None and candidate.enabled
             seen = replace(seen, proof=Proof.ALIVE if works else Proof.NOT_YET, proofs=3 if works else 0)
         brought = self.shape.can.supplied and any(key.key_id != state.current for key in world.keys)
-        times = Surroundings(
+        times = Moment(
             now=T0,
             new_rotation_id="r",
             integrations=self.shape.names,
             retry_at=T0,
             quarantine_until=T0,
             named_key=self.shape.named,
-            mem=self.mem(world),
+            has_material=self.mem(world),
             settled=state.unsettled_since is None,
             due="due" if due or (brought and state.phase is Phase.IDLE) else None,
             brought=brought,
@@ -199,7 +200,7 @@ class Moves:
             self.rows.add(step.row)
         return known
 
-    def ask(self, world: World, request: Request) -> tuple[bool, int]:
+    def ask(self, world: World, request: Command) -> tuple[bool, int]:
         """Whether a request is accepted now, and the journal after it."""
         at = (world.journal, world.keys, world.holds, self.mem(world), request)
         known = self._answers.get(at)
@@ -210,7 +211,7 @@ class Moves:
 
     def _ticks_of(self, world: World) -> Iterator[Move]:
         state = self.state(world)
-        added = bool(self.shape.names - state.fed)
+        added = bool(self.shape.names - state.confirmed_in)
         due = state.phase is Phase.IDLE and state.hold is None and (added or world.budget.rotations > 0)
         yield from self._tick(world, ANY, due=False)
         if due:
@@ -353,7 +354,7 @@ class Moves:
 
     def _concluded(self, world: World, outcome: Outcome, name: str, *, benign: bool = False) -> Move:
         state = self.state(world)
-        times = self.facts(world, ANY, due=False).times
+        times = self.facts(world, ANY, due=False).moment
         step = self.machine.conclude(state, outcome, times)
         self.rows.add(step.row)
         after = world._replace(journal=self.number(step.state), pc=READY)

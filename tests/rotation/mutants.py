@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 
 from rotator.errors import Verdict
 from rotator.model import Change, Outcome, Phase, State
-from rotator.rotation.commands import Answer, Kind, Request, answer
+from rotator.rotation.commands import Command, Kind, Ruling, answer
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.contact import adopt
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings
+from rotator.rotation.facts import Facts
+from rotator.rotation.moment import Moment
 from rotator.rotation.step import Step, delete, drop_candidate, enter
 from tests.rotation import shapes
 from tests.rotation.moves import Machine
@@ -39,7 +40,7 @@ def _seeing(twist: Callable[[State, Facts], Facts]) -> Machine:
 
 
 def _settled(facts: Facts) -> Facts:
-    return replace(facts, times=replace(facts.times, settled=True))
+    return replace(facts, moment=replace(facts.moment, settled=True))
 
 
 # 1
@@ -53,15 +54,15 @@ def _mint_unsettled(state: State, facts: Facts) -> Facts:
 
 
 def _attribute_widely(_state: State, facts: Facts) -> Facts:
-    return replace(facts, times=replace(facts.times, settle=timedelta(days=365)), last_used={})
+    return replace(facts, moment=replace(facts.moment, settle=timedelta(days=365)), last_used={})
 
 
 # 3
 
 
-def _every_refusal_is_definite(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _every_refusal_is_definite(state: State, outcome: Outcome, times: Moment) -> Step:
     only = outcome.verdict is Verdict.REFUSED and state.call is not None and state.call.change is Change.PUSH
-    return conclude(replace(state, sends=1) if only else state, outcome, times)
+    return conclude(replace(state, pushes_sent=1) if only else state, outcome, times)
 
 
 # 4
@@ -75,7 +76,7 @@ def _lost_is_before(_state: State, facts: Facts) -> Facts:
 # 5
 
 
-def _unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _unanswered_is_settled(state: State, outcome: Outcome, times: Moment) -> Step:
     step = conclude(state, outcome, times)
     return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
 
@@ -110,19 +111,26 @@ def _same_generation(state: State, facts: Facts) -> Step:
 # 10
 
 
-def _abandon_always(state: State, request: Request, facts: Facts) -> Answer:
+def _abandon_always(state: State, request: Command, facts: Facts) -> Ruling:
     if request.kind is not Kind.ABANDON or state.phase in {Phase.NEW, Phase.IDLE}:
         return answer(state, request, facts)
     left = replace(
-        enter(state, Phase.IDLE, facts), rotation=None, candidate=None, mint=None, retire=(), may=(), drop=(), undone=()
+        enter(state, Phase.IDLE, facts),
+        rotation=None,
+        candidate=None,
+        mint=None,
+        to_revoke=(),
+        maybe_held=(),
+        to_delete=(),
+        undone=(),
     )
-    return Answer(accepted=True, text="abandoned", state=left)
+    return Ruling(accepted=True, text="abandoned", state=left)
 
 
 # 11
 
 
-def _undo_does_not_hold(state: State, request: Request, facts: Facts) -> Answer:
+def _undo_does_not_hold(state: State, request: Command, facts: Facts) -> Ruling:
     reply = answer(state, request, facts)
     if request.kind is Kind.UNDO and reply.accepted and reply.state.hold is not None:
         return replace(reply, state=replace(reply.state, hold=state.hold))
@@ -160,7 +168,7 @@ def _adopts_unasked(state: State, facts: Facts) -> Step:
 # More than one half of a rule, each left out alone.
 
 
-def _push_unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _push_unanswered_is_settled(state: State, outcome: Outcome, times: Moment) -> Step:
     step = conclude(state, outcome, times)
     if state.call is not None and state.call.change is Change.PUSH:
         return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
@@ -175,7 +183,7 @@ def _push_start_is_settled(state: State, now: datetime) -> State:
 
 def _some_is_none(state: State, facts: Facts) -> Step:
     """A push that only some integrations took is treated as one that none took."""
-    step = decide(state, replace(facts, named=facts.named - frozenset(state.drop)))
+    step = decide(state, replace(facts, named=facts.named - frozenset(state.to_delete)))
     if step.row in {"34", "35"} and state.candidate is not None:
         return Step("33", "no integration took the push", drop_candidate(state))
     return step
@@ -199,8 +207,8 @@ def _any_stamp_names(state: State, facts: Facts) -> Facts:
 
 def _deletes_at_once(state: State, facts: Facts) -> Step:
     """A key that was pushed once is deleted without being disabled and without a last look at the stamps."""
-    if state.drop and facts.keys is not None and not facts.times.frozen and state.phase is Phase.MINTING:
-        return delete(state, "5", state.drop[0], "it is to be dropped")
+    if state.to_delete and facts.keys is not None and not facts.moment.frozen and state.phase is Phase.MINTING:
+        return delete(state, "5", state.to_delete[0], "it is to be dropped")
     return decide(state, facts)
 
 
@@ -208,7 +216,7 @@ def _retires_what_is_oldest(state: State, facts: Facts) -> Step:
     """What to retire is derived when it is needed (all keys but the newest), not recorded at the confirm."""
     if state.phase in {Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING} and facts.keys:
         newest = max(facts.keys)
-        return decide(replace(state, retire=tuple(key_id for key_id in facts.keys if key_id != newest)), facts)
+        return decide(replace(state, to_revoke=tuple(key_id for key_id in facts.keys if key_id != newest)), facts)
     return decide(state, facts)
 
 
@@ -218,7 +226,7 @@ def _takes_silence_for_disuse(_state: State, facts: Facts) -> Facts:
 
 def _takes_what_lies_there(_state: State, facts: Facts) -> Facts:
     """The key in use counts as a new one."""
-    return replace(facts, times=replace(facts.times, brought=True))
+    return replace(facts, moment=replace(facts.moment, brought=True))
 
 
 def _forgets_who_makes_keys(_state: State, facts: Facts) -> Facts:

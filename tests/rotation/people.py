@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rotator.model import HoldReason, Origin, Phase, State
-from rotator.rotation.commands import Kind, Request
+from rotator.rotation.commands import Command, Kind
 from tests.rotation.world import (
     AFTER,
     EDITED,
@@ -53,7 +53,7 @@ def _mends(world: World, state: State) -> Iterator[Move]:
                 keys = tuple(k for k in world.keys if k != key)
                 yield Move(("a person deletes a key of theirs", key.key_id), world._replace(keys=keys))
     for number, (held, text) in enumerate(world.holds):
-        if text.startswith(EDITED) and (f"i{number}", text) not in state.before:
+        if text.startswith(EDITED) and (f"i{number}", text) not in state.texts_before:
             holds = replaced(world.holds, number, (held, text.removeprefix(EDITED)))
             yield Move(("a person puts back the description of", number), world._replace(holds=holds))
 
@@ -110,14 +110,14 @@ def requests(moves: Moves, world: World) -> Iterator[Move]:
     if not world.budget.people or state.phase is Phase.NEW:
         return
     spent = world._replace(budget=world.budget._replace(people=world.budget.people - 1))
-    yield from _ask(moves, spent, Request(kind=Kind.UNDO))
-    yield from _ask(moves, spent, Request(kind=Kind.ABANDON))
-    for key_id in dict.fromkeys((state.current, state.candidate, *state.retire)):
+    yield from _ask(moves, spent, Command(kind=Kind.UNDO))
+    yield from _ask(moves, spent, Command(kind=Kind.ABANDON))
+    for key_id in dict.fromkeys((state.current, state.candidate, *state.to_revoke)):
         if key_id is not None:
-            yield from _ask(moves, spent, Request(kind=Kind.ROTATE, leaked=True, key_id=key_id))
+            yield from _ask(moves, spent, Command(kind=Kind.ROTATE, leaked=True, key_id=key_id))
 
 
-def _ask(moves: Moves, world: World, request: Request, *, benign: bool = False) -> Iterator[Move]:
+def _ask(moves: Moves, world: World, request: Command, *, benign: bool = False) -> Iterator[Move]:
     accepted, journal = moves.ask(world, request)
     if not accepted or journal == world.journal:
         return
@@ -138,19 +138,19 @@ def _ask(moves: Moves, world: World, request: Request, *, benign: bool = False) 
     yield Move(("asks", request), moves.clean(after_world), benign)
 
 
-def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Request]:
+def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Command]:
     """What people, who tell the truth, may answer to a hold."""
-    yield Request(kind=Kind.RESUME)
+    yield Command(kind=Kind.RESUME)
     match reason:
         case HoldReason.STILL_USED:
-            yield Request(kind=Kind.RESUME, accept_use=True)
+            yield Command(kind=Kind.RESUME, accept_use=True)
         case HoldReason.PARTIAL_PUSH:
             for number in range(len(world.holds)):
-                yield Request(kind=Kind.RESUME, cut=f"i{number}")
+                yield Command(kind=Kind.RESUME, cut=f"i{number}")
         case HoldReason.UNATTRIBUTED:
             unknown = [key for key in world.keys if state.record(key.key_id) is None]
             ours = tuple(key.key_id for key in unknown if key.ours)
-            yield Request(kind=Kind.RESUME, ours=ours, foreign=tuple(k.key_id for k in unknown if not k.ours))
+            yield Command(kind=Kind.RESUME, ours=ours, foreign=tuple(k.key_id for k in unknown if not k.ours))
         case HoldReason.ADOPT_WHICH | HoldReason.TWO_ROTATORS | HoldReason.JOURNAL_BEHIND:
             for key_id in sorted({held for held, _ in world.holds}):
-                yield Request(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)
+                yield Command(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)

@@ -106,8 +106,8 @@ def check_journal(world: World, shape: Shape, state: State) -> None:
     for role, key_id in (("current", state.current), ("candidate", state.candidate)):
         if key_id is not None and key_id in world.doomed:
             raise Broken("P1 (rule 12)", f"{key_id} is the {role} key although its deletion was journalled")
-    leading_out = {*state.retire, *state.may, *state.drop, *(s.key_id for s in state.suspects)}
-    looked_for = {lost.mark for lost in state.lost if lost.mark is not None}
+    leading_out = {*state.to_revoke, *state.maybe_held, *state.to_delete, *(s.key_id for s in state.suspects)}
+    looked_for = {lost.mark for lost in state.lost_mints if lost.mark is not None}
     for key in world.keys:
         if not key.ours or key.stray or key.key_id in {state.current, state.candidate} or key.key_id in leading_out:
             continue
@@ -125,7 +125,14 @@ def is_good(world: World, shape: Shape, state: State) -> bool:
     """Idle: every integration holds the one live current key, and nothing of ours is left over."""
     busy = (state.hold, state.call, state.mint, state.candidate, state.asked)
     # After a take-over, what was in flight stays alive until the next confirm.
-    lists = (state.retire, () if shape.doubt else state.may, state.drop, state.suspects, state.undone, world.flying)
+    lists = (
+        state.to_revoke,
+        () if shape.doubt else state.maybe_held,
+        state.to_delete,
+        state.suspects,
+        state.undone,
+        world.flying,
+    )
     if state.phase is not Phase.IDLE or any(busy) or any(lists) or world.paused or world.pending:
         return False
     current = world.key(state.current)
@@ -134,5 +141,5 @@ def is_good(world: World, shape: Shape, state: State) -> bool:
     released = {record.key_id for record in state.keys if record.origin is Origin.RELEASED}
     if not all(key.enabled for key in world.keys if not key.ours):
         return False
-    left = {state.current, *state.may, *released}
+    left = {state.current, *state.maybe_held, *released}
     return all(key.key_id in left or not key.ours or key.stray for key in world.keys)

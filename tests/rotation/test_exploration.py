@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.rotation.commands import Answer, Kind, Request, answer
+from rotator.rotation.commands import Command, Kind, Ruling, answer
 from tests.rotation import shapes
 from tests.rotation.explore import explore
 from tests.rotation.moves import Machine
@@ -54,9 +54,9 @@ def test_the_search_reaches_the_rows_of_the_table() -> None:
 def test_a_hold_that_nothing_can_leave_is_found() -> None:
     """Liveness is really asserted: a machine whose resume is always refused gets stuck."""
 
-    def never(state: object, request: Request, facts: object) -> Answer:
+    def never(state: object, request: Command, facts: object) -> Ruling:
         reply = answer(state, request, facts)  # type: ignore[arg-type]  # passed through as they came
-        return Answer(accepted=False, text="no", state=reply.state) if request.kind is Kind.RESUME else reply
+        return Ruling(accepted=False, text="no", state=reply.state) if request.kind is Kind.RESUME else reply
 
     result = explore(shapes.QUICK[0], Machine(answer=never))
     assert result.counterexample is not None

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rotator.model import Policy, State
+from rotator.rotation.moment import Calendar
 from rotator.rotation.schedule import Schedule, Window, backoff, due_at, jitter
-from rotator.rotation.times import Calendar
 
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)

@@ -165,7 +165,7 @@ def observe(world: World, can: Capabilities) -> Observation:
 def canonical(state: State, *, exact: bool) -> State:
     """The journal without what no rule reads, or what the search decides itself (when waits end)."""
     rotation, asked, mint = state.rotation, state.asked, state.mint
-    marks = sorted({lost.mark for lost in state.lost if lost.mark is not None}) if exact else ()
+    marks = sorted({lost.mark for lost in state.lost_mints if lost.mark is not None}) if exact else ()
     return replace(
         state,
         hold=Hold(state.hold.reason, "") if state.hold else None,
@@ -180,12 +180,12 @@ def canonical(state: State, *, exact: bool) -> State:
         error=None,
         unread=None,
         # Rule 3 asks whether another push was sent. A push and its 429 undo each other, so 3 stands for all above 2.
-        sends=min(state.sends, 3),
+        pushes_sent=min(state.pushes_sent, 3),
         pushed_at=T0 if state.pushed_at else None,
         unsettled_since=T0 if state.unsettled_since else None,
-        before=tuple(sorted(state.before, key=str)),
+        texts_before=tuple(sorted(state.texts_before, key=str)),
         suspects=tuple(sorted((Suspect(s.key_id, T0) for s in state.suspects), key=lambda s: s.key_id)),
-        lost=tuple(LostMint("", T0, mark) for mark in marks),
+        lost_mints=tuple(LostMint("", T0, mark) for mark in marks),
         keys=tuple(
             sorted(
                 (replace(r, gone_at=T0 if r.gone_at else None) for r in state.keys),

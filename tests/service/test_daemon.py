@@ -17,7 +17,7 @@ import yaml
 
 from rotator.model import Phase
 from rotator.sandbox.aws.scene import USER
-from rotator.sandbox.northflank.account import Integration
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from rotator.sandbox.wire.rules import Delay, Rule
 from tests.chaos.jump_clock import DAY
@@ -146,7 +146,7 @@ def test_a_reload_takes_a_sound_config_and_refuses_all_others(made: Trial) -> No
     stage = made.stage
     stage.aws.add_user("other")
     held = stage.aws.create_key("other").reveal()
-    stage.account.put(Integration("other", "other", "aws", description="Another team's.", credentials=held))
+    stage.account.put(HeldIntegration("other", "other", "aws", description="Another team's.", credentials=held))
     both = yaml.safe_load(sound)
     both["policy"]["grace"] = "1s"
     both["credentials"].append(other["credentials"][0] | {"current_key": held["accessKey"]})

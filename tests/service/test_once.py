@@ -10,7 +10,7 @@ import pytest
 from rotator.errors import ExitCode
 from rotator.model import HoldReason, Phase
 from rotator.sandbox.stage import CREDENTIAL
-from rotator.sandbox.wire.rules import Answer, Reset
+from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.service.once import run_once
 from tests.support.clocks import Clock
 from tests.support.fixtures import MakeRig, http, make_rig, prepare, rig
@@ -129,7 +129,7 @@ class TestItsExitCode:
 
     def test_tells_that_a_push_could_not_be_brought_to_an_end(self, rig: Rig) -> None:
         """Northflank is down: the material is lost with the process, and a later pass clears up behind it."""
-        rig.spoil(Answer(status=502, body="<html>"), northflank="POST", times=None)
+        rig.spoil(Canned(status=502, body="<html>"), northflank="POST", times=None)
         rig.begin()
         candidate = rig.to(Phase.PROVING).candidate
         assert once(rig) is ExitCode.HELD

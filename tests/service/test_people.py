@@ -10,7 +10,7 @@ import pytest
 from rotator.errors import StoreError
 from rotator.model import Phase
 from rotator.sandbox.stage import CREDENTIAL
-from rotator.sandbox.wire.rules import Answer, Rule
+from rotator.sandbox.wire.rules import Canned, Rule
 from rotator.service.people import serve_requests
 from rotator.store.requests import Request
 from tests.support.fixtures import MakeRig, http, make_rig, prepare, rig
@@ -74,8 +74,8 @@ class TestAnAnswer:
 
     def test_is_given_although_the_outside_cannot_be_read(self, rig: Rig) -> None:
         rig.adopt()
-        rig.faults.put(Rule(times=None, fault=Answer(status=503, body="<html>")))
-        rig.aws.faults.put(Rule(times=None, fault=Answer(status=503, body="<html>")))
+        rig.faults.put(Rule(times=None, fault=Canned(status=503, body="<html>")))
+        rig.aws.faults.put(Rule(times=None, fault=Canned(status=503, body="<html>")))
         assert rig.ask("pause").accepted
         assert rig.ask("rotate").accepted
         refused(rig, "can't be read", "adopt", key_id=rig.first_key)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.config import format_duration, parse_duration
+from rotator.settings.durations import format_duration, parse_duration
 
 
 @given(st.integers(0, 3650 * 24 * 3600 * 1000).map(lambda number: timedelta(milliseconds=number)))

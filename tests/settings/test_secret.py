@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.config import SecretRef
 from rotator.errors import RotatorError
+from rotator.settings.secret import SecretRef
 
 CANARY = "nf-canary-3f9c1e"
 

@@ -93,7 +93,7 @@ def _user(row: CredentialRow) -> str:
 def _looked_after(state: State) -> set[str | None]:
     others = {record.key_id for record in state.keys if record.origin in {Origin.FOREIGN, Origin.RELEASED}}
     suspects = {suspect.key_id for suspect in state.suspects}
-    return {state.current, state.candidate, *state.retire, *state.may, *state.drop, *suspects, *others}
+    return {state.current, state.candidate, *state.to_revoke, *state.maybe_held, *state.to_delete, *suspects, *others}
 
 
 def _concludes(event: Event, changes: Iterable[str]) -> bool:

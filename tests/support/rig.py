@@ -26,7 +26,7 @@ from rotator.config.load import load
 from rotator.material import Material
 from rotator.model import Origin, State
 from rotator.sandbox.aws.scene import USER
-from rotator.sandbox.northflank.account import Integration, Token
+from rotator.sandbox.northflank.account import ApiToken, HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.rules import Fault, Rule
@@ -166,9 +166,9 @@ class Rig(Running):
 
     def renew_token(self) -> None:
         """A person puts another token into the token's file, and ends the old one."""
-        self.account.put_token(self.stage.token_file.read_text(), Token(expires_at=self.clock.world()))
+        self.account.put_token(self.stage.token_file.read_text(), ApiToken(expires_at=self.clock.world()))
         token = f"renewed-{new_id()}"
-        self.account.put_token(token, Token())
+        self.account.put_token(token, ApiToken())
         self.stage.token_file.write_text(token)
 
     def describe(self, text: str | None, integration: str = INTEGRATION) -> None:
@@ -178,7 +178,7 @@ class Rig(Running):
     def put(self, integration: str, *, description: str | None, credentials: Mapping[str, str] | None = None) -> None:
         """A person or another program changes an integration."""
         held = self.account.held(integration) if credentials is None else credentials
-        self.account.put(Integration(integration, integration, "aws", description=description, credentials=held))
+        self.account.put(HeldIntegration(integration, integration, "aws", description=description, credentials=held))
 
     # Faults.
 

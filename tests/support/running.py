@@ -237,4 +237,4 @@ class Running(ABC):
 
 
 def _at_rest(state: State) -> bool:
-    return state.phase is Phase.IDLE and state.asked is None and not state.drop
+    return state.phase is Phase.IDLE and state.asked is None and not state.to_delete

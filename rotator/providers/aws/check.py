@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 from rotator.errors import CallFailed, Verdict
 from rotator.providers.aws.clients import Arn, AwsClients
-from rotator.providers.aws.errors import Answer, ask
+from rotator.providers.aws.errors import AwsAnswer, ask
 from rotator.providers.aws.rights import CHANGES, READS, document
 from rotator.providers.base import Provider, Right
 
@@ -117,5 +117,5 @@ def _simulated(aws: AwsClients, user: str, actions: Sequence[str]) -> Mapping[st
     return simulated(aws, actions, arn)
 
 
-def _decisions(answer: Answer) -> Mapping[str, bool]:
+def _decisions(answer: AwsAnswer) -> Mapping[str, bool]:
     return {result["EvalActionName"]: result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"]}

@@ -25,7 +25,7 @@ from botocore.utils import get_environ_proxies
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
-from rotator.providers.aws.errors import Answer, ask, attempt
+from rotator.providers.aws.errors import AwsAnswer, ask, attempt
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -204,7 +204,7 @@ class AwsClients:
 
     def _whoami(self, credentials: Callable[[], Credentials | ReadOnlyCredentials]) -> str:
         # Signed here: a client for each candidate would cost 10 ms, and could not be given up again.
-        def call() -> Answer:
+        def call() -> AwsAnswer:
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": USER_AGENT}
             request = AWSRequest("POST", self._sts_url, headers=headers, data=_WHOAMI)
             SigV4Auth(credentials(), "sts", self.region).add_auth(request)

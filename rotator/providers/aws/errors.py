@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 
-Answer = Mapping[str, Any]
+AwsAnswer = Mapping[str, Any]
 Value = TypeVar("Value")
 
 NO_SUCH_ENTITY = "NoSuchEntity"
@@ -78,7 +78,7 @@ def attempt(what: str, make: Callable[[], Value]) -> Value:
     raise failure  # outside of the handler: inside, the exception with the body would be its __context__
 
 
-def ask(what: str, call: Callable[[], Answer], read: Callable[[Answer], Value]) -> Value:
+def ask(what: str, call: Callable[[], AwsAnswer], read: Callable[[AwsAnswer], Value]) -> Value:
     """Make one call and take out of its answer what is wanted; what isn't there makes the answer unreadable.
 
     Raises:
@@ -87,7 +87,7 @@ def ask(what: str, call: Callable[[], Answer], read: Callable[[Answer], Value]) 
     return attempt(what, lambda: read(from_aws(call())))
 
 
-def from_aws(answer: Answer) -> Answer:
+def from_aws(answer: AwsAnswer) -> AwsAnswer:
     """The answer, if it has AWS's request id. A proxy's page hasn't.
 
     Raises:
@@ -99,13 +99,13 @@ def from_aws(answer: Answer) -> Answer:
     return answer
 
 
-def request_id(answer: Answer) -> str | None:
+def request_id(answer: AwsAnswer) -> str | None:
     """AWS's id of the request, as it stands in the answer's body."""
     found = answer.get("ResponseMetadata", {}).get("RequestId")
     return outside_text(found) if isinstance(found, str) and found else None
 
 
-def date_of(answer: Answer) -> datetime:
+def date_of(answer: AwsAnswer) -> datetime:
     """What time it was at AWS, by the answer's Date header.
 
     Raises:
@@ -145,7 +145,7 @@ def _read(what: str, error: Exception) -> CallFailed:
     return CallFailed(f"{what} had no readable answer: {kind}", verdict=Verdict.UNKNOWN, code=kind)
 
 
-def _refused(what: str, answer: Answer) -> CallFailed:
+def _refused(what: str, answer: AwsAnswer) -> CallFailed:
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = answer.get("Error")
     code = said.get("Code") if isinstance(said, dict) else None

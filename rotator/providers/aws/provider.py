@@ -20,7 +20,7 @@ from rotator.providers.aws.check import rights
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import (
     NO_SUCH_ENTITY,
-    Answer,
+    AwsAnswer,
     about_the_clock,
     ask,
     attempt,
@@ -181,19 +181,19 @@ class AwsUser:
             _reply,
         )
 
-    def _change(self, what: str, call: Callable[[], Answer], read: Callable[[Answer], Value]) -> Value:
+    def _change(self, what: str, call: Callable[[], AwsAnswer], read: Callable[[AwsAnswer], Value]) -> Value:
         self._aws.renew()
         return ask(what, call, read)
 
 
-def _keys(answer: Answer) -> list[Key]:
+def _keys(answer: AwsAnswer) -> list[Key]:
     return [
         Key(listed["AccessKeyId"], utc(listed["CreateDate"]), enabled=listed["Status"] == "Active")
         for listed in answer["AccessKeyMetadata"]
     ]
 
 
-def _last_use(answer: Answer) -> LastUse | None:
+def _last_use(answer: AwsAnswer) -> LastUse | None:
     used = answer["AccessKeyLastUsed"]
     if "LastUsedDate" not in used:
         return None
@@ -201,7 +201,7 @@ def _last_use(answer: Answer) -> LastUse | None:
     return LastUse(utc(used["LastUsedDate"]), service, region)
 
 
-def _minted(answer: Answer) -> Minted:
+def _minted(answer: AwsAnswer) -> Minted:
     made = answer["AccessKey"]
     key_id, secret = made["AccessKeyId"], made["SecretAccessKey"]
     if not key_id or not secret:
@@ -214,7 +214,7 @@ def _minted(answer: Answer) -> Minted:
     )
 
 
-def _reply(answer: Answer) -> Reply:
+def _reply(answer: AwsAnswer) -> Reply:
     return Reply(request_id(answer))
 
 

@@ -28,7 +28,7 @@ from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
 from rotator.providers.aws.role_check import rights
 from rotator.providers.aws.trust import ID_LENGTH, Trust, key_id_of
-from rotator.providers.aws.trust_policy import Change, RolePolicy, Seen
+from rotator.providers.aws.trust_policy import Edit, PolicyRead, RolePolicy
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 if TYPE_CHECKING:
@@ -268,11 +268,11 @@ class AwsRole:
         )
 
 
-def _key(key_id: str, seen: Seen) -> Key:
+def _key(key_id: str, seen: PolicyRead) -> Key:
     return Key(key_id, seen.created_at, mark=key_id)
 
 
-def _changed_meanwhile(change: Change, key_id: str, *, landed: bool) -> NoReturn:
+def _changed_meanwhile(change: Edit, key_id: str, *, landed: bool) -> NoReturn:
     """Say what is true when another policy was read back than the one that was written.
 
     Args:

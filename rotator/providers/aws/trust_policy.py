@@ -14,12 +14,12 @@ from datetime import datetime
 from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.providers.aws.clients import Arn, AwsClients
-from rotator.providers.aws.errors import Answer, ask, date_of, request_id, utc
+from rotator.providers.aws.errors import AwsAnswer, ask, date_of, request_id, utc
 from rotator.providers.aws.trust import CHARACTERS, Trust
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PolicyRead:
     """The trust policy, when its role was made, and what time it was at AWS (aware UTC)."""
 
     trust: Trust
@@ -28,7 +28,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Edit:
     """A change of the trust policy that AWS took, or that wasn't needed.
 
     Args:
@@ -38,7 +38,7 @@ class Change:
         request_id: of the write; None if there was nothing to write.
     """
 
-    before: Seen
+    before: PolicyRead
     wanted: Trust
     after: Trust
     request_id: str | None
@@ -75,7 +75,7 @@ class RolePolicy:
         self._name = role.path.rpartition("/")[2]
         self._aws = clients
 
-    def look(self) -> Seen:
+    def look(self) -> PolicyRead:
         """GetRole.
 
         Raises:
@@ -91,9 +91,9 @@ class RolePolicy:
                 remedy="Nothing was changed. Check `role_arn`, letter by letter, and that rotator's own AWS identity "
                 "is in that account.",
             )
-        return Seen(Trust.of(role.document), role.created_at, role.at)
+        return PolicyRead(Trust.of(role.document), role.created_at, role.at)
 
-    def change(self, make: Callable[[Trust], Trust]) -> Change:
+    def change(self, make: Callable[[Trust], Trust]) -> Edit:
         """Read it, write what `make` makes of it (one attempt on the wire), and read it back.
 
         Raises:
@@ -103,11 +103,11 @@ class RolePolicy:
         before = self._before()
         wanted = make(before.trust)
         if wanted is before.trust:
-            return Change(before, wanted, wanted, None)
+            return Edit(before, wanted, wanted, None)
         written = self._write(wanted.text)
-        return Change(before, wanted, self._read_back(), written)
+        return Edit(before, wanted, self._read_back(), written)
 
-    def _before(self) -> Seen:
+    def _before(self) -> PolicyRead:
         self._aws.renew()
         try:
             return self.look()
@@ -145,7 +145,7 @@ class RolePolicy:
         )
 
 
-def _role(answer: Answer) -> _Role:
+def _role(answer: AwsAnswer) -> _Role:
     role: Mapping[str, object] = answer["Role"]
     created_at = role["CreateDate"]
     if not isinstance(created_at, datetime):

@@ -22,7 +22,7 @@ from rotator.providers.base import Tools
 _TURN = 0.5  # of a call's time, to wait for one's turn
 
 
-class Turns:
+class TenantTurns:
     """One change at a time in a tenant: Graph refuses changes that happen at once (Directory_ConcurrencyViolation)."""
 
     def __init__(self) -> None:
@@ -46,16 +46,16 @@ class Turns:
 
 
 # Weak: a tenant's turns last as long as some provider holds them.
-_turns: WeakValueDictionary[tuple[str, str], Turns] = WeakValueDictionary()
+_turns: WeakValueDictionary[tuple[str, str], TenantTurns] = WeakValueDictionary()
 _opening = threading.Lock()
 
 
-def turns_in(access: AzureAccess) -> Turns:
+def turns_in(access: AzureAccess) -> TenantTurns:
     """The turns of a tenant, the same for everybody who asks while they are in use, whoever rotator is there."""
     with _opening:
         turns = _turns.get((access.authority, access.tenant))
         if turns is None:
-            turns = _turns[access.authority, access.tenant] = Turns()
+            turns = _turns[access.authority, access.tenant] = TenantTurns()
         return turns
 
 

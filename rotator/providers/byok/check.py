@@ -13,7 +13,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.providers.base import Right
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api
-from rotator.providers.byok.kubeconfig import Target
+from rotator.providers.byok.kubeconfig import ClusterAddress
 from rotator.providers.byok.own import OwnIdentity
 
 _GRANT = "`rotator policy NAME` prints the Role."
@@ -37,7 +37,7 @@ _NEEDS = {
 """By whether the tokens are bound."""
 
 
-def rights(api: Api, access: Access, target: Target, own: OwnIdentity, *, bound: bool) -> Iterator[Right]:
+def rights(api: Api, access: Access, target: ClusterAddress, own: OwnIdentity, *, bound: bool) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where the cluster doesn't know us."""
     yield Right(f"the cluster at {access.server}, from {access.origin}; Northflank's way: {target.server}", holds=True)
     known = "the cluster knows rotator"
@@ -58,7 +58,7 @@ def rights(api: Api, access: Access, target: Target, own: OwnIdentity, *, bound:
         yield _judged(api, target, need)
 
 
-def _judged(api: Api, target: Target, need: _Need) -> Right:
+def _judged(api: Api, target: ClusterAddress, need: _Need) -> Right:
     resource, _, subresource = need.resource.partition("/")
     wanted = ResourceAttributes(
         namespace=target.namespace,

@@ -17,7 +17,7 @@ _CLUSTER = "cluster"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ClusterAddress:
     """Where and as whom the holder of a kubeconfig comes.
 
     Args:

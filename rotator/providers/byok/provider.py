@@ -30,7 +30,7 @@ from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
-from rotator.providers.byok.kubeconfig import Target, token_of
+from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnIdentity, username
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
@@ -60,7 +60,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
             "Northflank can't reach the cluster as rotator does, at the address for pods.",
             remedy="Set `server` to the API server's address as Northflank reaches it.",
         )
-    target = Target(
+    target = ClusterAddress(
         server=access.server if server is None else str(server),
         ca=access.ca if ca_file is None else _read(str(ca_file)),
         namespace=str(settings["namespace"]),
@@ -73,7 +73,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
 class ByokAccount:
     """The tokens of one service account. Implements `base.Provider`."""
 
-    def __init__(self, target: Target, access: Access, api: Api, *, bound: bool, lifetime: timedelta) -> None:
+    def __init__(self, target: ClusterAddress, access: Access, api: Api, *, bound: bool, lifetime: timedelta) -> None:
         self._target = target
         self._access = access
         self._api = api

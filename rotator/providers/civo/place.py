@@ -45,7 +45,7 @@ class Found:
         return Material({"apiKey": self.value})
 
 
-class Place:
+class KeyPlace:
     """Where the operator puts the key. Remembers the keys that were there until they are forgotten. Thread-safe.
 
     Args:

@@ -20,8 +20,8 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
-from rotator.providers.civo.place import Found, Place
-from rotator.providers.civo.quota import Account, Quota, Refused, Taken
+from rotator.providers.civo.place import Found, KeyPlace
+from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
 
@@ -39,7 +39,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> CivoApiKey:
     account, ca_file = (cast("str | None", settings[name]) for name in ("account", "ca_file"))
     read = cast("Callable[[], SecretStr]", settings["api_key"])
     quota = Quota(tools.http.trusting(ca_file), str(settings["api_url"]), tools.deadline, tools.clock)
-    return CivoApiKey(Place(str(settings["place"]), read, tools.clock), account, quota)
+    return CivoApiKey(KeyPlace(str(settings["place"]), read, tools.clock), account, quota)
 
 
 class CivoApiKey:
@@ -52,7 +52,7 @@ class CivoApiKey:
         quota: asks Civo.
     """
 
-    def __init__(self, place: Place, account: str | None, quota: Quota) -> None:
+    def __init__(self, place: KeyPlace, account: str | None, quota: Quota) -> None:
         self._place = place
         self._account = account
         self._quota = quota
@@ -115,7 +115,7 @@ class CivoApiKey:
         """
         candidate = material.fields["apiKey"]
         answer = self._quota.ask_once(candidate)
-        if isinstance(answer, Refused):
+        if isinstance(answer, KeyRefused):
             return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD
         self._must_be_ours(answer.account)
         return Proof.ALIVE
@@ -142,7 +142,7 @@ class CivoApiKey:
         if value is None:
             return Reply()
         answer = self._quota.ask_once(value)
-        if isinstance(answer, Refused):
+        if isinstance(answer, KeyRefused):
             self._place.forget(key_id)
             return Reply()
         raise CallFailed(
@@ -171,7 +171,7 @@ class CivoApiKey:
     def _look_and_ask(self) -> tuple[Found, Taken]:
         found = self._place.look()
         answer = self._quota.ask(found.value)
-        if isinstance(answer, Refused):
+        if isinstance(answer, KeyRefused):
             raise CallFailed(
                 f"Civo refuses the API key in {self._place.name} ({answer.code}): it was regenerated, and the new one "
                 "isn't there yet",
@@ -182,14 +182,14 @@ class CivoApiKey:
             )
         return found, answer
 
-    def _ownership(self, account: Account) -> Right:
+    def _ownership(self, account: KeyAccount) -> Right:
         if self._account is None:
             remedy = f"Name it in the config, and no other account's key is ever pushed: `account: {account.email}`."
             return Right(f"the key's account, {account}, is the right one", None, remedy)
         ours = account.is_called(self._account)
         return Right(f"the key's account, {account}, is {self._account}", ours, "" if ours else self._mend_account)
 
-    def _must_be_ours(self, account: Account) -> None:
+    def _must_be_ours(self, account: KeyAccount) -> None:
         with self._lock:
             expected = self._account or self._first
             if expected is None:

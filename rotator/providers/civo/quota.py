@@ -28,7 +28,7 @@ _CODE = re.compile("[a-z][a-z0-9_]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class KeyAccount:
     """An account of Civo's, as the quota shows it."""
 
     email: str
@@ -46,12 +46,12 @@ class Account:
 class Taken:
     """The key works, for this account. `date` is the answer's Date header (aware UTC)."""
 
-    account: Account
+    account: KeyAccount
     date: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class KeyRefused:
     """Civo knows no such key: it was never made, or has been regenerated. `code` is Civo's word for it."""
 
     code: str
@@ -73,7 +73,7 @@ class Quota:
         self._deadline = deadline
         self._clock = clock
 
-    def ask(self, key: SecretStr) -> Taken | Refused:
+    def ask(self, key: SecretStr) -> Taken | KeyRefused:
         """Ask with this key, once more if no answer came.
 
         Raises:
@@ -81,11 +81,11 @@ class Quota:
         """
         return patiently(lambda span: self._ask(key, span), clock=self._clock, deadline=self._deadline)
 
-    def ask_once(self, key: SecretStr) -> Taken | Refused:
+    def ask_once(self, key: SecretStr) -> Taken | KeyRefused:
         """Ask with this key, in one request. Raises CallFailed as `ask`."""
         return self._ask(key, Span(self._clock, self._deadline))
 
-    def _ask(self, key: SecretStr, span: Span) -> Taken | Refused:
+    def _ask(self, key: SecretStr, span: Span) -> Taken | KeyRefused:
         headers = {"Authorization": f"bearer {key.get_secret_value()}", "Accept": "application/json"}
         answer = send(self._http, "GET", self._url, what=_WHAT, headers=headers, span=span)
         read = _read(answer, key, self._clock.now())
@@ -94,7 +94,7 @@ class Quota:
         return read
 
 
-def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | Refused | CallFailed:
+def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | KeyRefused | CallFailed:
     said = json_object(answer.body) or {}
     if answer.status == HTTPStatus.OK:
         return _taken(answer, said) or _foreign(answer, now)
@@ -110,7 +110,7 @@ def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | Refused | Ca
         return _foreign(answer, now)
     code, reason = error
     if code in _UNKNOWN_KEY:
-        return Refused(code)
+        return KeyRefused(code)
     told = outside_text(reason.replace(key.get_secret_value(), "**********"))
     return CallFailed(
         f"{_WHAT}: {code}: {told}",
@@ -126,7 +126,7 @@ def _taken(answer: Answer, said: Mapping[str, object]) -> Taken | None:
     date = date_of(answer)
     if date is None or not isinstance(email, str) or not email:
         return None
-    return Taken(Account(outside_text(email), outside_text(own_id) if isinstance(own_id, str) else ""), date)
+    return Taken(KeyAccount(outside_text(email), outside_text(own_id) if isinstance(own_id, str) else ""), date)
 
 
 def _error(answer: Answer, said: Mapping[str, object]) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from werkzeug.wrappers import Response
 
 from rotator.material import Material
 from rotator.model import Key, LastUse
-from rotator.sandbox.aws.auth import Policy
+from rotator.sandbox.aws.auth import IamPolicy
 
 MOTO = threading.RLock()
 _PARTITION = "aws"
@@ -36,7 +36,7 @@ class Holder:
     arn: str
     secret: SecretStr
     enabled: bool
-    policies: tuple[Policy, ...]
+    policies: tuple[IamPolicy, ...]
     token: SecretStr | None = None
 
     @property
@@ -82,17 +82,17 @@ class MotoAccount:
             token=SecretStr(session.session_token),
         )
 
-    def policies_of(self, arn: str) -> tuple[Policy, ...] | None:
+    def policies_of(self, arn: str) -> tuple[IamPolicy, ...] | None:
         """The inline policies of a user or role; None if there is none of this ARN."""
         found = next((user for user in self._iam.users.values() if user.arn == arn), None) or self._role(arn)
         return None if found is None else tuple(_policies(found))
 
-    def trust(self, role_arn: str) -> Policy | None:
+    def trust(self, role_arn: str) -> IamPolicy | None:
         """The trust policy of a role, if there is such a role."""
         role = self._role(role_arn)
         if role is None:
             return None
-        policy: Policy = json.loads(role.assume_role_policy_document)
+        policy: IamPolicy = json.loads(role.assume_role_policy_document)
         return policy
 
     def user_arn(self, name: str) -> str:
@@ -116,7 +116,7 @@ class MotoAccount:
         self.deny(name)
         self._iam.delete_user(name)
 
-    def allow(self, user: str, policy: Policy) -> None:
+    def allow(self, user: str, policy: IamPolicy) -> None:
         """Give a user its one inline policy."""
         self._iam.put_user_policy(user, "rights", json.dumps(policy))
 
@@ -134,7 +134,7 @@ class MotoAccount:
         at: datetime = self._role(role_arn).create_date
         return at.replace(tzinfo=UTC)
 
-    def set_trust(self, role_arn: str, trust: Policy) -> None:
+    def set_trust(self, role_arn: str, trust: IamPolicy) -> None:
         """Replace the trust policy of a role."""
         self._role(role_arn).assume_role_policy_document = json.dumps(trust)
 
@@ -152,7 +152,7 @@ class MotoAccount:
             sessions.remove(session)
             self._iam.access_keys.pop(session.access_key_id, None)
 
-    def add_role(self, name: str, trust: Policy, policy: Policy, at: datetime, path: str = "/") -> str:
+    def add_role(self, name: str, trust: IamPolicy, policy: IamPolicy, at: datetime, path: str = "/") -> str:
         """Create a role with one inline policy, made at this time. Returns its ARN."""
         role = self._iam.create_role(
             role_name=name,
@@ -204,7 +204,7 @@ class MotoAccount:
         return next((role for role in self._iam.get_roles() if role.arn == arn), None)
 
 
-def _policies(entity: Any) -> Iterator[Policy]:
+def _policies(entity: Any) -> Iterator[IamPolicy]:
     if entity is not None:
         for document in entity.policies.values():
             yield json.loads(document)

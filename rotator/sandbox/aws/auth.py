@@ -21,10 +21,10 @@ from werkzeug.wrappers import Request
 _CLOCK_SKEW = timedelta(minutes=5)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
-Policy = Mapping[str, Any]
+IamPolicy = Mapping[str, Any]
 
 
-class Refused(Exception):
+class AwsRefusal(Exception):
     """AWS's answer to a request that it doesn't carry out."""
 
     def __init__(self, code: str, message: str, status: int = 403) -> None:
@@ -53,14 +53,14 @@ def signed(request: Request) -> Signed:
     """
     header = request.headers.get("Authorization")
     if header is None:
-        raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token")
+        raise AwsRefusal("MissingAuthenticationToken", "Request is missing Authentication Token")
     parts = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request, "
         r"SignedHeaders=([^,]+), Signature=([0-9a-f]{64})",
         header,
     )
     if parts is None or "X-Amz-Date" not in request.headers:
-        raise Refused("IncompleteSignature", "Authorization header is not a complete signature, version 4.", 400)
+        raise AwsRefusal("IncompleteSignature", "Authorization header is not a complete signature, version 4.", 400)
     return Signed(parts[1], parts[2], parts[3], tuple(parts[4].split(";")), parts[5])
 
 
@@ -81,7 +81,7 @@ def verify(request: Request, claim: Signed, secret: str, now: datetime) -> None:
     auth = SigV4Auth(Credentials(claim.key_id, secret), claim.service, claim.region)
     expected = auth.signature(auth.string_to_sign(made, auth.canonical_request(made)), made)
     if not hmac.compare_digest(expected, claim.signature):
-        raise Refused(
+        raise AwsRefusal(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
             "Access Key and signing method. Consult the service documentation for details.",
@@ -93,18 +93,18 @@ def _check_time(stamp: str, now: datetime) -> None:
     at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     earliest, latest, shown = now - _CLOCK_SKEW, now + _CLOCK_SKEW, now.strftime(_STAMP)
     if at < earliest:
-        raise Refused(
+        raise AwsRefusal(
             "SignatureDoesNotMatch",
             f"Signature expired: {stamp} is now earlier than {earliest.strftime(_STAMP)} ({shown} - 5 min.)",
         )
     if at > latest:
-        raise Refused(
+        raise AwsRefusal(
             "SignatureDoesNotMatch",
             f"Signature not yet current: {stamp} is still later than {latest.strftime(_STAMP)} ({shown} + 5 min.)",
         )
 
 
-def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
+def allows(policies: Iterable[IamPolicy], action: str, resource: str) -> bool:
     """What identity policies say: a Deny wins, and silence is a no. Conditions aren't understood."""
     effects = {
         statement["Effect"]
@@ -116,7 +116,7 @@ def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
 
 
 def trusts(
-    policy: Policy, principal: str, account: str, external_id: str | None
+    policy: IamPolicy, principal: str, account: str, external_id: str | None
 ) -> Literal["by name", "by account"] | None:
     """Whether a role's trust policy lets this principal of this account in, and what it was let in by.
 

@@ -29,7 +29,7 @@ from werkzeug.wrappers import Request, Response
 from rotator.material import Material
 from rotator.model import Key, LastUse
 from rotator.sandbox.aws.account import MOTO, Holder, MotoAccount
-from rotator.sandbox.aws.auth import Policy, Refused, Signed, allows, signed, trusts, verify
+from rotator.sandbox.aws.auth import AwsRefusal, IamPolicy, Signed, allows, signed, trusts, verify
 from rotator.sandbox.aws.roles import Propagation, checked, external_ids
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.serving import Server
@@ -71,7 +71,7 @@ class AwsStandIn:
         self._moto = MotoAccount()
         self._elsewhere = MotoAccount()
         self._trusted = Propagation()
-        self._granted: list[Policy] = []
+        self._granted: list[IamPolicy] = []
         self._known_from: dict[str, datetime] = {}
         self._uses: defaultdict[str, deque[LastUse]] = defaultdict(deque)
         self.account = self._moto.id
@@ -133,7 +133,7 @@ class AwsStandIn:
             self._granted.clear()
             self._moto.deny(_ADMIN)
 
-    def add_role(self, name: str, *, trust: Policy, policy: Policy, path: str = "/") -> str:
+    def add_role(self, name: str, *, trust: IamPolicy, policy: IamPolicy, path: str = "/") -> str:
         """Create a role. Returns its ARN."""
         with MOTO:
             self.secrets.update(external_ids(trust))
@@ -149,7 +149,7 @@ class AwsStandIn:
         with MOTO:
             return self._moto.created(arn)
 
-    def trust(self, arn: str) -> Policy:
+    def trust(self, arn: str) -> IamPolicy:
         """A role's trust policy, as it was written last."""
         with MOTO:
             trust = self._moto.trust(arn)
@@ -157,7 +157,7 @@ class AwsStandIn:
             raise LookupError(arn)
         return trust
 
-    def set_trust(self, arn: str, trust: Policy) -> None:
+    def set_trust(self, arn: str, trust: IamPolicy) -> None:
         """Replace a role's trust policy as a person would; it is gone by at once."""
         with MOTO:
             self.secrets.update(external_ids(trust))
@@ -209,10 +209,10 @@ class AwsStandIn:
                 if answer is None:
                     environ["wsgi.input"] = BytesIO(body)
                     answer = self._carry_out(environ)
-            except Refused as refusal:
+            except AwsRefusal as refusal:
                 answer = _error(refusal)
             except BadRequestKeyError as missing:
-                answer = _error(Refused("ValidationError", f"{missing.args[0]} is missing", 400))
+                answer = _error(AwsRefusal("ValidationError", f"{missing.args[0]} is missing", 400))
         return answer(environ, start_response)
 
     def _authorised(self, request: Request) -> Response | None:
@@ -221,7 +221,7 @@ class AwsStandIn:
         action, form = f"{claim.service}:{request.form.get('Action')}", request.form
         if action in self.denied or not self._allowed(holder, action, form):
             resource = self._resource(form, holder)
-            raise Refused(
+            raise AwsRefusal(
                 "AccessDenied",
                 f"User: {holder.arn} is not authorized to perform: {action} on resource: {resource} because no "
                 f"identity-based policy allows the {action} action",
@@ -248,7 +248,7 @@ class AwsStandIn:
             or token != (holder.token and holder.token.get_secret_value())
             or now < self._known_from.get(claim.key_id, now)
         ):
-            raise Refused("InvalidClientTokenId", "The security token included in the request is invalid.")
+            raise AwsRefusal("InvalidClientTokenId", "The security token included in the request is invalid.")
         verify(request, claim, holder.secret.get_secret_value(), self.signing_clock())
         return holder
 
@@ -321,7 +321,7 @@ class AwsStandIn:
         source = form["PolicySourceArn"]
         policies = self._moto.policies_of(source)
         if policies is None:
-            raise Refused("NoSuchEntity", f"The entity {source} cannot be found.", 404)
+            raise AwsRefusal("NoSuchEntity", f"The entity {source} cannot be found.", 404)
         resource = form["ResourceArns.member.1"]
         results = "".join(
             f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>{escape(resource)}"
@@ -338,11 +338,11 @@ class AwsStandIn:
         )
 
 
-def _unknown_action() -> Refused:
-    return Refused("InvalidAction", "The stand-in doesn't know this action.", 400)
+def _unknown_action() -> AwsRefusal:
+    return AwsRefusal("InvalidAction", "The stand-in doesn't know this action.", 400)
 
 
-def _error(refusal: Refused) -> Response:
+def _error(refusal: AwsRefusal) -> Response:
     said = f"<Type>Sender</Type><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message>"
     return _xml("ErrorResponse", f"<Error>{said}</Error><RequestId>{uuid4()}</RequestId>", refusal.status)
 

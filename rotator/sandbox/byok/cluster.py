@@ -25,7 +25,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ServiceAccount:
     """A service account."""
 
     namespace: str
@@ -40,7 +40,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ServiceAccountToken:
     """A token of an account.
 
     Args:
@@ -49,13 +49,13 @@ class Token:
         ends_at: None: never.
     """
 
-    account: Account
+    account: ServiceAccount
     secret: str | None
     works_from: datetime | None
     ends_at: datetime | None
 
 
-class Cluster:
+class KubernetesCluster:
     """Not thread-safe: whoever calls holds `lock`.
 
     Args:
@@ -76,9 +76,9 @@ class Cluster:
         self.secrets: set[str] = set()
         self._clock = clock
         self._namespaces: set[str] = set()
-        self._accounts: dict[tuple[str, str], Account] = {}
+        self._accounts: dict[tuple[str, str], ServiceAccount] = {}
         self._objects: dict[tuple[str, str], Json] = {}
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, ServiceAccountToken] = {}
         self._unfilled: dict[tuple[str, str], datetime] = {}  # token Secrets, and when the controller comes to them
         self._version = 1000
 
@@ -86,10 +86,10 @@ class Cluster:
         """To the second, as Kubernetes tells times."""
         return self._clock().replace(microsecond=0)
 
-    def add_account(self, namespace: str, name: str) -> Account:
+    def add_account(self, namespace: str, name: str) -> ServiceAccount:
         """Create a service account, and its namespace if need be."""
         self._namespaces.add(namespace)
-        account = Account(namespace, name, str(uuid4()), self.now())
+        account = ServiceAccount(namespace, name, str(uuid4()), self.now())
         self._accounts[namespace, name] = account
         return account
 
@@ -100,7 +100,7 @@ class Cluster:
             if key[0] == namespace and _token_secret_of(found) == name:
                 del self._objects[key]
 
-    def account(self, namespace: str, name: str) -> Account:
+    def account(self, namespace: str, name: str) -> ServiceAccount:
         """The account.
 
         Raises:
@@ -111,7 +111,7 @@ class Cluster:
             raise not_found("serviceaccounts", name)
         return found
 
-    def holder(self, value: str) -> Account | None:
+    def holder(self, value: str) -> ServiceAccount | None:
         """Whose token this is; None if it doesn't work, or not yet, or no longer."""
         self._fill()
         token, now = self._tokens.get(value), self._clock()
@@ -121,11 +121,11 @@ class Cluster:
         alive = self._accounts.get((token.account.namespace, token.account.name)) == token.account
         return token.account if alive and (token.secret is None or token.secret in uids) else None
 
-    def issue(self, account: Account, *, secret: str | None, ends_at: datetime | None, at_once: bool) -> str:
+    def issue(self, account: ServiceAccount, *, secret: str | None, ends_at: datetime | None, at_once: bool) -> str:
         """Make a token. `at_once`: it works without propagation, as a person's does who waited."""
         value = f"eyJhbGciOiJSUzI1NiJ9.{token_urlsafe(150)}.{token_urlsafe(256)}"
         works_from = None if at_once else self._clock() + self.propagation
-        self._tokens[value] = Token(account, secret, works_from, ends_at)
+        self._tokens[value] = ServiceAccountToken(account, secret, works_from, ends_at)
         self.secrets.add(value)
         return value
 
@@ -188,7 +188,7 @@ class Cluster:
             self._unfilled[namespace, name] = self._clock() + self.controller_delay
         return copy.deepcopy(made)
 
-    def add_token(self, account: Account, name: str) -> str:
+    def add_token(self, account: ServiceAccount, name: str) -> str:
         """Create a token Secret of this name as a person would; its token works at once."""
         metadata = {"name": name, "annotations": {ACCOUNT: account.name}}
         self.create(
@@ -274,7 +274,7 @@ class Cluster:
             else:
                 self._put_token(account, name, at_once=False)
 
-    def _put_token(self, account: Account, name: str, *, at_once: bool) -> str:
+    def _put_token(self, account: ServiceAccount, name: str, *, at_once: bool) -> str:
         found = self._objects[account.namespace, name]
         value = self.issue(account, secret=found["metadata"]["uid"], ends_at=None, at_once=at_once)
         found["data"] |= encoded({"token": value, "namespace": account.namespace})

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from rotator.material import Material
 from rotator.model import Key
-from rotator.providers.byok.kubeconfig import FIELD, Target, token_of
+from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress, token_of
 from rotator.providers.byok.rights import policy
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 
@@ -60,7 +60,7 @@ class ByokScene:
         self.kubernetes.cluster.add_account(NAMESPACE, SERVICE_ACCOUNT)
         self.kubernetes.apply(_READS_NODES)
         self.kubernetes.apply(policy(_SECTION))
-        target = Target(SERVER, None, NAMESPACE, SERVICE_ACCOUNT)
+        target = ClusterAddress(SERVER, None, NAMESPACE, SERVICE_ACCOUNT)
         self.held = target.material(self.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, FIRST))
         self._own = directory / "own-cluster-kubeconfig"
         self._http = httpx.Client(timeout=10)

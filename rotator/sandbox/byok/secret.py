@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rotator.sandbox.byok.status import Refused, bad_request, invalid
+from rotator.sandbox.byok.status import StatusRefusal, bad_request, invalid
 
 Json = dict[str, Any]
 
@@ -51,7 +51,7 @@ def merged(target: Any, patch: Any) -> Any:
     return result
 
 
-def _broken(namespace: str, body: Json) -> Iterator[Refused]:
+def _broken(namespace: str, body: Json) -> Iterator[StatusRefusal]:
     metadata = body.get("metadata")
     if (body.get("apiVersion"), body.get("kind")) != ("v1", "Secret") or not isinstance(metadata, dict):
         yield bad_request("the object provided is no v1 Secret")
@@ -73,7 +73,7 @@ def _broken(namespace: str, body: Json) -> Iterator[Refused]:
             yield bad_request("Secret in version v1 cannot be handled as a Secret: illegal base64 data")
 
 
-def _broken_words(name: str, metadata: Json) -> Iterator[Refused]:
+def _broken_words(name: str, metadata: Json) -> Iterator[StatusRefusal]:
     for key, value in metadata.get("labels", {}).items():
         if not _QUALIFIED.fullmatch(key) or not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
             yield invalid("Secret", name, "metadata.labels", f"Invalid value: {value!r}")

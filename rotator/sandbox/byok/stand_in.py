@@ -23,11 +23,11 @@ import yaml
 from werkzeug.wrappers import Request, Response
 
 from rotator.model import Key
-from rotator.providers.byok.kubeconfig import FIELD, Target
-from rotator.sandbox.byok.cluster import Account, Cluster, stamp
+from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress
+from rotator.sandbox.byok.cluster import KubernetesCluster, ServiceAccount, stamp
 from rotator.sandbox.byok.rbac import Attempt, Rbac
 from rotator.sandbox.byok.secret import ACCOUNT, Json
-from rotator.sandbox.byok.status import Refused, bad_request, forbidden, unauthorized
+from rotator.sandbox.byok.status import StatusRefusal, bad_request, forbidden, unauthorized
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.serving import Server
 from rotator.sandbox.wire.tls import LoopbackTls
@@ -61,10 +61,10 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:auth
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ApiRequest:
     """A request that was authenticated and allowed."""
 
-    user: Account
+    user: ServiceAccount
     verb: str
     resource: str
     namespace: str
@@ -99,7 +99,7 @@ class KubernetesStandIn:
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port, tls=tls.server if tls else None)
         self.ca = tls.ca_file.read_bytes() if tls else None
-        self.cluster = Cluster(self._now)
+        self.cluster = KubernetesCluster(self._now)
         self.apply(_BASIC_USER)
         own = self.cluster.add_account("rotator", "rotator")
         self.admin = self.cluster.issue(own, secret=None, ends_at=None, at_once=True)
@@ -129,7 +129,7 @@ class KubernetesStandIn:
 
     def kubeconfig(self, token: str) -> str:
         """For `kubectl` and the like, with this token in it. Known once it serves."""
-        return Target(self.server.url, self.ca, "rotator", "rotator").material(token).reveal()[FIELD]
+        return ClusterAddress(self.server.url, self.ca, "rotator", "rotator").material(token).reveal()[FIELD]
 
     def add_token(self, namespace: str, account: str, name: str) -> str:
         """Create a token Secret of this name as a person would. Returns its token, which works at once."""
@@ -155,7 +155,7 @@ class KubernetesStandIn:
         with self.cluster.lock:
             try:
                 code, said = self._answer(request)
-            except Refused as refusal:
+            except StatusRefusal as refusal:
                 code, said = refusal.code, refusal.status()
         response = Response(json.dumps(said), code, mimetype="application/json")
         response.headers["Audit-Id"] = str(uuid4())
@@ -174,7 +174,7 @@ class KubernetesStandIn:
                 namespace=attempt.namespace,
                 name=attempt.name,
             )
-        asked = _Asked(
+        asked = _ApiRequest(
             user,
             attempt.verb,
             attempt.resource,
@@ -185,7 +185,7 @@ class KubernetesStandIn:
         )
         return self._carry_out(asked)
 
-    def _authenticated(self, request: Request) -> Account | None:
+    def _authenticated(self, request: Request) -> ServiceAccount | None:
         header = request.headers.get("Authorization")
         if header is None:
             return None
@@ -195,10 +195,10 @@ class KubernetesStandIn:
             raise unauthorized()
         return user
 
-    def _allows(self, user: Account, attempt: Attempt) -> bool:
+    def _allows(self, user: ServiceAccount, attempt: Attempt) -> bool:
         return f"{attempt.verb} {attempt.resource}" not in self.denied and self.rbac.allows(user.username, attempt)
 
-    def _carry_out(self, asked: _Asked) -> tuple[HTTPStatus, Json]:
+    def _carry_out(self, asked: _ApiRequest) -> tuple[HTTPStatus, Json]:
         cluster = self.cluster
         routes: Mapping[tuple[str, str], Callable[[], Json]] = {
             ("create", "secrets"): lambda: cluster.create(asked.namespace, asked.body),
@@ -215,10 +215,10 @@ class KubernetesStandIn:
         carry_out = routes.get((asked.verb, asked.resource))
         if carry_out is None:
             message = "the server does not allow this method on the requested resource"
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+            raise StatusRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
         return HTTPStatus.CREATED if asked.verb == "create" else HTTPStatus.OK, carry_out()
 
-    def _selected(self, asked: _Asked) -> list[Json]:
+    def _selected(self, asked: _ApiRequest) -> list[Json]:
         labels = _selector(asked.query.get("labelSelector", ""))
         fields = _selector(asked.query.get("fieldSelector", ""))
         if unknown := sorted(fields.keys() - {"type", "metadata.name"}):
@@ -231,12 +231,12 @@ class KubernetesStandIn:
             and fields.get("metadata.name", found["metadata"]["name"]) == found["metadata"]["name"]
         ]
 
-    def _deleted(self, asked: _Asked) -> Json:
+    def _deleted(self, asked: _ApiRequest) -> Json:
         gone = self.cluster.delete(asked.namespace, asked.name, asked.body.get("preconditions", {}))
         details = {"name": asked.name, "kind": "secrets", "uid": gone["metadata"]["uid"]}
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
-    def _token(self, asked: _Asked) -> Json:
+    def _token(self, asked: _ApiRequest) -> Json:
         spec = _reviewed(asked.body, _AUTHENTICATION, "TokenRequest")
         seconds, token, ends_at = self.cluster.request_token(asked.namespace, asked.name, spec)
         status = {"token": token, "expirationTimestamp": stamp(ends_at)}
@@ -244,14 +244,14 @@ class KubernetesStandIn:
         created = {"name": asked.name, "namespace": asked.namespace, "creationTimestamp": stamp(self.cluster.now())}
         return _review(_AUTHENTICATION, "TokenRequest", metadata=created, spec=granted, status=status)
 
-    def _who(self, asked: _Asked) -> Json:
+    def _who(self, asked: _ApiRequest) -> Json:
         _reviewed(asked.body, _AUTHENTICATION, "SelfSubjectReview")
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{asked.user.namespace}", "system:authenticated"]
         user = {"username": asked.user.username, "uid": asked.user.uid, "groups": groups}
         created = {"creationTimestamp": stamp(self.cluster.now())}
         return _review(_AUTHENTICATION, "SelfSubjectReview", metadata=created, status={"userInfo": user})
 
-    def _may(self, asked: _Asked) -> Json:
+    def _may(self, asked: _ApiRequest) -> Json:
         spec = _reviewed(asked.body, _AUTHORIZATION, "SelfSubjectAccessReview")
         wanted = spec.get("resourceAttributes")
         if not isinstance(wanted, dict) or "verb" not in wanted or "resource" not in wanted:
@@ -283,7 +283,7 @@ def _attempt(request: Request, username: str) -> Attempt:
     found = _PATH.fullmatch(request.path)
     if found is None:
         message = f'forbidden: User "{username}" cannot {request.method.lower()} path "{request.path}"'
-        raise Refused(HTTPStatus.FORBIDDEN, "Forbidden", message)
+        raise StatusRefusal(HTTPStatus.FORBIDDEN, "Forbidden", message)
     resource = found["review"] or "/".join(filter(None, (found["resource"], found["sub"])))
     verbs = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
     verb = verbs.get(request.method, "get" if found["name"] else "list")
@@ -300,7 +300,7 @@ def _body(request: Request) -> Json:
             "the body of the request was in an unknown format - accepted media types include: "
             f"{', '.join(sorted(types))}"
         )
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        raise StatusRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     try:
         body = json.loads(data)
     except ValueError:
@@ -323,7 +323,7 @@ def _review(group: str, kind: str, **parts: object) -> Json:
     return {"kind": kind, "apiVersion": f"{group}/v1", **parts}
 
 
-def _shown(account: Account) -> Json:
+def _shown(account: ServiceAccount) -> Json:
     metadata = {
         "name": account.name,
         "namespace": account.namespace,

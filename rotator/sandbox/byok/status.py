@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 
-class Refused(Exception):
+class StatusRefusal(Exception):
     """Raised instead of answering; becomes a Status object."""
 
     def __init__(
@@ -36,24 +36,26 @@ class Refused(Exception):
         return said if self.details is None else {**said, "details": dict(self.details)}
 
 
-def unauthorized() -> Refused:
+def unauthorized() -> StatusRefusal:
     """Nobody's token."""
-    return Refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    return StatusRefusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, resource: str, *, group: str, namespace: str | None, name: str | None) -> Refused:
+def forbidden(
+    user: str, verb: str, resource: str, *, group: str, namespace: str | None, name: str | None
+) -> StatusRefusal:
     """RBAC has no rule for it. `resource` may have a subresource, after a slash."""
     kind = resource.partition("/")[0]
     what = f'{kind} "{name}"' if name else kind
     where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
     message = f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}"{where}'
     details = {"kind": kind, **({"name": name} if name else {}), **({"group": group} if group else {})}
-    return Refused(HTTPStatus.FORBIDDEN, "Forbidden", message, details=details)
+    return StatusRefusal(HTTPStatus.FORBIDDEN, "Forbidden", message, details=details)
 
 
-def not_found(resource: str, name: str) -> Refused:
+def not_found(resource: str, name: str) -> StatusRefusal:
     """There is no such object."""
-    return Refused(
+    return StatusRefusal(
         HTTPStatus.NOT_FOUND,
         "NotFound",
         f'{resource} "{name}" not found',
@@ -61,9 +63,9 @@ def not_found(resource: str, name: str) -> Refused:
     )
 
 
-def already_exists(resource: str, name: str) -> Refused:
+def already_exists(resource: str, name: str) -> StatusRefusal:
     """Another object has the name."""
-    return Refused(
+    return StatusRefusal(
         HTTPStatus.CONFLICT,
         "AlreadyExists",
         f'{resource} "{name}" already exists',
@@ -71,18 +73,18 @@ def already_exists(resource: str, name: str) -> Refused:
     )
 
 
-def conflict(resource: str, name: str, why: str) -> Refused:
+def conflict(resource: str, name: str, why: str) -> StatusRefusal:
     """The object isn't as the caller thought."""
     message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
-    return Refused(HTTPStatus.CONFLICT, "Conflict", message, details={"name": name, "kind": resource})
+    return StatusRefusal(HTTPStatus.CONFLICT, "Conflict", message, details={"name": name, "kind": resource})
 
 
-def invalid(kind: str, name: str, field: str, why: str) -> Refused:
+def invalid(kind: str, name: str, field: str, why: str) -> StatusRefusal:
     """The object breaks a rule of its kind."""
     message = f'{kind} "{name}" is invalid: {field}: {why}'
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, details={"name": name, "kind": kind})
+    return StatusRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, details={"name": name, "kind": kind})
 
 
-def bad_request(why: str) -> Refused:
+def bad_request(why: str) -> StatusRefusal:
     """It can't be understood."""
-    return Refused(HTTPStatus.BAD_REQUEST, "BadRequest", why)
+    return StatusRefusal(HTTPStatus.BAD_REQUEST, "BadRequest", why)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from werkzeug.wrappers import Request, Response
 
-from rotator.sandbox.gcp.project import TOKEN_LIFETIME, Account, Project, StoredKey
+from rotator.sandbox.gcp.project import TOKEN_LIFETIME, Project, ProjectAccount, StoredKey
 
 GOOGLES_AUDIENCE = "https://oauth2.googleapis.com/token"
 ANALYSE = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
@@ -49,8 +49,8 @@ class TokensAndActivities:
     def __init__(
         self,
         project: Project,
-        clock_of: Callable[[Account], datetime],
-        caller: Callable[[Request], Account | None],
+        clock_of: Callable[[ProjectAccount], datetime],
+        caller: Callable[[Request], ProjectAccount | None],
         activity_lag: Callable[[], timedelta],
         denied: set[str],
     ) -> None:
@@ -81,7 +81,7 @@ class TokensAndActivities:
             {"access_token": token, "expires_in": int(TOKEN_LIFETIME.total_seconds()) - 1, "token_type": "Bearer"}
         )
 
-    def _granted(self, grant_type: str, assertion: str) -> tuple[Account, StoredKey]:
+    def _granted(self, grant_type: str, assertion: str) -> tuple[ProjectAccount, StoredKey]:
         if grant_type != _GRANT:
             raise _NoGrant("unsupported_grant_type", f"Invalid grant_type: {grant_type}")
         try:
@@ -113,7 +113,7 @@ class TokensAndActivities:
         return account, key
 
     def _signer(
-        self, account: Account, header: Mapping[str, object], signed: bytes, signature: bytes
+        self, account: ProjectAccount, header: Mapping[str, object], signed: bytes, signature: bytes
     ) -> StoredKey | None:
         if header.get("alg") != "RS256":
             return None

@@ -14,8 +14,8 @@ from google.cloud import iam_admin_v1 as iam
 from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest, TestIamPermissionsResponse
 from werkzeug.wrappers import Request, Response
 
-from rotator.sandbox.gcp.project import Account, Project, StoredKey
-from rotator.sandbox.gcp.refusal import Refused, denied, not_found, unauthenticated
+from rotator.sandbox.gcp.project import Project, ProjectAccount, StoredKey
+from rotator.sandbox.gcp.refusal import GcpRefusal, denied, not_found, unauthenticated
 
 SERVICE = "/google.iam.admin.v1.IAM/"
 _PREFIX = 5  # bytes before a message: whether it is compressed, and its length
@@ -31,11 +31,11 @@ class IamService:
         denied: permissions that are refused whatever was granted.
     """
 
-    def __init__(self, project: Project, caller: Callable[[Request], Account | None], denied: set[str]) -> None:
+    def __init__(self, project: Project, caller: Callable[[Request], ProjectAccount | None], denied: set[str]) -> None:
         self._project = project
         self._caller = caller
         self._denied = denied
-        self._methods: Mapping[str, Callable[[Account, bytes], bytes]] = {
+        self._methods: Mapping[str, Callable[[ProjectAccount, bytes], bytes]] = {
             "GetServiceAccount": self._get_account,
             "TestIamPermissions": self._test_permissions,
             "ListServiceAccountKeys": self._list,
@@ -52,7 +52,7 @@ class IamService:
         request = Request(environ)
         try:
             answer = self._answer(request)
-        except Refused as refusal:
+        except GcpRefusal as refusal:
             return _refusal(refusal)(environ, start_response)
         body = b"\0" + len(answer).to_bytes(4, "big") + answer
         headers = {"grpc-status": "0"}
@@ -64,14 +64,14 @@ class IamService:
             raise unauthenticated()
         method = self._methods.get(request.path.removeprefix(SERVICE))
         if method is None:
-            raise Refused("UNIMPLEMENTED", "The stand-in doesn't know this method.")
+            raise GcpRefusal("UNIMPLEMENTED", "The stand-in doesn't know this method.")
         return method(caller, request.get_data()[_PREFIX:])
 
-    def _allowed(self, caller: Account, name: str, permission: str) -> tuple[Account, str]:
+    def _allowed(self, caller: ProjectAccount, name: str, permission: str) -> tuple[ProjectAccount, str]:
         """The account and the key that a name means, if the caller has this permission over them."""
         parts = _NAME.fullmatch(name)
         if parts is None:
-            raise Refused("INVALID_ARGUMENT", "Invalid form of a service account's or a key's resource name.")
+            raise GcpRefusal("INVALID_ARGUMENT", "Invalid form of a service account's or a key's resource name.")
         account = self._project.account(parts[2]) if parts[1] in {"-", self._project.project} else None
         if account is None:
             raise denied(permission, name) if parts[1] == "-" else not_found("Unknown service account")
@@ -79,10 +79,10 @@ class IamService:
             raise denied(permission, account.name)
         return account, parts[3] or ""
 
-    def _may(self, caller: Account, permission: str, account: Account) -> bool:
+    def _may(self, caller: ProjectAccount, permission: str, account: ProjectAccount) -> bool:
         return permission not in self._denied and (permission, account.email) in caller.may
 
-    def _get_account(self, caller: Account, message: bytes) -> bytes:
+    def _get_account(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.GetServiceAccountRequest.deserialize(message)
         account, _ = self._allowed(caller, asked.name, "iam.serviceAccounts.get")
         return _bytes(
@@ -95,7 +95,7 @@ class IamService:
             )
         )
 
-    def _test_permissions(self, caller: Account, message: bytes) -> bytes:
+    def _test_permissions(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = TestIamPermissionsRequest.FromString(message)
         parts = _NAME.fullmatch(asked.resource)
         account = self._project.account(parts[2]) if parts else None
@@ -104,7 +104,7 @@ class IamService:
         granted = [each for each in asked.permissions if self._may(caller, each, account)]
         return bytes(TestIamPermissionsResponse(permissions=granted).SerializeToString())
 
-    def _list(self, caller: Account, message: bytes) -> bytes:
+    def _list(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.ListServiceAccountKeysRequest.deserialize(message)
         account, _ = self._allowed(caller, asked.name, "iam.serviceAccountKeys.list")
         kinds = iam.ListServiceAccountKeysRequest.KeyType
@@ -121,7 +121,7 @@ class IamService:
             )
         return _bytes(iam.ListServiceAccountKeysResponse(keys=listed))
 
-    def _get(self, caller: Account, message: bytes) -> bytes:
+    def _get(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.GetServiceAccountKeyRequest.deserialize(message)
         account, key_id = self._allowed(caller, asked.name, "iam.serviceAccountKeys.get")
         key = self._project.key(account, key_id)
@@ -132,7 +132,7 @@ class IamService:
             )
         return _bytes(shown)
 
-    def _create(self, caller: Account, message: bytes) -> bytes:
+    def _create(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.CreateServiceAccountKeyRequest.deserialize(message)
         account, _ = self._allowed(caller, asked.name, "iam.serviceAccountKeys.create")
         key, key_file = self._project.create_key(account, propagation=self._project.propagation)
@@ -140,32 +140,32 @@ class IamService:
         made.private_key_data = key_file.encode()
         return _bytes(made)
 
-    def _upload(self, caller: Account, message: bytes) -> bytes:
+    def _upload(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.UploadServiceAccountKeyRequest.deserialize(message)
         account, _ = self._allowed(caller, asked.name, "iam.serviceAccountKeys.create")
         key = self._project.upload_key(account, asked.public_key_data, propagation=self._project.propagation)
         return _bytes(_shown(account, key))
 
-    def _disable(self, caller: Account, message: bytes) -> bytes:
+    def _disable(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.DisableServiceAccountKeyRequest.deserialize(message)
         account, key_id = self._allowed(caller, asked.name, "iam.serviceAccountKeys.disable")
         self._project.key(account, key_id).disabled = True
         return b""
 
-    def _enable(self, caller: Account, message: bytes) -> bytes:
+    def _enable(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.EnableServiceAccountKeyRequest.deserialize(message)
         account, key_id = self._allowed(caller, asked.name, "iam.serviceAccountKeys.enable")
         self._project.key(account, key_id).disabled = False
         return b""
 
-    def _delete(self, caller: Account, message: bytes) -> bytes:
+    def _delete(self, caller: ProjectAccount, message: bytes) -> bytes:
         asked = iam.DeleteServiceAccountKeyRequest.deserialize(message)
         account, key_id = self._allowed(caller, asked.name, "iam.serviceAccountKeys.delete")
         self._project.delete_key(account, key_id)
         return b""
 
 
-def _shown(account: Account, key: StoredKey) -> iam.ServiceAccountKey:
+def _shown(account: ProjectAccount, key: StoredKey) -> iam.ServiceAccountKey:
     origins = iam.ServiceAccountKeyOrigin
     return iam.ServiceAccountKey(
         name=f"{account.name}/keys/{key.key_id}",
@@ -182,7 +182,7 @@ def _bytes(message: Any) -> bytes:
     return cast("bytes", type(message).serialize(message))
 
 
-def _refusal(refusal: Refused) -> Response:
+def _refusal(refusal: GcpRefusal) -> Response:
     # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: the message is percent-encoded, `-bin` is base64.
     headers = {"grpc-status": str(refusal.number), "grpc-message": quote(refusal.message, safe=_PLAIN)}
     details = refusal.status()

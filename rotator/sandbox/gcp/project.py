@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 
-from rotator.sandbox.gcp.refusal import Refused, not_found, org_policy
+from rotator.sandbox.gcp.refusal import GcpRefusal, not_found, org_policy
 
 SLOTS = 10
 TOKEN_LIFETIME = timedelta(hours=1)
@@ -40,7 +40,7 @@ class StoredKey:
 
 
 @dataclass(slots=True)
-class Account:
+class ProjectAccount:
     """A service account. `may` holds what it may do, by permission and by the account it may do it to."""
 
     email: str
@@ -77,7 +77,7 @@ class Project:
         self.longest = timedelta(days=90)
         self.secrets: set[str] = set()
         self._lock = threading.RLock()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, ProjectAccount] = {}
         self._tokens: dict[str, tuple[str, datetime]] = {}
         self._token_of: dict[str, str] = {}
 
@@ -85,12 +85,12 @@ class Project:
         """In whole seconds, as Google's answers have it."""
         return self.clock().replace(microsecond=0)
 
-    def add_account(self, name: str) -> Account:
+    def add_account(self, name: str) -> ProjectAccount:
         """Create a service account."""
         email = f"{name}@{self.project}.iam.gserviceaccount.com"
         unique_id = "1" + "".join(str(randbelow(10)) for _ in range(20))
         with self._lock:
-            account = self._accounts[email] = Account(email, self.project, unique_id)
+            account = self._accounts[email] = ProjectAccount(email, self.project, unique_id)
         return account
 
     def delete_account(self, email: str) -> None:
@@ -98,17 +98,17 @@ class Project:
         with self._lock:
             del self._accounts[email]
 
-    def account(self, email: str) -> Account | None:
+    def account(self, email: str) -> ProjectAccount | None:
         """The account of this address or unique id."""
         with self._lock:
             return next((each for each in self._accounts.values() if email in {each.email, each.unique_id}), None)
 
-    def keys(self, account: Account) -> list[StoredKey]:
+    def keys(self, account: ProjectAccount) -> list[StoredKey]:
         """Its keys, the oldest first."""
         with self._lock:
             return list(account.keys.values())
 
-    def key(self, account: Account, key_id: str) -> StoredKey:
+    def key(self, account: ProjectAccount, key_id: str) -> StoredKey:
         """One of its keys.
 
         Raises:
@@ -119,7 +119,7 @@ class Project:
                 raise not_found(f"Service account key {key_id} does not exist.")
             return account.keys[key_id]
 
-    def create_key(self, account: Account, *, propagation: timedelta) -> tuple[StoredKey, str]:
+    def create_key(self, account: ProjectAccount, *, propagation: timedelta) -> tuple[StoredKey, str]:
         """CreateServiceAccountKey. Returns the key and its key file.
 
         Raises:
@@ -133,7 +133,7 @@ class Project:
         self._keep(account, key)
         return key, self.key_file(account, key.key_id, private)
 
-    def upload_key(self, account: Account, certificate_pem: bytes, *, propagation: timedelta) -> StoredKey:
+    def upload_key(self, account: ProjectAccount, certificate_pem: bytes, *, propagation: timedelta) -> StoredKey:
         """UploadServiceAccountKey: a self-signed X.509 v3 certificate of an RSA key, valid for some time yet.
 
         Raises:
@@ -143,7 +143,7 @@ class Project:
         certificate, public = _certificate(certificate_pem)
         now = self.now()
         if certificate.not_valid_after_utc <= now:
-            raise Refused("INVALID_ARGUMENT", "The certificate has expired.")
+            raise GcpRefusal("INVALID_ARGUMENT", "The certificate has expired.")
         if _EXPIRY in self.constraints and certificate.not_valid_after_utc > now + self.longest:
             raise org_policy(_EXPIRY, account.name, "The key's validity period is longer than allowed.")
         key = StoredKey(
@@ -157,7 +157,7 @@ class Project:
         self._keep(account, key)
         return key
 
-    def delete_key(self, account: Account, key_id: str) -> None:
+    def delete_key(self, account: ProjectAccount, key_id: str) -> None:
         """DeleteServiceAccountKey.
 
         Raises:
@@ -167,7 +167,7 @@ class Project:
             self.key(account, key_id)
             del account.keys[key_id]
 
-    def key_file(self, account: Account, key_id: str, private: RSAPrivateKey) -> str:
+    def key_file(self, account: ProjectAccount, key_id: str, private: RSAPrivateKey) -> str:
         """As Google writes it. It is remembered as a secret, and so is the private key in it."""
         pem = private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -203,21 +203,21 @@ class Project:
                 self.secrets.add(token)
             return token
 
-    def bearer(self, token: str, now: datetime) -> Account | None:
+    def bearer(self, token: str, now: datetime) -> ProjectAccount | None:
         """Whose token this is; None if it is nobody's, or too old."""
         with self._lock:
             email, until = self._tokens.get(token, ("", now))
             return self._accounts.get(email) if now < until else None
 
-    def _allow(self, account: Account, constraints: Iterable[str]) -> None:
+    def _allow(self, account: ProjectAccount, constraints: Iterable[str]) -> None:
         for constraint in constraints:
             if constraint in self.constraints:
                 raise org_policy(constraint, account.name, "Key creation is not allowed on this service account.")
 
-    def _keep(self, account: Account, key: StoredKey) -> None:
+    def _keep(self, account: ProjectAccount, key: StoredKey) -> None:
         with self._lock:
             if len(account.keys) >= SLOTS:
-                raise Refused("FAILED_PRECONDITION", "Precondition check failed.")
+                raise GcpRefusal("FAILED_PRECONDITION", "Precondition check failed.")
             account.keys[key.key_id] = key
 
 
@@ -239,10 +239,12 @@ def _certificate(pem: bytes) -> tuple[x509.Certificate, RSAPublicKey]:
         certificate = x509.load_pem_x509_certificate(pem)
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature):
-        raise Refused("INVALID_ARGUMENT", "Invalid certificate: a self-signed X.509 certificate is needed.") from None
+        raise GcpRefusal(
+            "INVALID_ARGUMENT", "Invalid certificate: a self-signed X.509 certificate is needed."
+        ) from None
     public = certificate.public_key()
     if not isinstance(public, RSAPublicKey) or public.key_size < 2048:  # noqa: PLR2004  # bits, as Google wants them
-        raise Refused("INVALID_ARGUMENT", "Invalid certificate: an RSA key of at least 2048 bits is needed.")
+        raise GcpRefusal("INVALID_ARGUMENT", "Invalid certificate: an RSA key of at least 2048 bits is needed.")
     if certificate.version is not x509.Version.v3:
-        raise Refused("INVALID_ARGUMENT", "Invalid certificate: version 3 is needed.")
+        raise GcpRefusal("INVALID_ARGUMENT", "Invalid certificate: version 3 is needed.")
     return certificate, public

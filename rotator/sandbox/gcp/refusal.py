@@ -9,7 +9,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 
-class Refused(Exception):
+class GcpRefusal(Exception):
     """A refusal.
 
     Args:
@@ -43,14 +43,14 @@ class Refused(Exception):
         return bytes(status.SerializeToString())
 
 
-def not_found(message: str) -> Refused:
+def not_found(message: str) -> GcpRefusal:
     """There is no such thing."""
-    return Refused("NOT_FOUND", message)
+    return GcpRefusal("NOT_FOUND", message)
 
 
-def denied(permission: str, resource: str) -> Refused:
+def denied(permission: str, resource: str) -> GcpRefusal:
     """A permission is missing, or, without a project in the name, the resource."""
-    return Refused(
+    return GcpRefusal(
         "PERMISSION_DENIED",
         f"Permission '{permission}' denied on resource (or it may not exist).",
         ErrorInfo(
@@ -61,9 +61,9 @@ def denied(permission: str, resource: str) -> Refused:
     )
 
 
-def unauthenticated() -> Refused:
+def unauthenticated() -> GcpRefusal:
     """The access token isn't one, or has expired."""
-    return Refused(
+    return GcpRefusal(
         "UNAUTHENTICATED",
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential.",
@@ -71,15 +71,15 @@ def unauthenticated() -> Refused:
     )
 
 
-def org_policy(constraint: str, subject: str, description: str) -> Refused:
+def org_policy(constraint: str, subject: str, description: str) -> GcpRefusal:
     """The organisation forbids it. Managed constraints say so in other words than the older ones."""
     named = f"constraints/{constraint}"
     if constraint.startswith("iam.managed."):
-        return Refused(
+        return GcpRefusal(
             "FAILED_PRECONDITION",
             f'Operation denied by org policy on resource \'{subject}\': ["{named}": "This constraint, when enforced, '
             'blocks it."].',
             ErrorInfo(reason="CUSTOM_ORG_POLICY_VIOLATION", domain="googleapis.com"),
         )
     violation = PreconditionFailure.Violation(type=named, subject=subject, description=description)
-    return Refused("FAILED_PRECONDITION", description, PreconditionFailure(violations=[violation]))
+    return GcpRefusal("FAILED_PRECONDITION", description, PreconditionFailure(violations=[violation]))

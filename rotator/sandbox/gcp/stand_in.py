@@ -26,7 +26,7 @@ from rotator.material import Material
 from rotator.model import Key
 from rotator.sandbox.gcp.http import ANALYSE, GOOGLES_AUDIENCE, TokensAndActivities
 from rotator.sandbox.gcp.iam import KEY_PERMISSIONS, SERVICE, IamService
-from rotator.sandbox.gcp.project import Account, Project
+from rotator.sandbox.gcp.project import Project, ProjectAccount
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.http2 import Http2Server
 from rotator.sandbox.wire.serving import Server, utc_now
@@ -160,11 +160,11 @@ class GcpStandIn:
         answer = Client(self._others).post("/token", data=body, content_type="application/x-www-form-urlencoded")
         return answer.status_code == 200  # noqa: PLR2004  # HTTP: OK
 
-    def _create_key(self, account: Account) -> str:
+    def _create_key(self, account: ProjectAccount) -> str:
         _, key_file = self.project.create_key(account, propagation=timedelta(0))
         return key_file
 
-    def _account(self, email: str) -> Account:
+    def _account(self, email: str) -> ProjectAccount:
         account = self.project.account(email)
         if account is None:
             raise LookupError(email)
@@ -173,10 +173,10 @@ class GcpStandIn:
     def _now(self) -> datetime:
         return self.clock()
 
-    def _clock_of(self, account: Account | None) -> datetime:
+    def _clock_of(self, account: ProjectAccount | None) -> datetime:
         return self.signing_clock() if account is self._admin else self.clock()
 
-    def _caller(self, request: Request) -> Account | None:
+    def _caller(self, request: Request) -> ProjectAccount | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return self.project.bearer(token, self.signing_clock()) if scheme == "Bearer" else None
 

@@ -15,7 +15,7 @@ from rotator.sandbox.wire.serving import utc_now
 _WINDOW = timedelta(hours=1)  # of the rate limit; it begins with its first request
 
 
-class Right(StrEnum):
+class Grant(StrEnum):
     """The rights of a token that matter here, as the API reference names them."""
 
     READ = "Account > Cloud > Integrations > Read"
@@ -53,16 +53,16 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ApiToken:
     """What an API token may do, and until when (aware UTC; None: without an end)."""
 
     name: str = "rotator"
-    rights: frozenset[Right] = frozenset(Right)
+    rights: frozenset[Grant] = frozenset(Grant)
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Integration:
+class HeldIntegration:
     """A cloud provider integration and the credentials that Northflank holds in it.
 
     Args:
@@ -117,7 +117,7 @@ class NoSuchIntegration(Exception):
     """There is no integration with this id."""
 
 
-class Account:
+class NorthflankAccount:
     """One team and all that it has. Thread-safe; what is put replaces what has the same id.
 
     Args:
@@ -134,23 +134,23 @@ class Account:
         self.created_at = clock()
         self._clock = clock
         self._lock = threading.Lock()  # guards all below
-        self._tokens: dict[str, Token] = {}
-        self._integrations: dict[str, Integration] = {}
+        self._tokens: dict[str, ApiToken] = {}
+        self._integrations: dict[str, HeldIntegration] = {}
         self._clusters: dict[str, Cluster] = {}
         self._registries: dict[str, Registry] = {}
         self._window: datetime | None = None
         self._used = 0
 
-    def put_token(self, secret: str, token: Token) -> None:
+    def put_token(self, secret: str, token: ApiToken) -> None:
         """Create a token, or change what it may."""
         with self._lock:
             self._tokens[secret] = token
 
-    def put(self, thing: Integration | Cluster | Registry) -> None:
+    def put(self, thing: HeldIntegration | Cluster | Registry) -> None:
         """Create or replace an integration or something that depends on one."""
         with self._lock:
             match thing:
-                case Integration():
+                case HeldIntegration():
                     self._integrations[thing.id] = thing
                 case Cluster():
                     self._clusters[thing.id] = thing
@@ -162,7 +162,7 @@ class Account:
         with self._lock:
             self._integrations.pop(integration, None)
 
-    def token(self, secret: str | None) -> Token | None:
+    def token(self, secret: str | None) -> ApiToken | None:
         """The token, if it exists and has not ended."""
         with self._lock:
             token = self._tokens.get(secret or "")
@@ -170,7 +170,7 @@ class Account:
             return None
         return token
 
-    def integration(self, integration: str) -> Integration:
+    def integration(self, integration: str) -> HeldIntegration:
         """The integration as it is now. Raises NoSuchIntegration."""
         with self._lock:
             return self._existing(integration)
@@ -179,7 +179,7 @@ class Account:
         """The credentials that Northflank holds in an integration now. Raises NoSuchIntegration."""
         return self.integration(integration).credentials
 
-    def integrations(self) -> Sequence[Integration]:
+    def integrations(self) -> Sequence[HeldIntegration]:
         """All integrations, in the order of their creation."""
         with self._lock:
             return tuple(self._integrations.values())
@@ -194,7 +194,7 @@ class Account:
         with self._lock:
             return tuple(self._registries.values())
 
-    def update(self, integration: str, update: Update) -> Integration:
+    def update(self, integration: str, update: Update) -> HeldIntegration:
         """Apply an update, whole and at once, and return the integration as it then is. Raises NoSuchIntegration.
 
         A credential set replaces the one before: whether Northflank merges the two is unknown.
@@ -220,7 +220,7 @@ class Account:
             left = self._window + _WINDOW - now
             return Allowance(limit, max(0, limit - self._used), math.ceil(left.total_seconds()), self._used > limit)
 
-    def _existing(self, integration: str) -> Integration:
+    def _existing(self, integration: str) -> HeldIntegration:
         try:
             return self._integrations[integration]
         except KeyError:

@@ -20,7 +20,15 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule, Submount
 from werkzeug.wrappers import Request, Response
 
-from rotator.sandbox.northflank.account import Account, Allowance, Echo, Integration, NoSuchIntegration, Right, Token
+from rotator.sandbox.northflank.account import (
+    Allowance,
+    ApiToken,
+    Echo,
+    Grant,
+    HeldIntegration,
+    NorthflankAccount,
+    NoSuchIntegration,
+)
 from rotator.sandbox.northflank.body import Details, InvalidBody, read_update
 
 _PAGE = 50
@@ -38,7 +46,7 @@ class Northflank:
     integration holds, for consumers in other processes.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: NorthflankAccount) -> None:
         self._account = account
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -86,9 +94,9 @@ class Northflank:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    account: Account
+    account: NorthflankAccount
     request: Request
-    token: Token
+    token: ApiToken
     integration: str = ""
     team: str | None = None
 
@@ -96,7 +104,7 @@ class _Asked:
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     handle: Callable[[_Asked], _Object]
-    right: Right | None
+    right: Grant | None
 
 
 class _Refused(Exception):
@@ -187,17 +195,25 @@ def _list_registries(asked: _Asked) -> _Object:
 
 @functools.cache
 def _routes(update: frozenset[str]) -> Map:
-    read = _Endpoint(_get_integration, Right.READ)
-    change = _Endpoint(_update_integration, Right.UPDATE)
-    workload_identity = _Endpoint(_workload_identity, Right.READ_WORKLOAD_IDENTITIES)
+    read = _Endpoint(_get_integration, Grant.READ)
+    change = _Endpoint(_update_integration, Grant.UPDATE)
+    workload_identity = _Endpoint(_workload_identity, Grant.READ_WORKLOAD_IDENTITIES)
     integrations = "/cloud-providers/integrations"
     api = [
-        Rule(integrations, methods=["GET"], endpoint=_Endpoint(_list_integrations, Right.READ)),
+        Rule(integrations, methods=["GET"], endpoint=_Endpoint(_list_integrations, Grant.READ)),
         Rule(f"{integrations}/<integration>", methods=["GET"], endpoint=read),
         Rule(f"{integrations}/<integration>", methods=update, endpoint=change),
         Rule(f"{integrations}/<integration>/workload-identity-provider", methods=["GET"], endpoint=workload_identity),
-        Rule("/cloud-providers/clusters", methods=["GET"], endpoint=_Endpoint(_list_clusters, Right.READ_CLUSTERS)),
-        Rule("/integrations/registries", methods=["GET"], endpoint=_Endpoint(_list_registries, Right.READ_REGISTRIES)),
+        Rule(
+            "/cloud-providers/clusters",
+            methods=["GET"],
+            endpoint=_Endpoint(_list_clusters, Grant.READ_CLUSTERS),
+        ),
+        Rule(
+            "/integrations/registries",
+            methods=["GET"],
+            endpoint=_Endpoint(_list_registries, Grant.READ_REGISTRIES),
+        ),
     ]
     return Map(
         [
@@ -210,7 +226,7 @@ def _routes(update: frozenset[str]) -> Map:
     )
 
 
-def _listed(account: Account, integration: Integration) -> _Object:
+def _listed(account: NorthflankAccount, integration: HeldIntegration) -> _Object:
     shown: dict[str, object] = {
         "id": integration.id,
         "name": integration.name,
@@ -233,7 +249,7 @@ def _listed(account: Account, integration: Integration) -> _Object:
     return shown
 
 
-def _gcp(integration: Integration) -> _Object:
+def _gcp(integration: HeldIntegration) -> _Object:
     """What the API reference has of Google Cloud. Its lists leave the service account out."""
     if integration.service_account is not None:
         address = integration.service_account
@@ -247,7 +263,7 @@ def _gcp(integration: Integration) -> _Object:
     return {"authenticationMode": "accessKey", **known}
 
 
-def _shown(account: Account, integration: Integration) -> _Object:
+def _shown(account: NorthflankAccount, integration: HeldIntegration) -> _Object:
     shown = dict(_listed(account, integration))
     if integration.provider == "gcp":
         shown["gcp"] = _gcp(integration)

@@ -29,7 +29,7 @@ _DATES = ("date", "x-date")  # a browser can't set the first
 _WITH_BODY = frozenset({"content-length", "content-type", "x-content-sha256"})
 
 
-class Refused(Exception):
+class OciRefusal(Exception):
     """An answer of OCI's that says no: its code and its message, as they stand in the body."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
@@ -63,9 +63,9 @@ class Claim:
 
 def unauthenticated(
     message: str = "The required information to complete authentication was not provided or was incorrect.",
-) -> Refused:
+) -> OciRefusal:
     """A 401, whatever the reason."""
-    return Refused(HTTPStatus.UNAUTHORIZED, "NotAuthenticated", message)
+    return OciRefusal(HTTPStatus.UNAUTHORIZED, "NotAuthenticated", message)
 
 
 def claim(request: Request, body: bytes, now: datetime) -> Claim:

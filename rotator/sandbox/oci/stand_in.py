@@ -32,7 +32,7 @@ from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.signing import Signer
-from rotator.sandbox.oci.auth import Claim, Refused, claim, unauthenticated
+from rotator.sandbox.oci.auth import Claim, OciRefusal, claim, unauthenticated
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.serving import Server
 
@@ -69,7 +69,7 @@ class ApiKey:
 
 
 @dataclass(slots=True)
-class OciUser:
+class TenancyUser:
     """A user of the tenancy.
 
     Args:
@@ -115,7 +115,7 @@ class OciStandIn:
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port)
         self._lock = threading.RLock()
-        self._users: dict[str, OciUser] = {}
+        self._users: dict[str, TenancyUser] = {}
         self._admin = self.add_user(_ADMIN).ocid
         self.admin = self._enroll(self._admin, _admin_key())
 
@@ -128,9 +128,9 @@ class OciStandIn:
     ) -> None:
         self.server.__exit__(kind, error, trace)
 
-    def add_user(self, name: str) -> OciUser:
+    def add_user(self, name: str) -> TenancyUser:
         """Create a user, and let rotator's own rotate its keys."""
-        user = OciUser(_ocid("user"), name, self.server.clock())
+        user = TenancyUser(_ocid("user"), name, self.server.clock())
         with self._lock:
             self._users[user.ocid] = user
         return user
@@ -206,7 +206,7 @@ class OciStandIn:
         try:
             with self._lock:
                 answer = self._answer(request)
-        except Refused as no:
+        except OciRefusal as no:
             answer = _json({"code": no.code, "message": no.message}, no.status)
         answer.headers["opc-request-id"] = f"{token_hex(16).upper()}/{token_hex(16).upper()}"
         return answer(environ, start_response)
@@ -216,7 +216,7 @@ class OciStandIn:
         found = _PATH.fullmatch(request.path)
         operation = _operation(request.method, found)
         if found is None or operation is None:
-            raise Refused(HTTPStatus.NOT_FOUND, "NotFound", "There is no such operation.")
+            raise OciRefusal(HTTPStatus.NOT_FOUND, "NotFound", "There is no such operation.")
         user = self._users.get(found["user"])
         if user is None or not self._may(caller, user, operation):
             raise _not_found()
@@ -236,14 +236,14 @@ class OciStandIn:
         said.verify(key.public)
         return user.ocid
 
-    def _may(self, caller: str, user: OciUser, operation: str) -> bool:
+    def _may(self, caller: str, user: TenancyUser, operation: str) -> bool:
         if operation in self.denied:
             return False
         return caller == user.ocid or (caller == self._admin and NEEDS[operation] <= user.granted)
 
-    def _list(self, user: OciUser, page: str) -> Response:
+    def _list(self, user: TenancyUser, page: str) -> Response:
         if not page.isdecimal():
-            raise Refused(HTTPStatus.BAD_REQUEST, "InvalidParameter", "The page token is invalid.")
+            raise OciRefusal(HTTPStatus.BAD_REQUEST, "InvalidParameter", "The page token is invalid.")
         start = int(page)
         listed = list(user.keys)
         answer = _json([self._shown_key(user, name) for name in listed[start : start + self.page_size]])
@@ -251,19 +251,19 @@ class OciStandIn:
             answer.headers["opc-next-page"] = str(start + self.page_size)
         return answer
 
-    def _upload(self, user: OciUser, body: bytes) -> Response:
+    def _upload(self, user: TenancyUser, body: bytes) -> Response:
         public = _public_key(body)
         name, now = oci_keys.fingerprint(public), self.server.clock()
         if any(name in each.keys for each in self._users.values()):
             code = "NotAuthorizedOrResourceAlreadyExists"
-            raise Refused(HTTPStatus.CONFLICT, code, "Authorization failed or requested resource already exists.")
+            raise OciRefusal(HTTPStatus.CONFLICT, code, "Authorization failed or requested resource already exists.")
         if len(user.keys) >= _LIMIT:
             message = f"The user has reached the maximum number of API keys: {_LIMIT}."
-            raise Refused(HTTPStatus.BAD_REQUEST, "LimitExceeded", message)
+            raise OciRefusal(HTTPStatus.BAD_REQUEST, "LimitExceeded", message)
         user.keys[name] = ApiKey(public, now, now + self.propagation)
         return _json(self._shown_key(user, name))
 
-    def _shown(self, user: OciUser) -> Mapping[str, object]:
+    def _shown(self, user: TenancyUser) -> Mapping[str, object]:
         return {
             "id": user.ocid,
             "compartmentId": self.tenancy,
@@ -275,7 +275,7 @@ class OciStandIn:
             "capabilities": {"canUseApiKeys": user.can_use_api_keys, "canUseConsolePassword": False},
         }
 
-    def _shown_key(self, user: OciUser, name: str) -> Mapping[str, object]:
+    def _shown_key(self, user: TenancyUser, name: str) -> Mapping[str, object]:
         key = user.keys[name]
         return {
             "keyId": f"{self.tenancy}/{user.ocid}/{name}",
@@ -320,28 +320,28 @@ def _public_key(body: bytes) -> RSAPublicKey:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "CannotParseRequest", "The request is incorrectly formatted.")
+        raise OciRefusal(HTTPStatus.BAD_REQUEST, "CannotParseRequest", "The request is incorrectly formatted.")
     if not isinstance(said.get("key"), str):
-        raise Refused(HTTPStatus.BAD_REQUEST, "MissingParameter", "key may not be null.")
+        raise OciRefusal(HTTPStatus.BAD_REQUEST, "MissingParameter", "key may not be null.")
     try:
         key = load_pem_public_key(said["key"].encode())
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, RSAPublicKey) or key.key_size < _LEAST_BITS:
         message = f"The key must be an RSA public key of at least {_LEAST_BITS} bits, in PEM."
-        raise Refused(HTTPStatus.BAD_REQUEST, "InvalidParameter", message)
+        raise OciRefusal(HTTPStatus.BAD_REQUEST, "InvalidParameter", message)
     return key
 
 
-def _delete(user: OciUser, name: str) -> Response:
+def _delete(user: TenancyUser, name: str) -> Response:
     if user.keys.pop(name, None) is None:
         raise _not_found()
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
-def _not_found() -> Refused:
+def _not_found() -> OciRefusal:
     message = "Authorization failed or requested resource not found."
-    return Refused(HTTPStatus.NOT_FOUND, "NotAuthorizedOrNotFound", message)
+    return OciRefusal(HTTPStatus.NOT_FOUND, "NotAuthorizedOrNotFound", message)
 
 
 def _ocid(kind: str) -> str:

@@ -24,17 +24,17 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from pydantic import ValidationError
 from werkzeug.wrappers import Request, Response
 
-from rotator.sandbox.wire.rules import RULES, Answer, Cut, Delay, Drip, Fault, Late, Reset, Rule, explain
+from rotator.sandbox.wire.rules import RULES, Canned, Cut, Delay, Drip, Fault, Late, Reset, Rule, explain
 from rotator.sandbox.wire.serving import CutConnection
 
 _REMEMBERED = 50_000  # requests: a sandbox may run for weeks
 
-State = Literal["arrived", "processed", "answered"]
+RequestStage = Literal["arrived", "processed", "answered"]
 """How far a request has come. One whose reply was replaced is answered; one whose connection was reset never is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenRequest:
     """One request as it came in, and what became of it. Bodies and headers are not kept: they hold secrets.
 
     Args:
@@ -55,7 +55,7 @@ class Seen:
             method in {None, self.method} and action in {None, self.action} and re.search(path, self.path) is not None
         )
 
-    def reached(self, state: State) -> bool:
+    def reached(self, state: RequestStage) -> bool:
         """True once the request has come as far as `state`."""
         return {"arrived": True, "processed": self.processed, "answered": self.status is not None}[state]
 
@@ -81,7 +81,7 @@ class Faults:
         self._app = app
         self._changed = threading.Condition()  # guards all below
         self._armed: list[_Armed] = []
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, SeenRequest] = {}
         self._total = 0
         self._late: dict[int, WSGIEnvironment] = {}
         self._gate = threading.Event()
@@ -111,8 +111,8 @@ class Faults:
         method: str | None = None,
         path: str | re.Pattern[str] = "",
         action: str | None = None,
-        state: State = "arrived",
-    ) -> list[Seen]:
+        state: RequestStage = "arrived",
+    ) -> list[SeenRequest]:
         """The requests so far that match and have come as far as `state`, oldest first."""
         with self._changed:
             return [seen for seen in self._seen.values() if seen.matches(method, path, action) and seen.reached(state)]
@@ -124,16 +124,16 @@ class Faults:
         method: str | None = None,
         path: str | re.Pattern[str] = "",
         action: str | None = None,
-        state: State = "arrived",
+        state: RequestStage = "arrived",
         timeout: float = 10,
-    ) -> list[Seen]:
+    ) -> list[SeenRequest]:
         """Wait until `count` requests, counted from the beginning, match and have come as far as `state`.
 
         Raises:
             TimeoutError: they had not after `timeout` seconds.
         """
 
-        def matching() -> list[Seen]:
+        def matching() -> list[SeenRequest]:
             return self.requests(method=method, path=path, action=action, state=state)
 
         with self._changed:
@@ -154,7 +154,7 @@ class Faults:
         return response(environ, start_response)
 
     def _arrived(self, request: Request) -> tuple[int, Fault | None, threading.Event]:
-        seen = Seen(request.method, request.path, request.query_string.decode(), request.values.get("Action"))
+        seen = SeenRequest(request.method, request.path, request.query_string.decode(), request.values.get("Action"))
         with self._changed:
             self._total += 1
             self._seen[self._total] = seen
@@ -162,7 +162,7 @@ class Faults:
             self._changed.notify_all()
             return self._total, self._choose(seen), self._gate
 
-    def _choose(self, seen: Seen) -> Fault | None:
+    def _choose(self, seen: SeenRequest) -> Fault | None:
         matching = [
             armed for armed in self._armed if seen.matches(armed.rule.method, armed.rule.path, armed.rule.action)
         ]
@@ -176,7 +176,7 @@ class Faults:
 
     def _suffer(self, fault: Fault | None, number: int, environ: WSGIEnvironment, gate: threading.Event) -> Response:
         match fault:
-            case Answer(when=when):
+            case Canned(when=when):
                 if when == "after":
                     self._process(number, environ)
                 return Response(fault.body, fault.status, fault.headers, content_type=fault.content_type)

@@ -12,7 +12,7 @@ When = Literal["before", "after"]
 """Before: the request is never processed. After: it is processed, and what it changed stays changed."""
 
 
-class Answer(BaseModel, extra="forbid", frozen=True):
+class Canned(BaseModel, extra="forbid", frozen=True):
     """The client gets this answer instead of the stand-in's own."""
 
     kind: Literal["answer"] = "answer"
@@ -61,7 +61,7 @@ class Late(BaseModel, extra="forbid", frozen=True):
     seconds: NonNegativeFloat | None = None
 
 
-Fault = Answer | Delay | Reset | Cut | Drip | Late
+Fault = Canned | Delay | Reset | Cut | Drip | Late
 
 
 class Rule(BaseModel, extra="forbid", frozen=True):

@@ -20,7 +20,7 @@ from rotator.model import Key, Proof
 from rotator.providers.aws.provider import AwsUser, open_provider
 from rotator.providers.base import OpenProvider, Provider
 from rotator.sandbox.aws.stand_in import AwsStandIn
-from rotator.sandbox.wire.rules import Answer, Reset, Rule
+from rotator.sandbox.wire.rules import Canned, Reset, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import Harness, ProviderContract, everything_in
 from tests.support.given import tools
@@ -44,8 +44,8 @@ def xml(code: str, message: str = "", *, request_id: str = "0a1b-2c3d") -> str:
     )
 
 
-def says(status: int, code: str, message: str = "") -> Answer:
-    return Answer(status=status, body=xml(code, message), content_type="text/xml")
+def says(status: int, code: str, message: str = "") -> Canned:
+    return Canned(status=status, body=xml(code, message), content_type="text/xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class World:
         minted = self.provider.mint(self.provider.draft("7f3a", 1))
         return minted.key, minted.material
 
-    def spoil(self, action: str, fault: Answer) -> None:
+    def spoil(self, action: str, fault: Canned) -> None:
         self.aws.faults.put(Rule(action=action, times=None, fault=fault))
 
     def count(self, action: str) -> int:
@@ -153,16 +153,16 @@ class TestRefusals:
             says(503, "ServiceUnavailable"),
             says(503, "Throttling"),
             says(408, "RequestTimeout"),
-            Answer(status=403, body=xml("AccessDenied", request_id=""), content_type="text/xml"),
-            Answer(status=403, body=xml("AccessDenied")[:-1], content_type="text/xml"),
-            Answer(status=403, body=xml("<b>AccessDenied</b>"), content_type="text/xml"),
-            Answer(status=404, body="<ErrorResponse/>", content_type="text/xml"),
-            Answer(status=403, body="\x00" * 20, content_type="text/xml"),
-            Answer(status=200, body="<r><CreateAccessKeyResult/></r>", content_type="text/xml"),
+            Canned(status=403, body=xml("AccessDenied", request_id=""), content_type="text/xml"),
+            Canned(status=403, body=xml("AccessDenied")[:-1], content_type="text/xml"),
+            Canned(status=403, body=xml("<b>AccessDenied</b>"), content_type="text/xml"),
+            Canned(status=404, body="<ErrorResponse/>", content_type="text/xml"),
+            Canned(status=403, body="\x00" * 20, content_type="text/xml"),
+            Canned(status=200, body="<r><CreateAccessKeyResult/></r>", content_type="text/xml"),
         ],
         ids=lambda answer: f"{answer.status} {answer.body[-60:]!r}",
     )
-    def test_what_is_not_a_complete_refusal_is_unknown(self, world: World, answer: Answer) -> None:
+    def test_what_is_not_a_complete_refusal_is_unknown(self, world: World, answer: Canned) -> None:
         world.spoil("CreateAccessKey", answer)
         with pytest.raises(CallFailed) as caught:
             world.mint()
@@ -176,7 +176,7 @@ class TestRefusals:
             "<CreateDate>2026-11-23T10:00:00Z</CreateDate></AccessKey></CreateAccessKeyResult>"
             "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></CreateAccessKeyResponse>"
         )
-        world.spoil("CreateAccessKey", Answer(status=200, body=body, content_type="text/xml"))
+        world.spoil("CreateAccessKey", Canned(status=200, body=body, content_type="text/xml"))
         with pytest.raises(CallFailed) as caught:
             world.mint()
         assert caught.value.verdict is Verdict.UNKNOWN
@@ -287,7 +287,7 @@ class TestProof:
             f"<r><GetCallerIdentityResult><Arn>arn:aws:iam::000000000000:user/{USER}</Arn></GetCallerIdentityResult>"
             "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></r>"
         )
-        answer = Answer(status=200, body=body, content_type="text/xml")
+        answer = Canned(status=200, body=body, content_type="text/xml")
         world.aws.faults.put(Rule(action="GetCallerIdentity", times=1, fault=answer))
         with pytest.raises(CallFailed) as caught:
             world.provider.prove(material)
@@ -322,7 +322,7 @@ class TestEvidence:
             "</AccessKeyLastUsed></GetAccessKeyLastUsedResult>"
             "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetAccessKeyLastUsedResponse>"
         )
-        world.spoil("GetAccessKeyLastUsed", Answer(status=200, body=body, content_type="text/xml"))
+        world.spoil("GetAccessKeyLastUsed", Canned(status=200, body=body, content_type="text/xml"))
         use = world.provider.last_used(key_id)
         assert use is not None
         assert (use.at, use.service, use.region) == (noon, "s3", "")
@@ -335,7 +335,7 @@ class TestEvidence:
             f"<LastUsedDate>{date}</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult>"
             "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></r>"
         )
-        world.spoil("GetAccessKeyLastUsed", Answer(status=200, body=body, content_type="text/xml"))
+        world.spoil("GetAccessKeyLastUsed", Canned(status=200, body=body, content_type="text/xml"))
         with pytest.raises(CallFailed) as caught:
             world.provider.last_used("AKIAAAAAAAAAAAAAAAAA")
         assert caught.value.verdict is Verdict.UNKNOWN
@@ -354,8 +354,8 @@ class TestList:
             "</ListAccessKeysResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></r>"
         )
 
-    def answer(self, body: str, **headers: str) -> Answer:
-        return Answer(status=200, body=body, content_type="text/xml", headers=headers)
+    def answer(self, body: str, **headers: str) -> Canned:
+        return Canned(status=200, body=body, content_type="text/xml", headers=headers)
 
     def test_all_pages_are_read(self, world: World) -> None:
         world.aws.faults.put(
@@ -498,12 +498,12 @@ class TestAssumedRole:
         [
             (says(500, "InternalFailure"), Verdict.NOT_APPLIED),
             (says(403, "AccessDenied", "not allowed to assume"), Verdict.REFUSED),
-            (Answer(status=200, body="<html/>"), Verdict.NOT_APPLIED),
+            (Canned(status=200, body="<html/>"), Verdict.NOT_APPLIED),
         ],
         ids=["500", "denied", "html"],
     )
     def test_without_the_role_nothing_was_applied(
-        self, world: World, role: str, fault: Answer, verdict: Verdict
+        self, world: World, role: str, fault: Canned, verdict: Verdict
     ) -> None:
         provider = world.open(assume_role=role)
         world.spoil("AssumeRole", fault)

@@ -27,7 +27,7 @@ from rotator.providers.aws.trust import key_id_of
 from rotator.providers.base import Minted, OpenProvider
 from rotator.sandbox.aws.role_scene import assume_role, keys_of, trust_policy
 from rotator.sandbox.aws.stand_in import AwsStandIn
-from rotator.sandbox.wire.rules import Answer, Delay, Reset, Rule
+from rotator.sandbox.wire.rules import Canned, Delay, Reset, Rule
 from tests.providers.contract import Harness, ProviderContract, everything_in
 from tests.support.given import tools
 
@@ -53,10 +53,10 @@ class Clock:
         return self.elapsed
 
 
-def error(status: int, code: str, message: str = "") -> Answer:
+def error(status: int, code: str, message: str = "") -> Canned:
     said = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f'<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">{said}<RequestId>1</RequestId></ErrorResponse>'
-    return Answer(status=status, body=body, content_type="text/xml")
+    return Canned(status=status, body=body, content_type="text/xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class World:
     def count(self, action: str) -> int:
         return len(self.aws.faults.requests(action=action))
 
-    def spoil(self, action: str, fault: Answer) -> None:
+    def spoil(self, action: str, fault: Canned) -> None:
         self.aws.faults.put(Rule(action=action, times=None, fault=fault))
 
 
@@ -235,7 +235,7 @@ class TestMint:
     @pytest.mark.parametrize(
         "answer", [error(500, "ServiceFailure"), error(403, "AccessDenied"), error(400, "Throttling")]
     )
-    def test_what_can_not_be_read_back_is_unknown(self, world: World, provider: AwsRole, answer: Answer) -> None:
+    def test_what_can_not_be_read_back_is_unknown(self, world: World, provider: AwsRole, answer: Canned) -> None:
         world.aws.faults.put(Rule(action="GetRole", skip=1, times=None, fault=answer))
         with pytest.raises(CallFailed, match="read back") as caught:
             mint(provider)
@@ -442,7 +442,7 @@ class TestProof:
         ],
     )
     def test_another_refusal_is_no_proof(
-        self, world: World, provider: AwsRole, answer: Answer, verdict: Verdict
+        self, world: World, provider: AwsRole, answer: Canned, verdict: Verdict
     ) -> None:
         material = mint(provider).material
         world.spoil("AssumeRole", answer)

@@ -22,7 +22,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.provider import AzureApp
 from rotator.providers.azure.rights import policy
-from rotator.sandbox.wire.rules import Answer, Cut, Drip, Fault, Reset, Rule
+from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.azure.world import (
     CREATE,
@@ -147,11 +147,11 @@ class TestOwnToken:
     @pytest.mark.parametrize(
         "fault",
         [
-            Answer(status=502, body=HTML, content_type="text/html"),
-            Answer(status=200, body=HTML, content_type="text/html"),
-            Answer(status=403, body=HTML, content_type="text/html"),
-            Answer(status=200, body=f'{{"token": "{CANARY}"}}'),
-            Answer(status=429),
+            Canned(status=502, body=HTML, content_type="text/html"),
+            Canned(status=200, body=HTML, content_type="text/html"),
+            Canned(status=403, body=HTML, content_type="text/html"),
+            Canned(status=200, body=f'{{"token": "{CANARY}"}}'),
+            Canned(status=429),
             Reset(),
             Cut(keep=40),
         ],

@@ -14,7 +14,7 @@ from rotator.model import Proof
 from rotator.providers.azure.provider import open_provider
 from rotator.providers.base import OpenProvider
 from rotator.sandbox.azure.directory import AppPolicy
-from rotator.sandbox.wire.rules import Answer, Delay, Rule
+from rotator.sandbox.wire.rules import Canned, Delay, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.azure.world import (
     CREATE,
@@ -89,7 +89,7 @@ class TestKeys:
             f'{{"appId": "{world.app.app_id}", "passwordCredentials": [{{"keyId": "k", "displayName": null, '
             '"startDateTime": null, "endDateTime": "2299-12-31T00:00:00Z"}]}'
         )
-        world.spoil(READ, Answer(status=200, body=body))
+        world.spoil(READ, Canned(status=200, body=body))
         (key,) = world.provider.list_keys().keys
         assert (key.key_id, key.mark, key.created_at.year) == ("k", None, 1970)
 
@@ -104,7 +104,7 @@ class TestKeys:
         ],
     )
     def test_a_list_that_cannot_be_read_is_none(self, world: World, body: str) -> None:
-        world.spoil(READ, Answer(status=200, body=body.replace("APP", world.app.app_id)))
+        world.spoil(READ, Canned(status=200, body=body.replace("APP", world.app.app_id)))
         with pytest.raises(CallFailed) as caught:
             world.provider.list_keys()
         assert caught.value.verdict is Verdict.UNKNOWN
@@ -118,7 +118,7 @@ class TestKeys:
 
     def test_a_gateways_204_removes_nothing(self, world: World) -> None:
         key_id = world.mint().key.key_id
-        world.spoil(DELETE, Answer(status=204))
+        world.spoil(DELETE, Canned(status=204))
         with pytest.raises(CallFailed) as caught:
             world.provider.delete(key_id)
         assert caught.value.verdict is Verdict.UNKNOWN
@@ -176,15 +176,15 @@ class TestRefusals:
             says(500, "InternalServerError"),
             says(503, "ServiceUnavailable"),
             says(408, "RequestTimeout"),
-            Answer(status=403, body='{"error": "denied"}', headers={"request-id": "r"}),
-            Answer(status=403, body='{"error": {"code": 403}}', headers={"request-id": "r"}),
-            Answer(
+            Canned(status=403, body='{"error": "denied"}', headers={"request-id": "r"}),
+            Canned(status=403, body='{"error": {"code": 403}}', headers={"request-id": "r"}),
+            Canned(
                 status=200, body='{"keyId": "k", "displayName": "x", "secretText": ""}', headers={"request-id": "r"}
             ),
         ],
         ids=lambda answer: f"{answer.status} {answer.body[-40:]}",
     )
-    def test_what_is_not_a_complete_answer_is_unknown(self, world: World, answer: Answer) -> None:
+    def test_what_is_not_a_complete_answer_is_unknown(self, world: World, answer: Canned) -> None:
         world.spoil(CREATE, answer)
         with pytest.raises(CallFailed) as caught:
             world.mint()
@@ -256,7 +256,7 @@ class TestProof:
     def test_a_login_that_is_busy_proves_nothing(self, world: World) -> None:
         material = world.mint().material
         passing = '{"error": "temporarily_unavailable", "error_description": "AADSTS90033: A transient error."}'
-        for answer in (Answer(status=429, headers={"Retry-After": "3"}), Answer(status=400, body=passing)):
+        for answer in (Canned(status=429, headers={"Retry-After": "3"}), Canned(status=400, body=passing)):
             world.spoil(TOKEN, answer)
             with pytest.raises(CallFailed) as caught:
                 world.provider.prove(material)
@@ -265,15 +265,15 @@ class TestProof:
     @pytest.mark.parametrize(
         ("answer", "verdict"),
         [
-            (Answer(status=403, body=HTML, content_type="text/html"), Verdict.UNKNOWN),
-            (Answer(status=200, body=HTML, content_type="text/html"), Verdict.UNKNOWN),
-            (Answer(status=502), Verdict.UNKNOWN),
-            (Answer(status=429), Verdict.NOT_APPLIED),
+            (Canned(status=403, body=HTML, content_type="text/html"), Verdict.UNKNOWN),
+            (Canned(status=200, body=HTML, content_type="text/html"), Verdict.UNKNOWN),
+            (Canned(status=502), Verdict.UNKNOWN),
+            (Canned(status=429), Verdict.NOT_APPLIED),
             (says(401, "InvalidAuthenticationTokenTenant", "wrong issuer"), Verdict.REFUSED),
         ],
     )
     def test_a_subscription_that_gives_no_answer_proves_nothing(
-        self, world: World, answer: Answer, verdict: Verdict
+        self, world: World, answer: Canned, verdict: Verdict
     ) -> None:
         material = world.mint().material
         world.spoil(SUBSCRIPTION, answer)

@@ -17,7 +17,7 @@ from rotator.providers.azure.provider import AzureApp, open_provider
 from rotator.providers.base import Minted
 from rotator.sandbox.azure.directory import App
 from rotator.sandbox.azure.stand_in import AzureStandIn
-from rotator.sandbox.wire.rules import Answer, Rule
+from rotator.sandbox.wire.rules import Canned, Rule
 from tests.support.given import tools
 
 PATIENT = timedelta(seconds=20)
@@ -30,11 +30,11 @@ TOKEN = {"method": "POST", "path": "/oauth2/v2.0/token$"}
 SUBSCRIPTION = {"method": "GET", "path": "^/subscriptions/"}
 
 
-def says(status: int, code: str, message: str = "", *, request_id: str = "r-1", retry_after: str = "") -> Answer:
+def says(status: int, code: str, message: str = "", *, request_id: str = "r-1", retry_after: str = "") -> Canned:
     headers = {"request-id": request_id} if request_id else {}
     if retry_after:
         headers["Retry-After"] = retry_after
-    return Answer(status=status, body=f'{{"error": {{"code": "{code}", "message": "{message}"}}}}', headers=headers)
+    return Canned(status=status, body=f'{{"error": {{"code": "{code}", "message": "{message}"}}}}', headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class World:
     def mint(self) -> Minted:
         return self.provider.mint(self.provider.draft("7f3a", 1))
 
-    def spoil(self, request: Mapping[str, Any], fault: Answer) -> None:
+    def spoil(self, request: Mapping[str, Any], fault: Canned) -> None:
         self.azure.faults.put(Rule(**request, times=None, fault=fault))
 
     def count(self, request: Mapping[str, Any]) -> int:

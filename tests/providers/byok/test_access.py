@@ -17,7 +17,7 @@ from lightkube.resources.authentication_v1 import SelfSubjectReview
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.model import Proof
 from rotator.providers.byok.access import Access
-from rotator.providers.byok.kubeconfig import Target
+from rotator.providers.byok.kubeconfig import ClusterAddress
 from rotator.providers.byok.provider import ByokAccount, open_provider
 from rotator.providers.byok.rights import policy
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
@@ -70,7 +70,7 @@ def opened(**settings: object) -> ByokAccount:
 
 
 def own(server: str, ca: bytes | None, token: str) -> str:
-    return Target(server, ca, "rotator", "rotator").material(token).reveal()["kubeconfig"]
+    return ClusterAddress(server, ca, "rotator", "rotator").material(token).reveal()["kubeconfig"]
 
 
 def pushed(provider: ByokAccount) -> str:
@@ -124,7 +124,7 @@ def test_northflanks_own_way_to_the_cluster(
     kubeconfig = write(kubernetes.kubeconfig(kubernetes.admin))
     text = pushed(opened(kubeconfig=kubeconfig, server="https://k8s.example.com", ca_file=str(ca)))
     assert yaml.safe_load(text) == yaml.safe_load(
-        Target("https://k8s.example.com", b"the CA of another address", NAMESPACE, ACCOUNT)
+        ClusterAddress("https://k8s.example.com", b"the CA of another address", NAMESPACE, ACCOUNT)
         .material(yaml.safe_load(text)["users"][0]["user"]["token"])
         .reveal()["kubeconfig"]
     )

@@ -17,11 +17,11 @@ from rotator.material import Material
 from rotator.model import Key, Proof, Stamp
 from rotator.northflank.stamp import compose, parse
 from rotator.providers.base import Minted, OpenProvider, Policy
-from rotator.providers.byok.kubeconfig import Target, token_of
+from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.provider import ByokAccount, open_provider
 from rotator.providers.byok.rights import policy
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
-from rotator.sandbox.wire.rules import Answer, Cut, Fault, Reset, Rule, When
+from rotator.sandbox.wire.rules import Canned, Cut, Fault, Reset, Rule, When
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import UNSURE, Harness, ProviderContract
 from tests.support.given import tools
@@ -146,7 +146,7 @@ class TestSecretContract(Contract):
         return "secret"
 
 
-def status(number: int, reason: str, **more: object) -> Answer:
+def status(number: int, reason: str, **more: object) -> Canned:
     said = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -155,10 +155,10 @@ def status(number: int, reason: str, **more: object) -> Answer:
         "reason": reason,
         "code": number,
     }
-    return Answer(status=number, body=json.dumps({**said, **more}))
+    return Canned(status=number, body=json.dumps({**said, **more}))
 
 
-BUSY = Answer(
+BUSY = Canned(
     status=429,
     body="Too many requests, please try again later.",
     content_type="text/plain",
@@ -167,10 +167,10 @@ BUSY = Answer(
 LOST: list[Fault] = [
     Reset(),
     Reset(when="after"),
-    Answer(when="after", status=500, body=""),
-    Answer(status=403, body="<html>", content_type="text/html"),
+    Canned(when="after", status=500, body=""),
+    Canned(status=403, body="<html>", content_type="text/html"),
     Cut(keep=300),
-    Answer(status=201, body='{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {}}'),
+    Canned(status=201, body='{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {}}'),
 ]
 
 
@@ -317,14 +317,18 @@ class TestRefusals:
             (status(403, "Forbidden", code=404), Verdict.UNKNOWN, False),
             (status(403, "Forbidden", status="Success"), Verdict.UNKNOWN, False),
             (status(403, "Forbidden", kind="Pod"), Verdict.UNKNOWN, False),
-            (Answer(status=403, body="[]"), Verdict.UNKNOWN, False),
-            (Answer(status=404, body="404 page not found", content_type="text/plain"), Verdict.UNKNOWN, False),
-            (Answer(status=201, body='{"kind": "Secret", "apiVersion": "v1"}'), Verdict.UNKNOWN, False),
-            (Answer(status=201, body='{"kind": "Secret", "apiVersion": "v1", "metadata": 1}'), Verdict.UNKNOWN, False),
+            (Canned(status=403, body="[]"), Verdict.UNKNOWN, False),
+            (Canned(status=404, body="404 page not found", content_type="text/plain"), Verdict.UNKNOWN, False),
+            (Canned(status=201, body='{"kind": "Secret", "apiVersion": "v1"}'), Verdict.UNKNOWN, False),
+            (
+                Canned(status=201, body='{"kind": "Secret", "apiVersion": "v1", "metadata": 1}'),
+                Verdict.UNKNOWN,
+                False,
+            ),
         ],
-        ids=lambda value: f"{value.status} {value.body[-40:]}" if isinstance(value, Answer) else "",
+        ids=lambda value: f"{value.status} {value.body[-40:]}" if isinstance(value, Canned) else "",
     )
-    def test_of_a_mint(self, world: World, answer: Answer, verdict: Verdict, permanent: bool) -> None:
+    def test_of_a_mint(self, world: World, answer: Canned, verdict: Verdict, permanent: bool) -> None:
         world.kubernetes.faults.put(Rule(method="POST", path=SECRETS, times=None, fault=answer))
         with pytest.raises(CallFailed) as caught:
             world.mint()
@@ -394,7 +398,7 @@ class TestProof:
         if denied:
             world.kubernetes.denied.add("create selfsubjectreviews")
         with pytest.raises(CallFailed, match=f"{NAMESPACE}:another") as caught:
-            world.provider.prove(Target("https://x", None, NAMESPACE, ACCOUNT).material(token))
+            world.provider.prove(ClusterAddress("https://x", None, NAMESPACE, ACCOUNT).material(token))
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
 
     def test_throttling_is_no_proof(self, world: World) -> None:

@@ -22,7 +22,7 @@ from rotator.providers.civo.place import key_id_of
 from rotator.providers.civo.provider import CivoApiKey, open_provider
 from rotator.providers.civo.rights import policy
 from rotator.sandbox.civo.stand_in import CivoAccount, CivoStandIn
-from rotator.sandbox.wire.rules import Answer, Cut, Drip, Fault, Reset, Rule
+from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 from rotator.settings.secret import SecretRef
 from tests.providers.contract import CANARY, HTML, UNSURE, everything_in
 from tests.support.given import tools
@@ -134,7 +134,7 @@ class TestListing:
 
     @pytest.mark.parametrize("code", ["database_account_not_found", "authentication_invalid_key"])
     def test_a_key_that_was_regenerated_and_not_brought(self, world: World, code: str) -> None:
-        world.spoil(Answer(status=404, body=f'{{"code": "{code}", "reason": "No"}}'))
+        world.spoil(Canned(status=404, body=f'{{"code": "{code}", "reason": "No"}}'))
         failure = failure_of(world.open().list_keys)
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, code, True)
         assert "it was regenerated, and the new one isn't there yet" in failure.message
@@ -253,7 +253,7 @@ class TestProof:
     def test_a_refused_key_is_not_given_up(self, world: World, status: int, code: str) -> None:
         provider = world.open()
         material = provider.mint(provider.draft("7f3a", 1)).material
-        world.spoil(Answer(status=status, body=f'{{"code": "{code}", "reason": "No"}}'))
+        world.spoil(Canned(status=status, body=f'{{"code": "{code}", "reason": "No"}}'))
         assert [provider.prove(material) for _ in range(2)] == [Proof.NOT_YET] * 2
         world.civo.faults.put()
         assert provider.prove(material) is Proof.ALIVE
@@ -313,25 +313,25 @@ class TestDelete:
 
 ERROR = '{"code": "database_account_not_found", "reason": "No"}'
 FOREIGN: dict[str, Fault] = {name: fault for name, (fault, _) in UNSURE.items()} | {
-    "a page with 404": Answer(status=404, body=HTML, content_type="text/html"),
-    "Civo's own page with 404": Answer(status=404, body="404 page not found", content_type="text/plain"),
-    "nothing with 404": Answer(status=404),
-    "an error with 500": Answer(status=500, body=ERROR),
-    "an error with 408": Answer(status=408, body=ERROR),
-    "an error with 200": Answer(status=200, body=ERROR),
-    "an error that is cut": Answer(status=404, body=ERROR[:-1]),
-    "an error without a reason": Answer(status=404, body='{"code": "database_account_not_found"}'),
-    "an error whose code is none": Answer(status=404, body='{"code": ["database_account_not_found"], "reason": "No"}'),
-    "an error of somebody else": Answer(status=403, body='{"code": "Forbidden!", "reason": "No"}'),
-    "a list": Answer(status=404, body=f"[{ERROR}]"),
-    "a deep list": Answer(status=404, body="[" * 100_000),
-    "no JSON": Answer(status=404, body="\x00" * 20),
-    "a quota without an address": Answer(status=200, body='{"id": "1"}'),
-    "a quota whose address is none": Answer(status=200, body='{"default_user_email_address": null}'),
-    "a quota without a date": Answer(
+    "a page with 404": Canned(status=404, body=HTML, content_type="text/html"),
+    "Civo's own page with 404": Canned(status=404, body="404 page not found", content_type="text/plain"),
+    "nothing with 404": Canned(status=404),
+    "an error with 500": Canned(status=500, body=ERROR),
+    "an error with 408": Canned(status=408, body=ERROR),
+    "an error with 200": Canned(status=200, body=ERROR),
+    "an error that is cut": Canned(status=404, body=ERROR[:-1]),
+    "an error without a reason": Canned(status=404, body='{"code": "database_account_not_found"}'),
+    "an error whose code is none": Canned(status=404, body='{"code": ["database_account_not_found"], "reason": "No"}'),
+    "an error of somebody else": Canned(status=403, body='{"code": "Forbidden!", "reason": "No"}'),
+    "a list": Canned(status=404, body=f"[{ERROR}]"),
+    "a deep list": Canned(status=404, body="[" * 100_000),
+    "no JSON": Canned(status=404, body="\x00" * 20),
+    "a quota without an address": Canned(status=200, body='{"id": "1"}'),
+    "a quota whose address is none": Canned(status=200, body='{"default_user_email_address": null}'),
+    "a quota without a date": Canned(
         status=200, body=f'{{"default_user_email_address": "{EMAIL}"}}', headers={"Date": "today"}
     ),
-    "a quota without end": Answer(
+    "a quota without end": Canned(
         status=200, body=f'{{"default_user_email_address": "{EMAIL}", "x": "{"x" * 2_000_000}"}}'
     ),
 }
@@ -374,7 +374,7 @@ class TestFailures:
     @pytest.mark.parametrize(("headers", "wait"), [({"Retry-After": "7"}, 7), ({}, 60)])
     def test_too_many_requests(self, world: World, headers: dict[str, str], wait: int) -> None:
         calls = asks(world, world.open())
-        world.spoil(Answer(status=429, headers=headers))
+        world.spoil(Canned(status=429, headers=headers))
         for call in calls:
             failure = failure_of(call)
             assert (failure.verdict, failure.retry_after) == (Verdict.NOT_APPLIED, timedelta(seconds=wait))
@@ -383,7 +383,7 @@ class TestFailures:
         calls = asks(world, world.open())
         secret = world.file.read_text().strip()
         body = f'{{"code": "authentication_access_denied", "reason": "Access denied to {secret}"}}'
-        world.spoil(Answer(status=403, body=body))
+        world.spoil(Canned(status=403, body=body))
         for call in calls:
             failure = failure_of(call)
             assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
@@ -394,7 +394,7 @@ class TestFailures:
     def test_an_echoed_key_is_not_told(self, world: World) -> None:
         secret = world.file.read_text().strip()
         body = f'{{"code": "authentication_access_denied", "reason": "{"x" * 280}{secret}"}}'
-        world.spoil(Answer(status=403, body=body))
+        world.spoil(Canned(status=403, body=body))
         told = everything_in(failure_of(world.open().list_keys))
         assert secret[:12] not in told
 

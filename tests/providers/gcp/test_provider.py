@@ -18,7 +18,7 @@ from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.gcp.provider import open_provider
 from rotator.providers.gcp.rights import policy
 from rotator.sandbox.gcp.project import private_key
-from rotator.sandbox.wire.rules import Answer, Reset
+from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import everything_in
 from tests.providers.gcp.world import World, a_world, refusal
@@ -149,7 +149,7 @@ class TestRefusals:
         assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
 
     def test_a_read_before_the_upload_that_fails_is_not_applied(self, world: World) -> None:
-        world.spoil("GetServiceAccount$", Answer(status=500))
+        world.spoil("GetServiceAccount$", Canned(status=500))
         assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
         assert world.count("UploadServiceAccountKey") == 0
 
@@ -206,7 +206,7 @@ class TestRefusals:
 
     def test_a_key_file_of_another_key_is_no_answer(self, world: World) -> None:
         provider = of_google(world)
-        world.spoil("CreateServiceAccountKey", Answer(status=200, content_type="application/grpc", body="\0" * 5))
+        world.spoil("CreateServiceAccountKey", Canned(status=200, content_type="application/grpc", body="\0" * 5))
         assert failure_of(lambda: provider.mint(Draft())).verdict is Verdict.UNKNOWN
 
 
@@ -229,8 +229,8 @@ class TestOwnCredentials:
         assert "own" in failure.remedy
         assert world.provider.check()[-1].holds is False
 
-    @pytest.mark.parametrize("fault", [Reset(), Answer(status=502, body="<html/>"), Answer(status=200, body="<html/>")])
-    def test_without_a_token_nothing_was_applied(self, world: World, fault: Answer | Reset) -> None:
+    @pytest.mark.parametrize("fault", [Reset(), Canned(status=502, body="<html/>"), Canned(status=200, body="<html/>")])
+    def test_without_a_token_nothing_was_applied(self, world: World, fault: Canned | Reset) -> None:
         world.spoil("^/token$", fault)
         assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
         assert world.count("UploadServiceAccountKey") == 0
@@ -284,7 +284,7 @@ class TestProof:
     def test_a_refusal_that_is_not_the_keys(self, world: World, status: int, error: str, description: str) -> None:
         material = world.mint().material
         body = json.dumps({"error": error, "error_description": description})
-        world.spoil("^/token$", Answer(status=status, body=body))
+        world.spoil("^/token$", Canned(status=status, body=body))
         failure = failure_of(lambda: world.provider.prove(material))
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, error, True)
         assert description in failure.message
@@ -292,7 +292,7 @@ class TestProof:
 
     def test_throttling_is_no_proof(self, world: World) -> None:
         material = world.mint().material
-        world.spoil("^/token$", Answer(status=429, body="{}"))
+        world.spoil("^/token$", Canned(status=429, body="{}"))
         assert failure_of(lambda: world.provider.prove(material)).verdict is Verdict.NOT_APPLIED
 
 
@@ -328,7 +328,7 @@ class TestEvidence:
 
     @pytest.mark.parametrize("body", ["<html/>", "[]", '{"activities": [{}]}', '{"activities": 5}'])
     def test_an_unreadable_answer_is_not_never(self, world: World, body: str) -> None:
-        world.spoil("activities:query", Answer(status=200, body=body))
+        world.spoil("activities:query", Canned(status=200, body=body))
         assert failure_of(lambda: world.provider.last_used("0" * 40)).verdict is Verdict.UNKNOWN
 
     def test_by_default_there_is_none(self, world: World) -> None:
@@ -345,13 +345,13 @@ class TestList:
     @pytest.mark.parametrize("date", ["soon", "Mon, 23 Nov 2026 12:00:00"])
     def test_without_a_readable_date_the_list_is_of_no_use(self, world: World, date: str) -> None:
         headers = {"Date": date, "grpc-status": "0"}
-        answer = Answer(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
+        answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
         world.spoil("ListServiceAccountKeys", answer)
         assert failure_of(world.provider.list_keys).verdict is Verdict.UNKNOWN
 
     def test_an_empty_answer_with_a_date_is_an_empty_list(self, world: World) -> None:
         headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "grpc-status": "0"}
-        answer = Answer(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
+        answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
         world.spoil("ListServiceAccountKeys", answer)
         listing = world.provider.list_keys()
         assert (listing.keys, listing.cloud_time) == ((), datetime(2026, 11, 23, 12, tzinfo=UTC))

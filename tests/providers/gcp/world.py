@@ -16,7 +16,7 @@ from rotator.model import Key
 from rotator.providers.base import Minted
 from rotator.providers.gcp.provider import GcpAccount, open_provider
 from rotator.sandbox.gcp.stand_in import GcpStandIn
-from rotator.sandbox.wire.rules import Answer, Fault, Rule
+from rotator.sandbox.wire.rules import Canned, Fault, Rule
 from tests.providers.contract import Harness
 from tests.support.given import tools
 
@@ -95,7 +95,7 @@ def a_world(directory: Path, **settings: object) -> Iterator[World]:
         yield World(gcp, email, whole, open_provider(whole, tools(PATIENT, http=HTTP)))
 
 
-def refusal(code: int, message: str = "No.", **headers: str) -> Answer:
+def refusal(code: int, message: str = "No.", **headers: str) -> Canned:
     """A whole gRPC error, as it stands on the wire."""
     said = {"grpc-status": str(code), "grpc-message": message.replace(" ", "%20"), **headers}
-    return Answer(status=200, content_type="application/grpc", headers=said)
+    return Canned(status=200, content_type="application/grpc", headers=said)

@@ -23,7 +23,7 @@ from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.provider import OciUser, open_provider
 from rotator.sandbox.oci.stand_in import LEAST, REGION, OciStandIn, secret_parts
-from rotator.sandbox.wire.rules import Answer, Reset
+from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import Server, utc_now
 from tests.providers.contract import Harness, ProviderContract
 from tests.providers.oci.world import DELETE, GET_USER, IMPATIENT, LIST, PATIENT, UPLOAD, Shifted, World, failure_of
@@ -31,9 +31,9 @@ from tests.providers.oci.world import DELETE, GET_USER, IMPATIENT, LIST, PATIENT
 opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
 
 
-def says(status: int, code: str, message: str = "No.", **headers: str) -> Answer:
+def says(status: int, code: str, message: str = "No.", **headers: str) -> Canned:
     body = json.dumps({"code": code, "message": message})
-    return Answer(status=status, body=body, headers={"opc-request-id": "0A1B/2C3D", **headers})
+    return Canned(status=status, body=body, headers={"opc-request-id": "0A1B/2C3D", **headers})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class TestListing:
     def test_the_states_of_a_key(self, world: World, state: str, enabled: bool | None) -> None:
         made = "2026-11-23T12:00:00.987Z"
         body = [{"fingerprint": "aa:bb", "lifecycleState": state, "timeCreated": made}]
-        world.spoil(LIST, Answer(status=200, body=json.dumps(body), headers={"opc-request-id": "1"}))
+        world.spoil(LIST, Canned(status=200, body=json.dumps(body), headers={"opc-request-id": "1"}))
         at = datetime(2026, 11, 23, 12, tzinfo=UTC)
         wanted = () if enabled is None else (Key("aa:bb", at, enabled=enabled, mark="aa:bb"),)
         assert world.open().list_keys().keys == wanted
@@ -201,7 +201,7 @@ class TestListing:
         ],
     )
     def test_what_is_no_list_of_keys_is_unknown(self, world: World, body: str) -> None:
-        world.spoil(LIST, Answer(status=200, body=body, headers={"opc-request-id": "1"}))
+        world.spoil(LIST, Canned(status=200, body=body, headers={"opc-request-id": "1"}))
         assert failure_of(world.open().list_keys).verdict is Verdict.UNKNOWN
 
 
@@ -258,12 +258,12 @@ class TestRefusals:
             says(500, "InternalServerError"),
             says(503, "ServiceUnavailable"),
             says(408, "RequestTimeout"),
-            Answer(status=404, body=json.dumps({"code": "NotAuthorizedOrNotFound", "message": "No"})),
-            Answer(status=404, body='{"code": "NotAuthorizedOrNotFound"', headers={"opc-request-id": "1"}),
-            Answer(status=404, body='{"code": 7, "message": "No"}', headers={"opc-request-id": "1"}),
-            Answer(status=404, body="[]", headers={"opc-request-id": "1"}),
-            Answer(status=200, body="{}", headers={"opc-request-id": "1"}),
-            Answer(
+            Canned(status=404, body=json.dumps({"code": "NotAuthorizedOrNotFound", "message": "No"})),
+            Canned(status=404, body='{"code": "NotAuthorizedOrNotFound"', headers={"opc-request-id": "1"}),
+            Canned(status=404, body='{"code": 7, "message": "No"}', headers={"opc-request-id": "1"}),
+            Canned(status=404, body="[]", headers={"opc-request-id": "1"}),
+            Canned(status=200, body="{}", headers={"opc-request-id": "1"}),
+            Canned(
                 status=200,
                 body='{"fingerprint": "aa", "lifecycleState": "ACTIVE", "timeCreated": "2026-11-23T12:00:00Z"}',
                 headers={"opc-request-id": "1"},
@@ -271,7 +271,7 @@ class TestRefusals:
         ],
         ids=lambda answer: f"{answer.status} {answer.body[:40]}",
     )
-    def test_what_is_not_a_complete_answer_is_unknown(self, world: World, answer: Answer) -> None:
+    def test_what_is_not_a_complete_answer_is_unknown(self, world: World, answer: Canned) -> None:
         world.spoil(UPLOAD, answer)
         assert failure_of(world.mint).verdict is Verdict.UNKNOWN
         assert world.count(UPLOAD) == 1
@@ -362,10 +362,10 @@ class TestProof:
         [
             (says(429, "TooManyRequests"), Verdict.NOT_APPLIED),
             (says(404, "NotFound"), Verdict.REFUSED),
-            (Answer(status=200, body='{"id": "somebody"}', headers={"opc-request-id": "1"}), Verdict.UNKNOWN),
+            (Canned(status=200, body='{"id": "somebody"}', headers={"opc-request-id": "1"}), Verdict.UNKNOWN),
         ],
     )
-    def test_what_is_no_proof(self, world: World, answer: Answer, verdict: Verdict) -> None:
+    def test_what_is_no_proof(self, world: World, answer: Canned, verdict: Verdict) -> None:
         minted = world.mint()
         world.spoil(GET_USER, answer)
         assert failure_of(lambda: world.open().prove(minted.material)).verdict is verdict

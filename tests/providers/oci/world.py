@@ -17,7 +17,7 @@ from rotator.errors import CallFailed
 from rotator.providers.base import Minted
 from rotator.providers.oci.provider import OciUser, open_provider
 from rotator.sandbox.oci.stand_in import REGION, OciStandIn
-from rotator.sandbox.oci.stand_in import OciUser as User
+from rotator.sandbox.oci.stand_in import TenancyUser as User
 from rotator.sandbox.wire.rules import Fault, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.support.given import tools

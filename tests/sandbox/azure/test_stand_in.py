@@ -21,7 +21,7 @@ from rotator.sandbox.azure.directory import GRAPH, MANAGEMENT, App, AppPolicy
 from rotator.sandbox.azure.scene import AzureScene
 from rotator.sandbox.azure.stand_in import AzureStandIn
 from rotator.sandbox.scene import OpenScene
-from rotator.sandbox.wire.rules import Answer, Rule
+from rotator.sandbox.wire.rules import Canned, Rule
 from rotator.sandbox.wire.serving import utc_now
 
 opens: OpenScene = AzureScene  # for the type checker: it is made as scenes are
@@ -268,7 +268,7 @@ class TestResourceManager:
 
 
 def test_both_servers_are_behind_one_fault_plan(azure: AzureStandIn, app: App, http: httpx.Client) -> None:
-    azure.faults.put(Rule(path="applications", fault=Answer(status=500)), Rule(path="token", fault=Answer(status=503)))
+    azure.faults.put(Rule(path="applications", fault=Canned(status=500)), Rule(path="token", fault=Canned(status=503)))
     assert ask(azure, app, http, token="any").status_code == 500
     answer = http.post(f"{azure.login_server.url}/{azure.tenant.tenant}/oauth2/v2.0/token", data={})
     assert answer.status_code == 503

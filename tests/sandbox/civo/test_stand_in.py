@@ -17,7 +17,7 @@ from rotator.providers.civo.settings import CivoCredential
 from rotator.sandbox.civo.scene import CivoScene
 from rotator.sandbox.civo.stand_in import CivoAccount, CivoStandIn
 from rotator.sandbox.scene import OpenScene, Regenerated, Scene
-from rotator.sandbox.wire.rules import Answer, Rule
+from rotator.sandbox.wire.rules import Canned, Rule
 from rotator.sandbox.wire.serving import utc_now
 
 DENIED = {
@@ -136,7 +136,7 @@ class TestRegenerate:
 
 
 def test_the_fault_plan_stands_before_it(civo: CivoStandIn, account: CivoAccount) -> None:
-    civo.faults.put(Rule(path="/v2/quota", fault=Answer(status=502)))
+    civo.faults.put(Rule(path="/v2/quota", fault=Canned(status=502)))
     assert [quota(civo, f"bearer {value(civo, account)}").status_code for _ in range(2)] == [502, 200]
     assert len(civo.faults.requests(path="/v2/quota")) == 2
     assert value(civo, account) not in json.dumps([str(seen) for seen in civo.faults.requests()])

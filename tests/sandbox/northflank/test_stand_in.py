@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.sandbox.northflank.account import (
-    Account,
+    ApiToken,
     Behaviour,
     Cluster,
     Echo,
-    Integration,
+    Grant,
+    HeldIntegration,
+    NorthflankAccount,
     Registry,
-    Right,
-    Token,
 )
 from rotator.sandbox.northflank.body import InvalidBody, read_update
 from rotator.sandbox.northflank.stand_in import Northflank
@@ -50,7 +50,7 @@ class Clock:
 @dataclass
 class World:
     url: str
-    account: Account
+    account: NorthflankAccount
     faults: Faults
     clock: Clock
     client: httpx.Client = field(repr=False)
@@ -63,9 +63,9 @@ class World:
 @pytest.fixture
 def world() -> Iterator[World]:
     clock = Clock()
-    account = Account(clock=clock)
-    account.put_token(SECRET, Token())
-    account.put(Integration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
+    account = NorthflankAccount(clock=clock)
+    account.put_token(SECRET, ApiToken())
+    account.put(HeldIntegration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
     faults = Faults(Northflank(account))
     with (
         Server(faults) as server,
@@ -92,7 +92,7 @@ def test_missing_and_bad_tokens_get_the_same_401(world: World, path: str, header
 
 
 def test_a_token_ends(world: World) -> None:
-    world.account.put_token(SECRET, Token(expires_at=world.clock.now + timedelta(seconds=1)))
+    world.account.put_token(SECRET, ApiToken(expires_at=world.clock.now + timedelta(seconds=1)))
     assert world.client.get(ITEM).status_code == 200
     world.clock.now += timedelta(seconds=1)
     assert world.client.get(ITEM).status_code == 401
@@ -128,19 +128,19 @@ def test_unknown_routes_are_a_404_in_json(world: World, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "right"),
     [
-        ("GET", LIST, Right.READ),
-        ("GET", ITEM, Right.READ),
-        ("POST", ITEM, Right.UPDATE),
-        ("PATCH", ITEM, Right.UPDATE),
-        ("GET", ITEM + "/workload-identity-provider", Right.READ_WORKLOAD_IDENTITIES),
-        ("GET", "/v1/cloud-providers/clusters", Right.READ_CLUSTERS),
-        ("GET", "/v1/integrations/registries", Right.READ_REGISTRIES),
+        ("GET", LIST, Grant.READ),
+        ("GET", ITEM, Grant.READ),
+        ("POST", ITEM, Grant.UPDATE),
+        ("PATCH", ITEM, Grant.UPDATE),
+        ("GET", ITEM + "/workload-identity-provider", Grant.READ_WORKLOAD_IDENTITIES),
+        ("GET", "/v1/cloud-providers/clusters", Grant.READ_CLUSTERS),
+        ("GET", "/v1/integrations/registries", Grant.READ_REGISTRIES),
     ],
 )
-def test_a_token_needs_the_right_for_each_call(world: World, method: str, path: str, right: Right) -> None:
-    body = {"credentials": NEW} if right is Right.UPDATE else None
-    world.account.put_token("none-but", Token(rights=frozenset({right})))
-    world.account.put_token("all-but", Token(rights=frozenset(Right) - {right}))
+def test_a_token_needs_the_right_for_each_call(world: World, method: str, path: str, right: Grant) -> None:
+    body = {"credentials": NEW} if right is Grant.UPDATE else None
+    world.account.put_token("none-but", ApiToken(rights=frozenset({right})))
+    world.account.put_token("all-but", ApiToken(rights=frozenset(Grant) - {right}))
     refused = world.anybody.request(method, path, json=body, headers={"Authorization": "Bearer all-but"})
     assert (refused.status_code, error(refused)["status"]) == (403, 403)
     assert world.account.held("prod-aws") == OLD
@@ -158,12 +158,12 @@ def test_the_team_paths_are_the_same_and_other_teams_do_not_exist(world: World) 
 
 def test_the_token_tells_about_itself(world: World) -> None:
     end = datetime(2027, 1, 1, tzinfo=UTC)
-    world.account.put_token(SECRET, Token("ci", frozenset({Right.READ, Right.UPDATE}), end))
+    world.account.put_token(SECRET, ApiToken("ci", frozenset({Grant.READ, Grant.UPDATE}), end))
     data = world.client.get("/v1/auth").json()["data"]
     assert (data["tokenKind"], data["id"], data["entityId"]) == ("api", "ci", "sandbox-team")
     assert data["expiresAt"] == "2027-01-01T00:00:00.000Z"
-    assert data["permissions"]["teamScope"] == [Right.READ, Right.UPDATE]
-    world.account.put_token(SECRET, Token())
+    assert data["permissions"]["teamScope"] == [Grant.READ, Grant.UPDATE]
+    world.account.put_token(SECRET, ApiToken())
     assert world.client.get("/v1/auth").json()["data"]["expiresAt"] is None
 
 
@@ -190,9 +190,9 @@ def test_google_clouds_integrations_show_the_account_and_whether_it_has_a_key(wo
     address = "nf@my-project.iam.gserviceaccount.com"
     key = {"keyfileJson": json.dumps({"project_id": "my-project", "client_email": address, "private_key": "secret"})}
     account = {"projectId": "my-project", "serviceAccountEmail": address}
-    world.account.put(Integration("keyed", "Keyed", "gcp", credentials=key))
-    world.account.put(Integration("keyless", "Keyless", "gcp", service_account=address))
-    world.account.put(Integration("odd", "Odd", "gcp", credentials={"keyfileJson": "not JSON"}))
+    world.account.put(HeldIntegration("keyed", "Keyed", "gcp", credentials=key))
+    world.account.put(HeldIntegration("keyless", "Keyless", "gcp", service_account=address))
+    world.account.put(HeldIntegration("odd", "Odd", "gcp", credentials={"keyfileJson": "not JSON"}))
     shown = {name: world.client.get(f"{LIST}/{name}").json()["data"]["gcp"] for name in ("keyed", "keyless", "odd")}
     assert shown["keyed"] == {"authenticationMode": "accessKey", **account}
     assert shown["keyless"] == {"authenticationMode": "crossAccountRole", **account}
@@ -222,7 +222,7 @@ def test_lists_show_descriptions_or_not(world: World) -> None:
 
 
 def test_an_integration_without_a_description_has_no_such_key(world: World) -> None:
-    world.account.put(Integration("bare", "Bare", "nebius"))
+    world.account.put(HeldIntegration("bare", "Bare", "nebius"))
     data = world.client.get("/v1/cloud-providers/integrations/bare").json()["data"]
     assert "description" not in data
     assert "aws" not in data
@@ -260,7 +260,7 @@ def test_dependents(world: World) -> None:
 def test_cursors_lead_through_the_whole_list_once(world: World, count: int, size: int | None) -> None:
     world.account.remove("prod-aws")
     for number in range(count):
-        world.account.put(Integration(f"i-{number}", f"I {number}", "aws"))
+        world.account.put(HeldIntegration(f"i-{number}", f"I {number}", "aws"))
     seen: list[str] = []
     options: dict[str, str | int] = {} if size is None else {"per_page": size}
     while True:
@@ -277,7 +277,7 @@ def test_cursors_lead_through_the_whole_list_once(world: World, count: int, size
 
 def test_pages_by_number(world: World) -> None:
     for number in range(4):
-        world.account.put(Integration(f"i-{number}", f"I {number}", "aws"))
+        world.account.put(HeldIntegration(f"i-{number}", f"I {number}", "aws"))
     page = world.client.get(LIST, params={"per_page": 2, "page": 3}).json()
     assert [each["id"] for each in page["data"]["integrations"]] == ["i-3"]
     assert page["pagination"] == {"hasNextPage": False, "count": 1}

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Late, Reset, Rule
 from rotator.sandbox.wire.serving import Server
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would take longer than most tests here
@@ -95,7 +95,7 @@ def test_a_taken_port_is_an_oserror() -> None:
 @pytest.mark.parametrize(("when", "processed"), [("before", 0), ("after", 1)])
 def test_an_answer_replaces_the_stand_ins_own(world: World, when: str, processed: int) -> None:
     world.faults.put(
-        Rule(fault=Answer(when=when, status=502, body="<html>", content_type="text/html", headers={"Via": "1.1 proxy"}))
+        Rule(fault=Canned(when=when, status=502, body="<html>", content_type="text/html", headers={"Via": "1.1 proxy"}))
     )
     answer = world.client.post("/", content=b"x")
     assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (502, "<html>", "text/html")
@@ -174,8 +174,8 @@ def test_a_late_request_is_processed_by_the_clock(world: World) -> None:
 
 def test_rules_match_by_method_path_and_action_and_count_their_matches(world: World) -> None:
     world.faults.put(
-        Rule(method="POST", path="^/iam$", action="CreateAccessKey", skip=1, times=2, fault=Answer(status=500)),
-        Rule(path="always", times=None, fault=Answer(status=503)),
+        Rule(method="POST", path="^/iam$", action="CreateAccessKey", skip=1, times=2, fault=Canned(status=500)),
+        Rule(path="always", times=None, fault=Canned(status=503)),
     )
 
     def post(path: str, action: str) -> int:
@@ -196,7 +196,7 @@ def test_rules_match_by_method_path_and_action_and_count_their_matches(world: Wo
 
 
 def test_of_two_rules_the_second_applies_when_the_first_is_used_up(world: World) -> None:
-    world.faults.put(Rule(fault=Answer(status=500)), Rule(fault=Answer(status=502)))
+    world.faults.put(Rule(fault=Canned(status=500)), Rule(fault=Canned(status=502)))
     assert [world.client.get("/").status_code for _ in range(3)] == [500, 502, 200]
 
 
@@ -243,7 +243,7 @@ def test_late_requests_are_released_over_http(world: World) -> None:
     ],
 )
 def test_a_bad_plan_is_refused_with_what_is_allowed_and_the_old_one_stays(world: World, plan: str, says: str) -> None:
-    world.faults.put(Rule(path="^/x", times=None, fault=Answer(status=418)))
+    world.faults.put(Rule(path="^/x", times=None, fault=Canned(status=418)))
     answer = world.client.put("/_sandbox/faults", content=plan)
     assert answer.status_code == 400
     assert says in json.dumps(answer.json()["error"])

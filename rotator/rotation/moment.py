@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from rotator.model import Capabilities, Key, LastUse, Observation, OnUnattributed, Phase, Policy, State
-from rotator.rotation.facts import Surroundings
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far our clock may be from the cloud's Date header before a revocation is held."""
@@ -35,7 +35,59 @@ class Calendar(Protocol):
         """How long to wait after this many failures in a row."""
 
 
-def surroundings(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What time, the process and the config say about this moment.
+
+    Args:
+        now: the wall clock, aware UTC.
+        new_rotation_id: the id that a rotation begun now will have.
+        integrations: the ids of the integrations that the config names for this credential.
+        named_key: the key that the config names as the one in use; read at first contact only.
+        has_material: the candidate's material is in this process.
+        settled: `settle` has passed since the last thing that might still land.
+        waiting: the backoff or a vendor's Retry-After isn't over.
+        window: changes that the window gates are allowed now (not counting `now` and emergency).
+        frozen: a person stopped every change of this store.
+        clock_ok: our clock agrees with the cloud's Date header to 2 minutes.
+        due: why a rotation is due, or None. `expiring` means that it can't wait for the window.
+        brought: a person brought a new key, where that is how keys are made.
+        grace_over, quiet, overstayed: `grace` is over; the old keys are silent; `max_grace` is over.
+        quarantine_over, proving_over: the respective time is over.
+        retry_at: when a call that fails now may be tried again.
+        quarantine_until: when a quarantine that begins now ends.
+        attempts_spared: transport errors, throttling and 5xx don't count as attempts (max_age isn't near).
+        max_attempts, proofs_wanted, settle, hold_unattributed: from the policy.
+    """
+
+    now: datetime
+    new_rotation_id: str
+    integrations: frozenset[str]
+    retry_at: datetime
+    quarantine_until: datetime
+    named_key: str | None = None
+    has_material: bool = False
+    settled: bool = True
+    waiting: bool = False
+    window: bool = True
+    frozen: bool = False
+    clock_ok: bool = True
+    due: str | None = None
+    expiring: bool = False
+    brought: bool = False
+    grace_over: bool = False
+    quiet: bool = True
+    overstayed: bool = False
+    quarantine_over: bool = False
+    proving_over: bool = False
+    attempts_spared: bool = True
+    max_attempts: int = 12
+    proofs_wanted: int = 3
+    settle: timedelta = timedelta(seconds=60)
+    hold_unattributed: bool = False
+
+
+def moment_of(
     state: State,
     *,
     policy: Policy,
@@ -46,10 +98,10 @@ def surroundings(
     new_rotation_id: str,
     integrations: frozenset[str],
     named_key: str | None,
-    mem: bool,
+    has_material: bool,
     quiescent: bool,
     frozen: bool,
-) -> Surroundings:
+) -> Moment:
     """What this moment means for the credential.
 
     Args:
@@ -62,19 +114,19 @@ def surroundings(
         new_rotation_id: the id for a rotation that begins now.
         integrations: the integrations that the config names.
         named_key: the config's `current_key`.
-        mem: the candidate's material is in this process.
+        has_material: the candidate's material is in this process.
         quiescent: no call of this process may still be under way, by the monotonic clock too.
         frozen: a person stopped every change.
     """
     since = state.since or now
     brought = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
     expiring = brought or _expiring(state, seen, now)
-    return Surroundings(
+    return Moment(
         now=now,
         new_rotation_id=new_rotation_id,
         integrations=integrations,
         named_key=named_key,
-        mem=mem,
+        has_material=has_material,
         settled=quiescent and (state.unsettled_since is None or now >= state.unsettled_since + policy.settle),
         waiting=state.not_before is not None and now < state.not_before,
         window=calendar.window_open(now),
@@ -148,7 +200,7 @@ def _due(
         return "the current key expires soon"
     if state.current is None:
         return "no key is confirmed to be held"
-    new = sorted(integrations - state.fed)
+    new = sorted(integrations - state.confirmed_in)
     if new:
         return f"integration {', '.join(new)} was added"
     due_at = calendar.due_at(state)
@@ -177,7 +229,7 @@ def _quiet(state: State, policy: Policy, can: Capabilities, seen: Observation, n
         return True
     last_used: Mapping[str, LastUse | None] = dict(seen.last_used)
     pushed = state.current_since or now
-    for key_id in state.retire:
+    for key_id in state.to_revoke:
         if seen.keys is not None and _find(seen.keys, key_id) is None:
             continue
         if key_id not in last_used:

@@ -10,8 +10,8 @@ from rotator.model import Capabilities, IntegrationView, Key, KeyRecord, Observa
 from rotator.northflank.stamp import parse
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import look
+from rotator.rotation.moment import moment_of
 from rotator.rotation.schedule import Schedule, Window
-from rotator.rotation.times import surroundings
 from tests.rotation.world import STORE, T0
 
 CAN = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
@@ -31,12 +31,12 @@ def phase_after(phase: Phase, *, age: timedelta, lifetime: timedelta, retire: tu
         current="k1",
         current_since=T0 - age,
         since=T0 - age,
-        retire=retire,
+        to_revoke=retire,
         keys=(KeyRecord("k1", Origin.MINTED, 1, sent=True), *(KeyRecord(k, Origin.ADOPTED, sent=True) for k in retire)),
-        fed=frozenset({"i0"}),
+        confirmed_in=frozenset({"i0"}),
     )
     seen = Observation((current, *keys), T0, (IntegrationView("i0", STAMPED, parse(STAMPED)),))
-    times = surroundings(
+    times = moment_of(
         state,
         policy=POLICY,
         calendar=CALENDAR,
@@ -46,7 +46,7 @@ def phase_after(phase: Phase, *, age: timedelta, lifetime: timedelta, retire: tu
         new_rotation_id="r1",
         integrations=frozenset({"i0"}),
         named_key=None,
-        mem=False,
+        has_material=False,
         quiescent=True,
         frozen=False,
     )
