@@ -13,6 +13,7 @@ from rotator.config.credential import CredentialSection
 from rotator.config.models import Config
 from rotator.config.models import Connection as ConnectionSection
 from rotator.config.providers import BUILT_IN
+from rotator.distribution import NAME, how_to_add
 from rotator.errors import RotatorError, UsageError
 from rotator.northflank.client import Connection
 from rotator.northflank.integration import Integration
@@ -119,7 +120,7 @@ def entry_point(group: str, section: CredentialSection) -> EntryPoint:
     """
     ours = section.provider in BUILT_IN
     found = entry_points(group=group, name=section.opener)
-    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == "rotator"))
+    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == NAME))
 
 
 def _open(section: CredentialSection, tools: Tools) -> Provider:
@@ -129,7 +130,7 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",
             remedy=(
-                f"pip install 'rotator[{section.provider}]'"
+                how_to_add(section.provider)
                 if section.provider in BUILT_IN
                 else f"install the package that brings it, into the environment of rotator: {section.provider} is an "
                 "entry point of the group rotator.providers."

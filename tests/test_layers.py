@@ -26,7 +26,7 @@ LAYERS = (
     {"audit"},
     {"clock", "core_dumps", "journald", "pulse", "systemd", "vitals"},
     {"material", "model"},
-    {"errors"},
+    {"distribution", "errors"},
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -115,8 +115,13 @@ def test_a_missing_extra_is_a_line_with_the_pip_command(desk: Desk, provider: st
     assert told.code == 2
     assert told.stderr.splitlines()[:-1] == [
         f"rotator: {section['name']}: the provider {provider} is not installed.",
-        f"  -> pip install 'rotator[{provider}]'",
+        f"  -> pip install 'northflank-rotator[{provider}]'",
     ]
+
+
+def test_the_stand_ins_are_an_extra_as_well(desk: Desk) -> None:
+    told, _ = ran(desk, "demo", blocked=("moto",))
+    assert (told.code, told.stderr.splitlines()[1]) == (2, "  -> pip install 'northflank-rotator[sandbox]'")
 
 
 ASSEMBLE = """
@@ -142,5 +147,5 @@ def test_one_credential_of_aws_loads_no_other_cloud(desk: Desk) -> None:
 def test_the_names_of_the_entry_points_are_those_of_the_config() -> None:
     openers = {opener(section) for section in ROTATED.values()}
     for group in ("rotator.providers", "rotator.policies"):
-        ours = {each.name for each in entry_points(group=group) if each.dist and each.dist.name == "rotator"}
+        ours = {each.name for each in entry_points(group=group) if each.dist and each.dist.name == "northflank-rotator"}
         assert ours == openers, (group, sys.path)
