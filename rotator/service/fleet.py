@@ -12,6 +12,7 @@ from rotator.clock import Clock, fraction
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
 from rotator.errors import RotatorError, UsageError
+from rotator.host.distribution import NAME, how_to_add
 from rotator.http.clients import HttpClients
 from rotator.northflank.budget import RateLimits
 from rotator.northflank.client import Connection
@@ -118,7 +119,7 @@ def entry_point(group: str, section: CredentialSection) -> EntryPoint:
     """
     ours = section.provider in BUILT_IN
     found = entry_points(group=group, name=section.opener)
-    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == "rotator"))
+    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == NAME))
 
 
 def _open(section: CredentialSection, tools: Tools) -> Provider:
@@ -128,7 +129,7 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",
             remedy=(
-                f"pip install 'rotator[{section.provider}]'"
+                how_to_add(section.provider)
                 if section.provider in BUILT_IN
                 else f"install the package that brings it, into the environment of rotator: {section.provider} is an "
                 "entry point of the group rotator.providers."

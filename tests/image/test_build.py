@@ -80,7 +80,7 @@ def test_the_sbom_lists_what_is_installed_and_nothing_else(engine: Engine, image
         for kind, prefix in (("python", "pkg:pypi/"), ("debian", "pkg:deb/debian/"))
     }
     assert listed == installed
-    assert ["rotator", LABELS["VERSION"]] in installed["python"]
+    assert ["northflank-rotator", LABELS["VERSION"]] in installed["python"]
     assert {"python3", "tini"} <= {name for name, _ in installed["debian"]}
     assert len({each["bom-ref"] for each in sbom["components"]}) == len(sbom["components"])
     file = tmp_path / "sbom.json"

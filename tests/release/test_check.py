@@ -18,17 +18,17 @@ PYPROJECT = """
 [build-system]
 requires = ["backend>=1"]
 [project]
-name = "rotator"
+name = "northflank-rotator"
 dependencies = ["one>=1.2", "Two_Three<4"]
 [project.optional-dependencies]
 aws = ["four[x]>=1; python_version < '3.12'"]
-all = ["rotator[aws]"]
+all = ["northflank-rotator[aws]"]
 [dependency-groups]
 dev = ["five"]
 tools = ["six==6"]
 """
 LOCK = "".join(
-    f"{pinned} \\\n    --hash=sha256:00\n    # via rotator\n"
+    f"{pinned} \\\n    --hash=sha256:00\n    # via northflank-rotator\n"
     for pinned in ("backend==1.9", "one==1.2.0", "two-three==3.9.1", "four==2 ; python_version < '3.12'", "five==5")
 )
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"

@@ -67,7 +67,7 @@ def held_key(accounts: Trial) -> str:
 def test_every_command_of_the_page(suite: str, clean_machine: Machine, accounts: Trial) -> None:
     machine, reader = clean_machine, Reader(clean_machine, accounts)
     lead_to_the_stand_ins(machine, accounts)
-    machine.shell("cp /srv/rotator/rotator-*.whl ~/")
+    machine.shell("cp /srv/rotator/northflank_rotator-*.whl ~/")
     first = accounts.stage.first_key
 
     reader.follow("From nothing to the first rotation")
