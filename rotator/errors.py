@@ -1,4 +1,4 @@
-"""Every error that rotator raises on purpose: what happened, what rotator did about it, what a person can do.
+"""Every error that rotator raises on purpose: what happened, what rotator did about it, what the operator can do.
 
 No message, argument or attribute ever holds a secret. Text that came from outside passes through `outside_text`
 before it is put into one.
@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """How the process ended, for its caller."""
 
     FINE = 0
     ERROR = 1
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class RotatorError(Exception):
-    """The base of all: `message` says what happened, `remedy` what a person can do about it."""
+    """The base of all: `message` says what happened, `remedy` what the operator can do about it."""
 
     exit_code = ExitCode.ERROR
 
@@ -87,7 +87,7 @@ class CallFailed(RotatorError):
         verdict: REFUSED, NOT_APPLIED or UNKNOWN; for calls that only read, REFUSED means that asking again won't help.
         code: the vendor's error code or the HTTP status, as text.
         request_id: the vendor's id of the request, where the answer had one.
-        permanent: a refusal that only a person can clear (auth, permission, validation, policy, not found).
+        permanent: a refusal that only an operator can clear (auth, permission, validation, policy, not found).
         slots_full: the refusal says that the cloud's limit of keys is reached.
         retry_after: how long the vendor asks us to wait.
     """

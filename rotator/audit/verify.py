@@ -42,7 +42,7 @@ class Trail(Protocol):
         """What the first record names."""
 
     def stored(self, *, after: int = 0) -> Iterator[Stored]:
-        """The rows behind this sequence, in order, streamed."""
+        """The rows after this sequence, in order, streamed."""
 
     def delivered(self) -> Mapping[str, int]:
         """For each sink, the last sequence that it is known to have taken."""
@@ -177,7 +177,7 @@ def _follow_store(trail: Trail, delivered: int, chained: _Chain) -> None:
         _check_columns(row, chained.check(row.record.line))
         chained.passed()
     if chained.due <= delivered:
-        raise _Bad(f"is missing, and so is all behind it: a sink has taken records up to {delivered}")
+        raise _Bad(f"is missing, and so is every record after it: a sink has taken records up to {delivered}")
 
 
 def _walk_file(trail: Trail, file: Path, size: int, delivered: int, progress: Progress) -> Walk:
@@ -197,7 +197,7 @@ def _walk_file(trail: Trail, file: Path, size: int, delivered: int, progress: Pr
 
 
 def _follow_file(lines: Iterable[bytes], rows: Iterator[Stored], delivered: int, chained: _Chain) -> int:
-    """Check the lines against the rows. Gives 1 if a last line is torn, which the daemon mends, else 0."""
+    """Check the lines against the rows. Gives 1 if a last line is torn, which the daemon completes, else 0."""
     torn = 0
     for line in lines:
         row = next(rows, None)
@@ -209,7 +209,7 @@ def _follow_file(lines: Iterable[bytes], rows: Iterator[Stored], delivered: int,
         else:
             torn = 1
     if chained.due <= delivered:
-        raise _Bad(f"is missing, and so is all behind it: the file has taken records up to {delivered}")
+        raise _Bad(f"is missing, and so is every record after it: the file has taken records up to {delivered}")
     return torn
 
 

@@ -17,8 +17,8 @@ from rotator.host import journald
 OURS = "rotator"
 """The logger that the config's level is for.
 
-All others, the libraries', stay at warning. Below it botocore, google-auth and azure-identity tell whole bodies and
-headers, and with them new secrets and tokens; APScheduler tells of each job that runs, twice a second.
+All others, the libraries', stay at warning. Below it botocore, google-auth and azure-identity log whole bodies and
+headers, and with them new secrets and tokens; APScheduler logs each job that runs, twice a second.
 """
 
 
@@ -48,7 +48,7 @@ def set_up(level: str) -> None:
     handler.addFilter(_spoken_for)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
     logging.getLogger(OURS).setLevel(number)
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # a read that is repeated is no news; one that fails is told
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a read that is repeated is no news; one that fails is logged
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -65,7 +65,7 @@ class JournalHandler(logging.StreamHandler[Any]):
         self._socket = journald.JournalSocket()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the line's event as the message, with the rest behind it and in fields."""
+        """Send the line's event as the message, with the rest after it and in fields."""
         said: dict[str, object] = json.loads(self.format(record))
         event, level = said.pop("event", ""), said.pop("level", "info")
         said.pop("timestamp", None)  # the journal has its own
@@ -86,7 +86,7 @@ def _spoken_for(record: logging.LogRecord) -> bool:
 
 
 def _without_traceback(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """An exception's type is told, its message and its frames are not: they may quote what a call carried."""
+    """An exception's type is logged, its message and its frames are not: they may quote what a call carried."""
     error = event.pop("exc_info", None)
     if isinstance(error, tuple) and error[0] is not None:
         event["exception"] = error[0].__name__

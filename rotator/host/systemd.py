@@ -11,7 +11,7 @@ from contextlib import suppress
 
 
 class Notifier:
-    """Tells systemd how the service stands; says nothing where there is no systemd to listen.
+    """Reports the state of the service to systemd; sends nothing where no systemd listens.
 
     Args:
         environ: `NOTIFY_SOCKET` says where it listens: a path, or `@` and a name in the abstract namespace. It is taken

@@ -1,4 +1,4 @@
-"""Durations as people write them: `500ms`, `90s`, `15m`, `12h`, `30d`, `1d12h`."""
+"""Durations as operators write them: `500ms`, `90s`, `15m`, `12h`, `30d`, `1d12h`."""
 
 from __future__ import annotations
 

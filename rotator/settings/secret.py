@@ -34,7 +34,7 @@ class SecretRef(Section):
     def _not_itself(cls, value: object) -> object:
         if not isinstance(value, dict):
             raise ValueError(  # noqa: TRY004  # pydantic reports ValueErrors
-                "a secret isn't written here but referred to: {file: /path}, {env: VARIABLE} or {credential: NAME}"
+                "a secret is never written here, only where it is: {file: /path}, {env: VARIABLE} or {credential: NAME}"
             )
         return value
 
@@ -47,7 +47,7 @@ class SecretRef(Section):
     def read(self, environ: Mapping[str, str] = os.environ) -> SecretStr:
         """The secret as it is now, without white space around it.
 
-        Files are followed through symbolic links, as Kubernetes mounts them, and read anew each time: whoever
+        Files are followed through symbolic links, as Kubernetes mounts them, and read anew each time: an operator who
         replaces the file has replaced the secret.
 
         Args:
@@ -89,5 +89,5 @@ def _content(path: Path) -> str:
     except Unreadable as reason:
         raise RotatorError(
             f"The secret in {path} can't be read: {reason}.",
-            remedy="Check that the file is there and that the user that rotator runs as may read it.",
+            remedy="Check that the file exists and that the user that rotator runs as may read it.",
         ) from None

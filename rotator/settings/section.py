@@ -1,4 +1,4 @@
-"""What every section of the config has in common: it never changes, and it has no keys that nobody reads."""
+"""What every section of the config has in common: it never changes, and it has no keys that rotator does not read."""
 
 from __future__ import annotations
 

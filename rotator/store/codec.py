@@ -1,4 +1,4 @@
-"""States and key records as rows: what people query is a column, the rest is JSON. Exact in both directions."""
+"""States and key records as rows: what operators query is a column, the rest is JSON. Exact in both directions."""
 
 from __future__ import annotations
 

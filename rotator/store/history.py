@@ -27,7 +27,7 @@ _CHANGE_ROTATION = update(ROTATION).where(ROTATION.c.rotation_id == bindparam("w
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A transition of the credential in row `row_id`: its states, the events that tell of it, and when (aware)."""
+    """A transition of the credential in row `row_id`: its states, the events that record it, and when (aware)."""
 
     row_id: int
     old: State

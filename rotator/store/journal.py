@@ -59,7 +59,7 @@ class Journal:
     Attributes:
         store_id: 8 hex characters, made with the store. The stamp shows it; the audit chain begins with it.
         fence: rises with each change of owner.
-        frozen: a person stopped every change of this store.
+        frozen: an operator stopped every change of this store.
         writable: the last transaction was committed.
         reader: answers questions about the store.
     """
@@ -80,7 +80,7 @@ class Journal:
             keep_before_migration(database)
             with self._connection.begin():
                 upgrade(self._connection)
-            # Raise first, then look, in one transaction: whoever owned the store before can add nothing behind it.
+            # Raise first, then look, in one transaction: whoever owned the store before can add nothing after it.
             with self._connection.begin():
                 self.store_id, self.fence = self._take_over(new_store_id)
                 self.frozen = False
@@ -199,7 +199,7 @@ class Journal:
             self._connection.execute(_CHANGE_CREDENTIAL, columns | {"row_id": known.row_id})
             self._answer(answers, now)
 
-    # Requests by people.
+    # Requests by operators.
 
     def open_requests(self) -> tuple[Request, ...]:
         """Requests without an answer, the oldest first; expired ones too: they are answered that they are."""

@@ -22,7 +22,7 @@ class AuditLog(Protocol):
         """The record of this sequence, or None."""
 
     def records(self, *, after: int, limit: int) -> Sequence[Record]:
-        """The records behind this sequence, in order, at most `limit`."""
+        """The records after this sequence, in order, at most `limit`."""
 
 
 @dataclass(frozen=True, slots=True)
