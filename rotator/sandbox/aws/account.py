@@ -185,12 +185,12 @@ class MotoAccount:
         return frozenset(key.access_key_id for user in self._iam.users.values() for key in user.access_keys)
 
     def set_created(self, key_id: str, at: datetime) -> None:
-        """Say when a new key was made. AWS tells whole seconds, moto fractions."""
+        """Say when a new key was made. AWS gives whole seconds, moto fractions."""
         self.secrets.add(self._iam.access_keys[key_id].secret_access_key)
         self._iam.access_keys[key_id].create_date = at.replace(tzinfo=None, microsecond=0)
 
     def set_last_use(self, key_id: str, use: LastUse | None) -> None:
-        """Say when a key was last used: moto would tell it at once, and by its own clock."""
+        """Say when a key was last used: moto would show it at once, and by its own clock."""
         with suppress(KeyError):
             self._iam.access_keys[key_id].last_used = (
                 None if use is None else AccessKeyLastUsed(use.at.replace(tzinfo=None), use.service, use.region)

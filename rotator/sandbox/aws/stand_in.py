@@ -56,7 +56,7 @@ class AwsStandIn:
         denied: actions, like `iam:CreateAccessKey`, that are refused whatever the policies say.
         propagation: how long a key that was made over the wire is unknown to AWS, and a role's trust policy that was
             changed over the wire is not gone by.
-        last_used_lag: how late GetAccessKeyLastUsed tells of a use.
+        last_used_lag: how late GetAccessKeyLastUsed reports a use.
         secrets: every secret that it ever gave out, and every external id, to be searched for where none may be.
         faults: what goes wrong, and what was asked.
         server: where it listens, and what time it is there: for signatures, the Date header and the above.
@@ -158,7 +158,7 @@ class AwsStandIn:
         return trust
 
     def set_trust(self, arn: str, trust: IamPolicy) -> None:
-        """Replace a role's trust policy as a person would; it is gone by at once."""
+        """Replace a role's trust policy as an operator would; AWS goes by it at once."""
         with MOTO:
             self.secrets.update(external_ids(trust))
             self._moto.set_trust(arn, trust)
@@ -173,7 +173,7 @@ class AwsStandIn:
             return self._elsewhere.id, self._elsewhere.create_key(name, self._now())
 
     def create_key(self, user: str) -> Material:
-        """Create a key as a person would; it works at once."""
+        """Create a key as an operator would; it works at once."""
         with MOTO:
             return self._moto.create_key(user, self._now())
 
@@ -183,7 +183,7 @@ class AwsStandIn:
             return self._moto.keys(user)
 
     def works(self, material: Material, *, region: str = "us-east-1") -> bool:
-        """Use a key as a consumer would, by GetCallerIdentity in this region, and tell whether AWS answered."""
+        """Use a key as a consumer would, by GetCallerIdentity in this region, and return whether AWS answered."""
         key = material.reveal()
         request = AWSRequest(
             "POST",
@@ -305,7 +305,7 @@ class AwsStandIn:
         return answer
 
     def _forget_uses(self, uses: deque[LastUse]) -> None:
-        # Of those that are told already, only the last one counts. A sandbox may run for weeks.
+        # Of those that are reported already, only the last one counts. A sandbox may run for weeks.
         while len(uses) > 1 and self._is_told(uses[1]):
             uses.popleft()
 

@@ -28,9 +28,11 @@ _TWO_YEARS = timedelta(days=730)
 class ApiRefused(Exception):
     """Graph or Resource Manager says no."""
 
-    def __init__(self, status: HTTPStatus, code: str, told: str, details: list[dict[str, str]] | None = None) -> None:
-        super().__init__(told)
-        self.status, self.code, self.told, self.details = status, code, told, details
+    def __init__(
+        self, status: HTTPStatus, code: str, message: str, details: list[dict[str, str]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details = status, code, message, details
 
 
 class GraphApi:
@@ -50,7 +52,7 @@ class GraphApi:
         except ApiRefused as refusal:
             request_id = str(uuid4())
             inner = {"date": f"{self._directory.now():%Y-%m-%dT%H:%M:%S}", "request-id": request_id}
-            error: dict[str, object] = {"code": refusal.code, "message": refusal.told, "innerError": inner}
+            error: dict[str, object] = {"code": refusal.code, "message": refusal.message, "innerError": inner}
             if refusal.details is not None:
                 error["details"] = refusal.details
             response = _json({"error": error}, refusal.status)
@@ -70,11 +72,11 @@ class GraphApi:
         with directory.lock:
             app = directory.apps.get(named[1].lower())
             if app is None:
-                told = f"Resource '{named[1]}' does not exist or one of its queried objects are not present."
-                raise ApiRefused(HTTPStatus.NOT_FOUND, "Request_ResourceNotFound", told)
+                message = f"Resource '{named[1]}' does not exist or one of its queried objects are not present."
+                raise ApiRefused(HTTPStatus.NOT_FOUND, "Request_ResourceNotFound", message)
             if OWNED_BY not in caller.roles or caller.principal_id not in app.owners:
-                told = "Insufficient privileges to complete the operation."
-                raise ApiRefused(HTTPStatus.FORBIDDEN, "Authorization_RequestDenied", told)
+                message = "Insufficient privileges to complete the operation."
+                raise ApiRefused(HTTPStatus.FORBIDDEN, "Authorization_RequestDenied", message)
         return self._about(request, app, named[2] or "")
 
     def _about(self, request: Request, app: App, action: str) -> Response:
@@ -96,8 +98,8 @@ class GraphApi:
     @contextmanager
     def _change(self) -> Iterator[None]:
         if not self._directory.changing.acquire(blocking=False):
-            told = "Error due to concurrent requests being made to the tenant. Please wait briefly and retry."
-            raise ApiRefused(HTTPStatus.CONFLICT, "Directory_ConcurrencyViolation", told)
+            message = "Error due to concurrent requests being made to the tenant. Please wait briefly and retry."
+            raise ApiRefused(HTTPStatus.CONFLICT, "Directory_ConcurrencyViolation", message)
         try:
             threading.Event().wait(self._directory.change_seconds)
             with self._directory.lock:
@@ -129,12 +131,12 @@ class GraphApi:
     def _allowed(self, lifetime: timedelta) -> None:
         policy = self._directory.policy
         if policy.forbids_secrets:
-            told = f"Credential type not allowed as per assigned policy '{policy.name}'."
-            raise ApiRefused(HTTPStatus.BAD_REQUEST, "CredentialTypeNotAllowedAsPerAppPolicy", told)
+            message = f"Credential type not allowed as per assigned policy '{policy.name}'."
+            raise ApiRefused(HTTPStatus.BAD_REQUEST, "CredentialTypeNotAllowedAsPerAppPolicy", message)
         if policy.max_lifetime is not None and lifetime > policy.max_lifetime:
-            told = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy.name}'."
-            details = [{"code": "InvalidKeyEndDate", "message": told, "target": "EndDate"}]
-            raise ApiRefused(HTTPStatus.BAD_REQUEST, "CredentialInvalidLifetimeAsPerAppPolicy", told, details)
+            message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy.name}'."
+            details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
+            raise ApiRefused(HTTPStatus.BAD_REQUEST, "CredentialInvalidLifetimeAsPerAppPolicy", message, details)
 
     def _remove(self, app: App, body: Mapping[str, Any]) -> Response:
         key_id = body.get("keyId")
@@ -147,8 +149,8 @@ class GraphApi:
 
     def _report(self, request: Request, caller: App) -> Response:
         if REPORTS not in caller.roles:
-            told = "The principal does not have required Microsoft Graph permission(s): AuditLog.Read.All"
-            raise ApiRefused(HTTPStatus.FORBIDDEN, "Authentication_MSGraphPermissionMissing", told)
+            message = "The principal does not have required Microsoft Graph permission(s): AuditLog.Read.All"
+            raise ApiRefused(HTTPStatus.FORBIDDEN, "Authentication_MSGraphPermissionMissing", message)
         wanted = _FILTER.fullmatch(request.args.get("$filter", ""))
         if wanted is None:
             raise _bad_request("Invalid filter clause.")
@@ -178,7 +180,7 @@ class ManagementApi:
         try:
             response = self._answer(request)
         except ApiRefused as refusal:
-            response = _json({"error": {"code": refusal.code, "message": refusal.told}}, refusal.status)
+            response = _json({"error": {"code": refusal.code, "message": refusal.message}}, refusal.status)
         response.headers["x-ms-request-id"] = str(uuid4())
         return response
 
@@ -191,14 +193,14 @@ class ManagementApi:
         if request.method != "GET" or wanted is None:
             raise ApiRefused(HTTPStatus.NOT_FOUND, "InvalidResourceType", "The resource type could not be found.")
         if "api-version" not in request.args:
-            told = "The api-version query parameter (?api-version=) is required for all requests."
-            raise ApiRefused(HTTPStatus.BAD_REQUEST, "MissingApiVersionParameter", told)
+            message = "The api-version query parameter (?api-version=) is required for all requests."
+            raise ApiRefused(HTTPStatus.BAD_REQUEST, "MissingApiVersionParameter", message)
         if wanted[1].lower() != subscription:
-            told = f"The subscription '{wanted[1]}' could not be found."
-            raise ApiRefused(HTTPStatus.NOT_FOUND, "SubscriptionNotFound", told)
+            message = f"The subscription '{wanted[1]}' could not be found."
+            raise ApiRefused(HTTPStatus.NOT_FOUND, "SubscriptionNotFound", message)
         if not caller.reader:
-            told = f"The client '{caller.app_id}' does not have authorization to perform action 'read'."
-            raise ApiRefused(HTTPStatus.FORBIDDEN, "AuthorizationFailed", told)
+            message = f"The client '{caller.app_id}' does not have authorization to perform action 'read'."
+            raise ApiRefused(HTTPStatus.FORBIDDEN, "AuthorizationFailed", message)
         told_of = {"id": f"/subscriptions/{subscription}", "subscriptionId": subscription, "state": "Enabled"}
         return _json({**told_of, "tenantId": self._directory.tenant, "displayName": "Production"})
 
@@ -274,8 +276,8 @@ def _activity(app: App, made: Secret) -> dict[str, object]:
     }
 
 
-def _bad_request(told: str) -> ApiRefused:
-    return ApiRefused(HTTPStatus.BAD_REQUEST, "Request_BadRequest", told)
+def _bad_request(message: str) -> ApiRefused:
+    return ApiRefused(HTTPStatus.BAD_REQUEST, "Request_BadRequest", message)
 
 
 def _json(said: Mapping[str, object], status: int = HTTPStatus.OK) -> Response:

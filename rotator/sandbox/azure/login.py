@@ -21,9 +21,9 @@ _DEFAULT = "/.default"
 class LoginRefused(Exception):
     """The login says no."""
 
-    def __init__(self, error: str, code: int, told: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
-        super().__init__(told)
-        self.error, self.code, self.told, self.status = error, code, told, status
+    def __init__(self, error: str, code: int, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.error, self.code, self.message, self.status = error, code, message, status
 
 
 class Login:
@@ -59,8 +59,8 @@ class Login:
         if self.machine is None or wanted not in {None, self.machine.app_id}:
             return _json({"error": "invalid_request", "error_description": "Identity not found"}, 400)
         token, seconds = self._directory.issue(self.machine, audience)
-        told = {"access_token": token, "expires_in": str(seconds), "resource": audience, "token_type": "Bearer"}
-        return _json(told)
+        message = {"access_token": token, "expires_in": str(seconds), "resource": audience, "token_type": "Bearer"}
+        return _json(message)
 
     def _answer(self, request: Request, tenant: str, path: str) -> Response:
         if tenant != self._directory.tenant:
@@ -90,10 +90,10 @@ class Login:
         client_id = form.get("client_id", "").lower()
         app = self._directory.apps.get(client_id)
         if app is None:
-            told = (
+            message = (
                 f"Application with identifier '{client_id}' was not found in the directory '{self._directory.tenant}'."
             )
-            raise LoginRefused("unauthorized_client", 700016, told)
+            raise LoginRefused("unauthorized_client", 700016, message)
         used = self._authenticated(request, app)
         if not app.enabled:
             raise LoginRefused("unauthorized_client", 7000112, f"Application '{client_id}'({app.name}) is disabled.")
@@ -121,11 +121,11 @@ class Login:
         now = self._directory.clock()
         found = next((each for each in app.secrets if each.value == form["client_secret"]), None)
         if found is None or now < max(found.known_from, found.start - timedelta(minutes=5)):
-            told = (
+            message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
                 f"value, not the client secret ID, for a secret added to app '{app.app_id}'."
             )
-            raise _not_the_client(7000215, told)
+            raise _not_the_client(7000215, message)
         if now >= found.end:
             raise _not_the_client(7000222, f"The provided client secret keys for app '{app.app_id}' are expired.")
         return found
@@ -149,8 +149,10 @@ class Login:
 
     def _refused(self, refusal: LoginRefused) -> Response:
         trace, at = str(uuid4()), self._directory.now().strftime("%Y-%m-%d %H:%M:%SZ")
-        description = f"AADSTS{refusal.code}: {refusal.told} Trace ID: {trace} Correlation ID: {trace} Timestamp: {at}"
-        told = {
+        description = (
+            f"AADSTS{refusal.code}: {refusal.message} Trace ID: {trace} Correlation ID: {trace} Timestamp: {at}"
+        )
+        message = {
             "error": refusal.error,
             "error_description": description,
             "error_codes": [refusal.code],
@@ -159,11 +161,11 @@ class Login:
             "correlation_id": trace,
             "error_uri": f"https://login.microsoftonline.com/error?code={refusal.code}",
         }
-        return _json(told, refusal.status)
+        return _json(message, refusal.status)
 
 
-def _not_the_client(code: int, told: str) -> LoginRefused:
-    return LoginRefused("invalid_client", code, told, HTTPStatus.UNAUTHORIZED)
+def _not_the_client(code: int, message: str) -> LoginRefused:
+    return LoginRefused("invalid_client", code, message, HTTPStatus.UNAUTHORIZED)
 
 
 def _json(said: Mapping[str, object], status: int = HTTPStatus.OK) -> Response:

@@ -23,7 +23,7 @@ from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.serving import Server, utc_now
 from rotator.sandbox.wire.tls import LoopbackTls
 
-_LIFE = timedelta(days=180)  # of what a person makes in the portal
+_LIFE = timedelta(days=180)  # of what an operator makes in the portal
 
 
 class AzureStandIn:
@@ -105,7 +105,7 @@ class AzureStandIn:
             del self.tenant.apps[app.app_id]
 
     def create_secret(self, app: App, name: str | None = "by hand") -> tuple[Key, Material]:
-        """Make a client secret as a person would; it works at once."""
+        """Make a client secret as an operator would; it works at once."""
         made = self._add_secret(app, name)
         fields = {
             "tenantId": self.tenant.tenant,
@@ -122,7 +122,7 @@ class AzureStandIn:
             return tuple(_key(made) for made in app.secrets)
 
     def works(self, material: Material) -> bool:
-        """Get a token with a client secret as a consumer would, and tell whether there was one."""
+        """Get a token with a client secret as a consumer would, and return whether there was one."""
         held = material.reveal()
         form = {
             "grant_type": "client_credentials",

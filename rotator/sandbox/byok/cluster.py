@@ -35,7 +35,7 @@ class ServiceAccount:
 
     @property
     def username(self) -> str:
-        """As the API server calls whoever has its token."""
+        """As the API server calls the holder of its token."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
 
 
@@ -56,7 +56,7 @@ class ServiceAccountToken:
 
 
 class KubernetesCluster:
-    """Not thread-safe: whoever calls holds `lock`.
+    """Not thread-safe: the caller holds `lock`.
 
     Args:
         clock: what time it is there (aware UTC).
@@ -83,7 +83,7 @@ class KubernetesCluster:
         self._version = 1000
 
     def now(self) -> datetime:
-        """To the second, as Kubernetes tells times."""
+        """To the second, as Kubernetes writes times."""
         return self._clock().replace(microsecond=0)
 
     def add_account(self, namespace: str, name: str) -> ServiceAccount:
@@ -122,7 +122,7 @@ class KubernetesCluster:
         return token.account if alive and (token.secret is None or token.secret in uids) else None
 
     def issue(self, account: ServiceAccount, *, secret: str | None, ends_at: datetime | None, at_once: bool) -> str:
-        """Make a token. `at_once`: it works without propagation, as a person's does who waited."""
+        """Make a token. `at_once`: it works without propagation, as that of an operator who waited."""
         value = f"eyJhbGciOiJSUzI1NiJ9.{token_urlsafe(150)}.{token_urlsafe(256)}"
         works_from = None if at_once else self._clock() + self.propagation
         self._tokens[value] = ServiceAccountToken(account, secret, works_from, ends_at)
@@ -189,7 +189,7 @@ class KubernetesCluster:
         return copy.deepcopy(made)
 
     def add_token(self, account: ServiceAccount, name: str) -> str:
-        """Create a token Secret of this name as a person would; its token works at once."""
+        """Create a token Secret of this name as an operator would; its token works at once."""
         metadata = {"name": name, "annotations": {ACCOUNT: account.name}}
         self.create(
             account.namespace, {"apiVersion": "v1", "kind": "Secret", "type": TOKEN_SECRET, "metadata": metadata}

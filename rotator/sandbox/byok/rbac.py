@@ -11,7 +11,7 @@ _EVERYBODY = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a user tries. A subresource is behind a slash; the namespace is None at the cluster's scope."""
+    """What a user tries. A subresource follows a slash; the namespace is None at the cluster's scope."""
 
     verb: str
     group: str

@@ -39,7 +39,7 @@ _SECTION = {"namespace": NAMESPACE, "service_account": SERVICE_ACCOUNT, "token":
 
 
 class ByokScene:
-    """One cluster, one service account with a token Secret that a person made. Implements `scene.Scene`.
+    """One cluster, one service account with a token Secret that an operator made. Implements `scene.Scene`.
 
     Args:
         directory: for rotator's own kubeconfig.

@@ -132,12 +132,12 @@ class KubernetesStandIn:
         return ClusterAddress(self.server.url, self.ca, "rotator", "rotator").material(token).reveal()[FIELD]
 
     def add_token(self, namespace: str, account: str, name: str) -> str:
-        """Create a token Secret of this name as a person would. Returns its token, which works at once."""
+        """Create a token Secret of this name as an operator would. Returns its token, which works at once."""
         with self.cluster.lock:
             return self.cluster.add_token(self.cluster.account(namespace, account), name)
 
     def keys(self, namespace: str, account: str) -> tuple[Key, ...]:
-        """The Secrets that tokens of this account live with, as their annotations tell."""
+        """The Secrets that tokens of this account live with, as their annotations say."""
         with self.cluster.lock:
             listed = tuple(self.cluster.listed(namespace))
         return tuple(_key(each) for each in listed if each["metadata"].get("annotations", {}).get(ACCOUNT) == account)

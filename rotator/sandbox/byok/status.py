@@ -37,7 +37,7 @@ class StatusRefusal(Exception):
 
 
 def unauthorized() -> StatusRefusal:
-    """Nobody's token."""
+    """A token of no user."""
     return StatusRefusal(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Unauthorized")
 
 

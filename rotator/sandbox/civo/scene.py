@@ -1,4 +1,4 @@
-"""Civo in the sandbox: an account whose only API key an integration holds, and a person who regenerates it."""
+"""Civo in the sandbox: an account whose only API key an integration holds, and an operator who regenerates it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class CivoStandIn:
             return next((account for account, own in self._keys.items() if own.value.get_secret_value() == key), None)
 
     def _pressed(self) -> Response:
-        """The button of the first account, pressed by a person in front of another process. Answers with the key."""
+        """The button of the first account, pressed by an operator in another process. Answers with the key."""
         with self._lock:
             account = next(iter(self._keys))
         return Response(self.regenerate(account).value.get_secret_value(), mimetype="text/plain")

@@ -42,7 +42,7 @@ class TokensAndActivities:
         project: whose keys sign for tokens.
         clock_of: what the times in an account's assertions are compared with.
         caller: who sends a request, by its access token.
-        activity_lag: how late the analyzer tells of a use.
+        activity_lag: how late the analyzer reports a use.
         denied: permissions that are refused whatever was granted.
     """
 

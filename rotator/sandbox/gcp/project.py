@@ -204,7 +204,7 @@ class Project:
             return token
 
     def bearer(self, token: str, now: datetime) -> ProjectAccount | None:
-        """Whose token this is; None if it is nobody's, or too old."""
+        """The account of this token; None if no account has it, or it is too old."""
         with self._lock:
             email, until = self._tokens.get(token, ("", now))
             return self._accounts.get(email) if now < until else None

@@ -1,6 +1,6 @@
 """The Google Cloud stand-in: one project's service accounts, with real keys, tokens, rights, limits and delays.
 
-IAM is gRPC, the token endpoint and the policy analyzer are HTTP: two servers behind one fault plan.
+IAM is gRPC, the token endpoint and the policy analyzer are HTTP: two servers with one fault plan.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class GcpStandIn:
             with instead, where the clock is moved and the SDK's can't be: it signs by the clock of its machine.
         project: the state. `project.propagation`, `project.constraints` and `project.longest` may be set.
         denied: permissions, like `iam.serviceAccountKeys.create`, that are refused whatever was granted.
-        activity_lag: how late the policy analyzer tells of a use.
+        activity_lag: how late the policy analyzer reports a use.
         faults: what goes wrong, and what was asked, of both servers.
         iam: where IAM listens.
         http: where the token endpoint and the policy analyzer listen, and the fault plan is set over HTTP.
@@ -125,7 +125,7 @@ class GcpStandIn:
         self._admin.may.clear()
 
     def create_key(self, email: str) -> Material:
-        """Create a key as a person would in the console; it works at once."""
+        """Create a key as an operator would in the console; it works at once."""
         return Material({"keyfileJson": SecretStr(self._create_key(self._account(email)))})
 
     def keys(self, email: str) -> tuple[Key, ...]:
@@ -155,7 +155,7 @@ class GcpStandIn:
         return urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed})
 
     def works(self, material: Material) -> bool:
-        """Use a key as a consumer would, and tell whether there was a token for it."""
+        """Use a key as a consumer would, and return whether there was a token for it."""
         body = self.assertion(material.reveal()["keyfileJson"])
         answer = Client(self._others).post("/token", data=body, content_type="application/x-www-form-urlencoded")
         return answer.status_code == 200  # noqa: PLR2004  # HTTP: OK

@@ -1,4 +1,4 @@
-"""The Northflank account behind the stand-in: what exists in it, what a test may set, and how it behaves."""
+"""The Northflank account of the stand-in: what exists in it, what a test may set, and how it behaves."""
 
 from __future__ import annotations
 

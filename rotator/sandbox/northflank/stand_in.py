@@ -1,7 +1,7 @@
 """A strict stand-in for Northflank's API, as far as rotator goes: integrations, what depends on them, and the token.
 
 It follows Northflank's API reference and what the official clients send; tests/contract runs those against it. Where
-neither tells what Northflank does, it does what is hardest on a client, or lets `Behaviour` choose.
+neither says what Northflank does, it does what is hardest on a client, or lets `Behaviour` choose.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The OCI stand-in: users of one tenancy and their API keys, as the Identity service keeps them.
 
-What it answers is what Oracle's API reference and "API Errors" say, with the messages that people report. Where those
+What it answers is what Oracle's API reference and "API Errors" say, with the messages that users report. Where those
 are silent (the fourth key, the same key again) it takes the documented code that fits.
 """
 
@@ -141,7 +141,7 @@ class OciStandIn:
             del self._users[ocid]
 
     def create_key(self, ocid: str) -> Material:
-        """Make a key as a person would; it works at once."""
+        """Make a key as an operator would; it works at once."""
         return self._enroll(ocid, oci_keys.generate())
 
     def _enroll(self, ocid: str, private: RSAPrivateKey) -> Material:
@@ -160,7 +160,7 @@ class OciStandIn:
         return Material({**{name: SecretStr(value) for name, value in fields.items()}, "privateKey": pem})
 
     def remove_key(self, material: Material) -> None:
-        """Delete a key as a person would."""
+        """Delete a key as an operator would."""
         key = material.reveal()
         with self._lock:
             del self._users[key["userId"]].keys[key["fingerprint"]]
@@ -192,7 +192,7 @@ class OciStandIn:
             )
 
     def works(self, material: Material) -> bool:
-        """Use a key as a consumer would, by GetUser on itself, and tell whether OCI answered."""
+        """Use a key as a consumer would, by GetUser on itself, and return whether OCI answered."""
         held = {name: SecretStr(value) for name, value in material.reveal().items()}
         private = oci_keys.load(held["privateKey"], held.get("passphrase"), made_here=True)
         tenancy, user, name = (held[key].get_secret_value() for key in ("tenancyId", "userId", "fingerprint"))
@@ -289,7 +289,7 @@ class OciStandIn:
 
 
 def secret_parts(pem: SecretStr) -> set[str]:
-    """The lines of a private key that are nobody else's: a log may show them escaped, or one alone.
+    """The lines of a private key that no other key has: a log may show them escaped, or one alone.
 
     The first lines are left out: they hold the public half. The last ones are, being short.
     """

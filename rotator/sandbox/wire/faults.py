@@ -39,7 +39,7 @@ class SeenRequest:
 
     Args:
         status: what the client was sent; None as long as nothing was.
-        processed: the stand-in itself saw the request, whatever the client was told.
+        processed: the stand-in itself saw the request, whatever the client received.
     """
 
     method: str

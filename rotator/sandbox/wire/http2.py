@@ -1,7 +1,7 @@
 """Serves a WSGI application over HTTP/2 without TLS, as gRPC clients speak it.
 
 gRPC is HTTP/2 with its status in the trailers. WSGI knows no trailers: headers of an answer whose names begin with
-`grpc-` are sent as such. So a gRPC service sits behind the same fault plan as any other stand-in, and what a proxy
+`grpc-` are sent as such. So a gRPC service has the same fault plan as any other stand-in, and what a proxy
 might do to its answers can be done to them.
 """
 

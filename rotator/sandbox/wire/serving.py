@@ -92,7 +92,7 @@ class _Listener(ThreadedWSGIServer):
     def __init__(self, owner: Server, app: WSGIApplication, bound: socket.socket) -> None:
         super().__init__(_LOOPBACK, owner.port, app, _Handler, fd=bound.fileno())
         if owner.tls is not None:
-            # The handshake is for the connection's own thread: a client that takes its time keeps nobody waiting.
+            # The handshake is for the connection's own thread: a slow client keeps no other waiting.
             self.ssl_context = owner.tls
             self.socket = owner.tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.owner = owner
@@ -138,10 +138,10 @@ class _Handler(WSGIRequestHandler):
             self.close_connection = True
 
     def log(self, *_: object, **__: object) -> None:
-        """Nothing. That a client distrusts the certificate, say, is for the client to tell."""
+        """Nothing. That a client distrusts the certificate, say, is for the client to report."""
 
     def _reset(self) -> None:
-        # A linger time of zero makes the kernel send RST instead of FIN. Detaching closes the descriptor for good,
+        # A linger time of zero makes the kernel send RST instead of FIN. Detaching closes the descriptor finally,
         # though the request's streams still refer to the socket.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
