@@ -81,8 +81,8 @@ def test_every_command_of_the_page(suite: str, clean_machine: Machine, accounts:
 
     status, *_ = reader.follow("Commands of people")
     assert CREDENTIAL in status.stdout
-    told, health = reader.follow("What it tells")
-    assert '"event":"rotation.done"' in told.stdout
+    logs, health = reader.follow("Logs and status")
+    assert '"event":"rotation.done"' in logs.stdout
     assert health.stdout.startswith("ok")
 
     process = machine.show(SERVICE, "MainPID")
