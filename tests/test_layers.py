@@ -1,4 +1,4 @@
-"""Imports only point downwards: the order of the rooms in the design, from the command line to the words."""
+"""Imports only point downwards: the order of the rooms, from the command line to the words."""
 
 from __future__ import annotations
 

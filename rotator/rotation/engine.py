@@ -21,7 +21,8 @@ from rotator.clock import Clock
 from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Observation, Outcome, State
 from rotator.providers.base import Draft
-from rotator.rotation.commands import Command, Ruling, answer
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.deadline import Watch
 from rotator.rotation.decide import decide
@@ -188,7 +189,7 @@ class Engine:
             del self._outcomes[managed.name]
             return concluded
         if self._watch.ended(managed.name):
-            # The call that was given up can land no later than its thread: settle is counted from here (DESIGN 5).
+            # The call that was given up can land no later than its thread: settle is counted from here (rule 7).
             state = replace(state, unsettled_since=self._clock.now())
             self._unsettle(managed.name)
             self._commit(managed, state, [])
@@ -199,7 +200,7 @@ class Engine:
             return state
         unknown = Outcome(Verdict.UNKNOWN, code="no outcome", message="the journal holds no outcome of this call")
         recovered = recover(state, self._clock.now())
-        step = Step("-", unknown.message, recovered)
+        step = Step(None, unknown.message, recovered)
         self._unsettle(managed.name)
         events = replace(narrator, actor="recovery").outcome(state, state.call, unknown, step)
         self._write(managed, recovered, events)

@@ -55,8 +55,8 @@ class Reading:
 class Facts:
     """All that `decide` looks at beside the journal. Keys and readings are None where they weren't read.
 
-    `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss a person
-    accepted (`cut`) doesn't count.
+    `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss the
+    operator accepted (`accepted_loss`) doesn't count.
     """
 
     moment: Moment
@@ -73,7 +73,7 @@ class Facts:
 
     @property
     def key_wanted(self) -> bool:
-        """Only a person can make the next key, and none was brought."""
+        """Only the operator can make the next key, and has not made it yet."""
         return self.can.supplied and not self.moment.brought
 
     @property
@@ -157,7 +157,7 @@ def _read(state: State, view: IntegrationView, store_id: str, *, blind: bool) ->
     named = _stamped(state, stamp) if ours else None
     echoed = _echoed(state, view)
     if echoed is not None and echoed != named:
-        # Somebody changed the credential and kept the text: the key that is really there counts, the stamp doesn't.
+        # Another than rotator changed the credential and kept the text: the key that is really there counts.
         return Reading(view.integration, view.description, names=echoed)
     # A stamp of ours is judged by what it names; the text from before may be that of a push that landed late.
     before = before and not ours

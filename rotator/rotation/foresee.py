@@ -7,7 +7,8 @@ from datetime import datetime
 
 from rotator.clock import Clock
 from rotator.model import Observation, State
-from rotator.rotation.commands import Command, Ruling, answer
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
 from rotator.rotation.managed import Managed

@@ -89,7 +89,7 @@ def test_a_leaked_key_is_gone_at_once_and_its_sessions_are_thought_of(stage: Sta
 
 
 def test_a_pause_shows_and_its_reason_is_audited_and_never_drives_a_terminal(paused: Done, desk: Desk) -> None:
-    assert paused.stdout == "accepted: paused; a push once sent is still finished\n"
+    assert paused.stdout == "accepted: paused; rotator still finishes a push that was sent\n"
     assert standing(desk)["in_the_way"] == ["paused"]
     record = desk.rotator("audit", "tail", "-n", "1", "--json")
     told = json.loads(record.stdout)
@@ -104,7 +104,7 @@ def test_what_is_not_allowed_is_refused_with_1(desk: Desk) -> None:
         (("resume", CREDENTIAL, "--cut", INTEGRATION), "nothing is held"),
         (("forget", CREDENTIAL, "--yes"), "is in the config"),
         (("rotate", "no/such\x1b[2J" + "x" * 5000), "is not in the config"),
-        (("rotate", CREDENTIAL, "--leaked", "AKIAFOREIGN"), "foreign keys are never touched"),
+        (("rotate", CREDENTIAL, "--leaked", "AKIAFOREIGN"), "never touches a foreign key"),
     ):
         refused = desk.rotator(*arguments, typed=f"{INTEGRATION}\n")
         assert refused.code == 1, refused

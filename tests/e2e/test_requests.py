@@ -158,7 +158,7 @@ class TestLeaked:
         rig.adopt()
         foreign = rig.make_key()
         rig.tick()
-        refused(rig, "rotate", "foreign keys are never touched", leaked=True, key_id=foreign)
+        refused(rig, "rotate", "never touches a foreign key", leaked=True, key_id=foreign)
 
     def test_a_deleted_key_is_refused(self, rig: Rig) -> None:
         rig.rotate()

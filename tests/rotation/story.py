@@ -1,4 +1,4 @@
-"""A way through the situations, told as numbered sentences."""
+"""A way through the situations, as numbered sentences."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _under_way(what: str, flight: Flight) -> str:
 def _asked(request: Command) -> str:
     given = {name: getattr(request, name) for name in ("key_id", "leaked", "accept_use", "cut", "ours", "foreign")}
     options = " ".join(f"{name}={value}" for name, value in given.items() if value)
-    return f"A person asks: {request.kind} {options}".rstrip() + "."
+    return f"The operator asks: {request.kind} {options}".rstrip() + "."
 
 
 def _call(call: Call | None) -> str:
@@ -65,9 +65,9 @@ def _world(moves: Moves, world: World) -> str:
     lists = " ".join(
         f"{name}={','.join(ids)}"
         for name, ids in (
-            ("retire", state.to_revoke),
-            ("may", state.maybe_held),
-            ("drop", state.to_delete),
+            ("to_revoke", state.to_revoke),
+            ("maybe_held", state.maybe_held),
+            ("to_delete", state.to_delete),
             ("undone", state.undone),
         )
         if ids

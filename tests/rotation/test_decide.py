@@ -1,4 +1,4 @@
-"""Properties of the pure functions over journals and facts that nobody would think of, and the rows seen from near."""
+"""Properties of the pure functions over journals and facts that are unlikely, and the rows seen from near."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ from rotator.model import (
     State,
     Suspect,
 )
-from rotator.rotation.commands import Command, Kind, answer
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Kind
 from rotator.rotation.conclude import conclude
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, look
 from rotator.rotation.moment import Moment
+from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
 from tests.rotation import shapes
 from tests.rotation.explore import Search
@@ -93,7 +95,7 @@ moment_of = st.builds(
     named_key=maybe,
     due=st.none() | st.just("due"),
     max_attempts=st.sampled_from((0, 12)),
-    mem=st.booleans(),
+    has_material=st.booleans(),
     settled=st.booleans(),
     waiting=st.booleans(),
     window=st.booleans(),
@@ -232,7 +234,7 @@ def test_an_outcome_never_loses_a_key(
         take_over=st.booleans(),
         leaked=st.booleans(),
         accept_use=st.booleans(),
-        accepted_loss=st.none() | st.just("i0"),
+        cut=st.none() | st.just("i0"),
     ),
 )
 def test_an_answer_never_loses_a_key_and_a_refusal_changes_nothing(
@@ -253,7 +255,7 @@ def test_a_gate_only_ever_holds_back(shape: Shape) -> None:
     search = Search(shape, Machine())
     assert search.run(None).counterexample is None
     moves = search.moves
-    alike = {(w.journal, w.keys, w.holds, moves.mem(w)): w for w in search.found if w.pc == READY}
+    alike = {(w.journal, w.keys, w.holds, moves.has_material(w)): w for w in search.found if w.pc == READY}
     closed = Counter[str]()
     for world in alike.values():
         state, facts = moves.state(world), moves.facts(world, ANY, due=True)
@@ -261,7 +263,7 @@ def test_a_gate_only_ever_holds_back(shape: Shape) -> None:
             state = replace(state, rotation=replace(state.rotation, now=False))
         free = decide(state, facts)
         for gate in ("frozen", "paused", "window"):
-            held = _behind(gate, state, facts)
+            held = _closed(gate, state, facts)
             assert held.state.hold in {state.hold, free.state.hold}
             if held.call is not None:
                 _assert_passes(gate, state, held.call, free.call)
@@ -278,7 +280,7 @@ def _assert_passes(gate: str, state: State, call: Call, free: Call | None) -> No
         assert not (call.change in {Change.DISABLE, Change.DELETE} and call.key_id in state.to_revoke)
 
 
-def _behind(gate: str, state: State, facts: Facts) -> Step:
+def _closed(gate: str, state: State, facts: Facts) -> Step:
     if gate == "paused":
         step = decide(replace(state, paused=True), facts)
         return replace(step, state=replace(step.state, paused=state.paused))
@@ -303,10 +305,10 @@ IDLE = State(
 )
 
 
-def test_row_10_another_stores_stamp_at_first_contact_is_for_a_person() -> None:
+def test_row_10_another_stores_stamp_at_first_contact_is_for_the_operator() -> None:
     strange = seen(State(), K0, stamp=Stamp("beef", 4, "k0"), named_key="k0")
     step = decide(State(), strange)
-    assert step.row == "10"
+    assert step.row is Row.STRANGE_AT_CONTACT
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.TWO_ROTATORS
     refused = answer(step.state, Command(kind=Kind.ADOPT, key_id="k0"), strange)
@@ -321,28 +323,28 @@ def test_row_10_another_stores_stamp_at_first_contact_is_for_a_person() -> None:
 
 def test_row_12_a_backoff_waits() -> None:
     minting = replace(IDLE, phase=Phase.MINTING)
-    assert decide(minting, seen(minting, K0, waiting=True)).row == "12"
-    assert decide(minting, seen(minting, K0)).row == "13"
+    assert decide(minting, seen(minting, K0, waiting=True)).row is Row.BACKOFF
+    assert decide(minting, seen(minting, K0)).row is Row.MINT
 
 
 def test_row_21_what_cannot_be_proved_is_pushed() -> None:
     proving = replace(IDLE, phase=Phase.PROVING, candidate="k1")
-    facts = seen(proving, K0, mem=True)
+    facts = seen(proving, K0, has_material=True)
     step = decide(proving, replace(facts, can=replace(AWS, provable=False)))
-    assert (step.row, step.state.phase) == ("21", Phase.PUSHING)
+    assert (step.row, step.state.phase) == (Row.UNPROVABLE, Phase.PUSHING)
 
 
-def test_row_41_the_third_roll_in_a_row_is_for_a_person() -> None:
+def test_row_41_the_third_roll_in_a_row_is_for_the_operator() -> None:
     keys = (KeyRecord("k1", Origin.MINTED, 1, "k1", sent=True), KeyRecord("k2", Origin.MINTED, 2, "k2", sent=True))
     grace = State(phase=Phase.GRACE, generation=2, current="k2", to_revoke=("k1",), keys=keys, roll_forwards=2)
     stale = seen(grace, Key("k1", T0), Key("k2", T0), stamp=Stamp(STORE, 1, "k1"))
     step = decide(grace, stale)
-    assert step.row == "41"
+    assert step.row is Row.CONTENDED
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.CONTENDED
     again = answer(step.state, Command(kind=Kind.RESUME), stale)
     assert again.accepted
-    assert decide(again.state, stale).row == "42"
+    assert decide(again.state, stale).row is Row.ROLL_FORWARD
 
 
 def test_a_suspect_that_was_used_is_given_back() -> None:
@@ -355,7 +357,7 @@ def test_a_suspect_that_was_used_is_given_back() -> None:
     disabled = Key("h", T0, enabled=False)
     facts = replace(seen(suspected, K0, disabled), last_used={"h": LastUse(T0)})
     step = decide(suspected, facts)
-    assert step.row == "6"
+    assert step.row is Row.SUSPECT
     record = step.state.record("h")
     assert record is not None
     assert record.origin is Origin.FOREIGN
@@ -363,13 +365,13 @@ def test_a_suspect_that_was_used_is_given_back() -> None:
 
 
 def test_integrations_removed_from_the_config_are_not_cut_off_silently() -> None:
-    fed_two = replace(IDLE, confirmed_in=frozenset({"i0", "i1"}))
-    step = decide(fed_two, seen(fed_two, K0, due="due"))
+    confirmed_in_two = replace(IDLE, confirmed_in=frozenset({"i0", "i1"}))
+    step = decide(confirmed_in_two, seen(confirmed_in_two, K0, due="due"))
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.INTEGRATION_REMOVED
-    cut = answer(step.state, Command(kind=Kind.RESUME, cut="i1"), seen(fed_two, K0))
+    cut = answer(step.state, Command(kind=Kind.RESUME, cut="i1"), seen(confirmed_in_two, K0))
     assert cut.accepted
-    assert decide(cut.state, seen(cut.state, K0, due="due")).row == "13a"
+    assert decide(cut.state, seen(cut.state, K0, due="due")).row is Row.BEGIN
 
 
 def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() -> None:
@@ -387,7 +389,7 @@ def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() ->
     assert decide(new, seen(new, K0, named_key=UNMANAGED, stamp=Stamp(STORE, 3, "k0"))).state.hold is not None
 
 
-def test_where_use_leaves_no_trace_nobody_guesses_whose_key_a_lost_mint_made() -> None:
+def test_where_use_leaves_no_trace_rotator_guesses_no_lost_mints_key() -> None:
     """P3 asks for a key that was never used; where that can't be told, a suspect would stay disabled for ever."""
     minting = replace(
         IDLE,

@@ -21,18 +21,21 @@ STAMPED = f"text [rotator {STORE} g1 2026-11-23]"
 HOURS, DAYS = timedelta(hours=1), timedelta(days=1)
 
 
-def phase_after(phase: Phase, *, age: timedelta, lifetime: timedelta, retire: tuple[str, ...] = ()) -> Phase:
+def phase_after(phase: Phase, *, age: timedelta, lifetime: timedelta, to_revoke: tuple[str, ...] = ()) -> Phase:
     """Where a tick leads while the current key is so old and lives so long."""
     current = Key("k1", T0 - age, expires_at=T0 - age + lifetime)
-    keys = tuple(Key(key_id, T0 - 99 * DAYS) for key_id in retire)
+    keys = tuple(Key(key_id, T0 - 99 * DAYS) for key_id in to_revoke)
     state = State(
         phase=phase,
         generation=1,
         current="k1",
         current_since=T0 - age,
         since=T0 - age,
-        to_revoke=retire,
-        keys=(KeyRecord("k1", Origin.MINTED, 1, sent=True), *(KeyRecord(k, Origin.ADOPTED, sent=True) for k in retire)),
+        to_revoke=to_revoke,
+        keys=(
+            KeyRecord("k1", Origin.MINTED, 1, sent=True),
+            *(KeyRecord(k, Origin.ADOPTED, sent=True) for k in to_revoke),
+        ),
         confirmed_in=frozenset({"i0"}),
     )
     seen = Observation((current, *keys), T0, (IntegrationView("i0", STAMPED, parse(STAMPED)),))
@@ -78,4 +81,4 @@ def test_a_rotation_is_due_before_the_key_ends_and_never_as_soon_as_it_is_made(
 @pytest.mark.parametrize(("age", "after"), [(11 * HOURS, Phase.GRACE), (13 * HOURS, Phase.DELETING)])
 def test_grace_gives_way_to_a_key_that_would_end_before_it(age: timedelta, after: Phase) -> None:
     """A cluster that caps its tokens at a day: the next rotation can't wait until the old token has had its grace."""
-    assert phase_after(Phase.GRACE, age=age, lifetime=24 * HOURS, retire=("k0",)) is after
+    assert phase_after(Phase.GRACE, age=age, lifetime=24 * HOURS, to_revoke=("k0",)) is after

@@ -1,4 +1,4 @@
-"""Keys that a person makes, each of which ends the one before: when a rotation begins, and what it doesn't wait for."""
+"""Keys that the operator makes, each of which ends the one before: when a rotation begins, and what it skips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from rotator.model import (
     State,
 )
 from rotator.northflank.stamp import parse
-from rotator.rotation.commands import Command, Kind, answer
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Kind
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, look
 from rotator.rotation.moment import Moment, moment_of
@@ -65,7 +66,7 @@ def facts(state: State, *keys: Key, text: str = "text", has_material: bool = Fal
     return look(state, seen, moment(state, seen, has_material=has_material), SUPPLIED, STORE)
 
 
-def test_a_brought_key_begins_a_rotation_whatever_the_window() -> None:
+def test_a_new_key_begins_a_rotation_whatever_the_window() -> None:
     begun = decide(IDLE, facts(IDLE, NEW)).state
     assert begun.phase is Phase.MINTING
     assert begun.rotation is not None
@@ -79,21 +80,21 @@ def test_the_key_in_use_begins_nothing() -> None:
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_due_rotation_waits_for_a_person_and_says_so(asked: bool) -> None:
+def test_a_due_rotation_waits_for_the_operator_and_says_so(asked: bool) -> None:
     due = replace(IDLE, current_since=T0 - timedelta(days=31))
     if asked:
         given = answer(IDLE, Command(kind=Kind.ROTATE), facts(IDLE, OLD))
         assert given.accepted
-        assert "when a new key is brought" in given.text
+        assert "when the operator has made a new key" in given.text
         due = given.state
     step = decide(due, facts(due, OLD))
     assert (step.call, step.state) == (None, due)
     assert step.finding is not None
-    assert "make a new key and bring it" in step.finding
+    assert "make a new key and put it where the config says" in step.finding
     assert decide(due, facts(due, NEW)).state.phase is Phase.MINTING
 
 
-def test_a_brought_key_is_nobody_elses() -> None:
+def test_a_new_key_is_not_foreign() -> None:
     held = replace(IDLE, paused=True)
     assert decide(held, facts(held, NEW)).state.record("new") is None
 
