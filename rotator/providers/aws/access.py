@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from botocore.config import Config
@@ -20,6 +19,7 @@ from botocore.utils import get_environ_proxies
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
 
 CONNECTIONS = 32
 """Kept open per client; threads beyond it make their own."""
@@ -140,19 +140,11 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
         setting: f"{service}_endpoint",
     }
     endpoint = f"{service.upper()} at {outside_text(url)}, from {origins.get(url, 'the region or the AWS profile')}"
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    if not is_https_or_loopback(url):
         raise RotatorError(f"{endpoint}, is not https", remedy="Plain http is for loopback only. Nothing was called.")
-    proxy = urlsplit(get_environ_proxies(url).get(parts.scheme, ""))
+    proxy = urlsplit(get_environ_proxies(url).get(urlsplit(url).scheme, ""))
     # Without its user and password.
     return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _session(profile: str | None) -> Session:

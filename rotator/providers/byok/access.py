@@ -7,7 +7,6 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from lightkube.core.exceptions import ConfigError
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
 
 _CHECK = (
     "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows what is in a file."
@@ -70,8 +70,7 @@ def _access(settings: Mapping[str, object], pod: str) -> Access:
     config, origin, in_cluster = _config(settings, pod)
     cluster, user = config.cluster, config.user or User()
     server = cluster.server.rstrip("/")
-    parts = urlsplit(server)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if not is_https_or_loopback(server):
         raise ConfigError(f"{server}, from {origin}, is not https")
     if cluster.insecure:
         raise ConfigError(f"{origin} has insecure-skip-tls-verify: anybody could read rotator's token; name the CA")
@@ -85,7 +84,7 @@ def _access(settings: Mapping[str, object], pod: str) -> Access:
     # Without TLS nothing is verified, and nothing needs to be loaded.
     tls = (
         verify_cluster(cluster, user, config.abs_file)
-        if parts.scheme == "https"
+        if urlsplit(server).scheme == "https"
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
     return Access(server, origin, in_cluster, ca, tls, _bearer(config, user))
@@ -128,10 +127,3 @@ def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:
         )
 
     return read
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from google.auth.credentials import Credentials, with_scopes_if_required
 
 from rotator import __version__
 from rotator.errors import RotatorError
+from rotator.settings.section import is_https_or_loopback
 
 USER_AGENT = f"rotator/{__version__}"
 """So that Cloud Audit Logs tell rotator's calls from a person's."""
@@ -81,7 +81,7 @@ class GcpAccess:
         """
         options = [("grpc.enable_retries", 0), ("grpc.primary_user_agent", USER_AGENT)]
         if self.endpoint is not None and urlsplit(self.endpoint).scheme != "https":
-            if not _is_loopback(urlsplit(self.endpoint).hostname or ""):
+            if not is_https_or_loopback(self.endpoint):
                 raise RotatorError(f"{self.endpoint} is not https", remedy="Plain http is for loopback only.")
             # What listens on this machine is no proxy's business.
             return grpc.insecure_channel(self.target, options=[*options, ("grpc.enable_http_proxy", 0)])
@@ -97,10 +97,3 @@ class GcpAccess:
                 f"The CA file {self.ca_file} can't be used: {error.strerror}.",
                 remedy="Name a PEM file with the CA's certificate in `ca_file`.",
             ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
