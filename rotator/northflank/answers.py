@@ -1,6 +1,6 @@
 """What Northflank's answers say: what they show, secret-free, and what they mean for a call. Pure.
 
-Nothing here raises: failures are returned, so that no traceback keeps an answer with echoed credentials alive.
+Failures are returned, never raised here, so that no traceback keeps an answer with echoed credentials alive.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TypeVar
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.exchange import Answer, NoAnswer
+from rotator.http.answers import Answer, NoAnswer, json_of
+from rotator.http.calls import no_answer
 from rotator.http.outside_text import outside_text
-from rotator.northflank.budget import retry_after
 
 _REFUSALS = {400, 401, 403, 404, 405, 409, 422}
 _REMEDIES = {
@@ -33,8 +32,6 @@ _DESCRIPTION_KEPT = 2000  # characters; ten times what Northflank allows
 
 # The field of a provider's credentials that holds the key's id, and what an id looks like that isn't masked.
 _KEY_ID = {"aws": ("accessKey", re.compile(r"[A-Z0-9]{16,128}"))}
-
-Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +78,6 @@ class Page:
     cursor: str | None
 
 
-def shown(value: Shown | CallFailed) -> Shown:
-    """The value; raises it where it is a failure."""
-    if isinstance(value, CallFailed):
-        raise value
-    return value
-
-
 def item(value: object) -> Item | None:
     """An integration out of `data`. Its credentials are dropped here but for a key id."""
     fields = _object(value)
@@ -125,7 +115,7 @@ def token_info(value: object) -> TokenInfo:
 
 def page(answer: Answer, name: str) -> Page | None:
     """One page of the list `name`; None if the answer isn't one."""
-    body = _object(_json(answer))
+    body = _object(json_of(answer.body))
     values = _object(body.get("data")).get(name)
     if not isinstance(values, list):
         return None
@@ -139,7 +129,7 @@ def data(answer: Answer) -> Mapping[str, object] | None:
     """The `data` of a 200; None for any other answer."""
     if answer.status != HTTPStatus.OK:
         return None
-    value = _object(_json(answer)).get("data")
+    value = _object(json_of(answer.body)).get("data")
     return value if isinstance(value, dict) else None
 
 
@@ -152,25 +142,23 @@ def _refuses(answer: Answer) -> bool:
     return _error(answer).get("status") == answer.status
 
 
-def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str], now: datetime) -> CallFailed:
+def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -> CallFailed:
     """What a call without its due answer means.
 
     Args:
         result: what came back.
         what: the call, e.g. "the update of integration prod-aws".
         secrets: what was sent and must not be repeated: a message that does is withheld.
-        now: the wall clock (aware UTC).
     """
     if isinstance(result, NoAnswer):
-        return _no_answer(result, what)
-    wait = retry_after(result, now)
+        return no_answer(what, result, address="`api_url`")
     if result.status == HTTPStatus.TOO_MANY_REQUESTS and not _is_page(result):
         return CallFailed(
             f"{what}: Northflank's rate limit is reached",
             verdict=Verdict.NOT_APPLIED,
             code=str(result.status),
             request_id=result.request_id,
-            retry_after=wait,
+            retry_after=result.retry_after,
             remedy="rotator waits as long as it is told. Other clients of this account share the limit.",
         )
     if _refuses(result):
@@ -187,19 +175,8 @@ def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str], n
         verdict=Verdict.UNKNOWN,
         code=str(result.status),
         request_id=result.request_id,
-        retry_after=wait,
+        retry_after=result.retry_after,
         remedy="If it stays so, look at what stands between rotator and Northflank.",
-    )
-
-
-def _no_answer(result: NoAnswer, what: str) -> CallFailed:
-    if result.sent:
-        return CallFailed(f"{what}: {result.reason}", verdict=Verdict.UNKNOWN, code="no-answer")
-    return CallFailed(
-        f"{what} was not sent: {result.reason}",
-        verdict=Verdict.NOT_APPLIED,
-        code="not-sent",
-        remedy="If it stays so, check `api_url`, DNS, proxies and the firewall.",
     )
 
 
@@ -233,14 +210,7 @@ def _repeats(text: str, secret: str) -> bool:
 
 
 def _error(answer: Answer) -> Mapping[str, object]:
-    return _object(_object(_json(answer)).get("error"))
-
-
-def _json(answer: Answer) -> object:
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
+    return _object(_object(json_of(answer.body)).get("error"))
 
 
 def _json_text(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Literal, TypeGuard
+from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -16,12 +16,16 @@ from pydantic import SecretStr
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.exchange import Answer, NoAnswer, Span, exchange
+from rotator.http.answers import Answer, NoAnswer
+from rotator.http.calls import never_sent
+from rotator.http.exchange import Span, exchange
 from rotator.material import Material
 from rotator.model import Reply
-from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, shown, token_info
+from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, token_info
 from rotator.northflank.budget import RateLimits
 from rotator.northflank.poll import SharedPoll
+
+Shown = TypeVar("Shown")
 
 _PER_PAGE = 100  # Northflank's largest page
 _PAGES = 200  # a list that is longer has no end
@@ -138,7 +142,7 @@ class Connection:
             if answer.code == "404":  # the integration's or the method's?
                 found = self._integration(integration, span, urgent=True)
                 if isinstance(found, CallFailed):
-                    return _nothing_done(found)
+                    return never_sent(found)  # a method was refused, and the other not tried
             answer = self._ask(replace(call, method=other), span)
             if not _method_refused(answer):
                 self._methods = (other, method)
@@ -230,7 +234,7 @@ class Connection:
         return exchange(self._http, call.method, call.url, headers=headers, content=content, span=span)
 
     def _failure(self, result: Answer | NoAnswer, call: _Call, *secrets: str) -> CallFailed:
-        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()), now=self.clock.now())
+        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()))
 
     def _url(self, integration: str) -> str:
         return f"{self._clouds}/integrations/{quote(integration, safe='')}"
@@ -244,11 +248,11 @@ def _method_refused(answer: Answer | CallFailed) -> TypeGuard[CallFailed]:
     return isinstance(answer, CallFailed) and answer.verdict is Verdict.REFUSED and answer.code in {"404", "405"}
 
 
-def _nothing_done(failed: CallFailed) -> CallFailed:
-    """A read that failed in the middle of an update, after a refusal: the update is not applied, whatever it says."""
-    if failed.verdict is Verdict.UNKNOWN:
-        failed.verdict = Verdict.NOT_APPLIED
-    return failed
+def shown(value: Shown | CallFailed) -> Shown:
+    """The value; raises it where it is a failure."""
+    if isinstance(value, CallFailed):
+        raise value
+    return value
 
 
 def _no_token(call: _Call, reason: str, remedy: str) -> CallFailed:

@@ -22,7 +22,8 @@ from botocore.model import Shape
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
 
-from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.errors import RotatorError
+from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
 from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt
@@ -119,12 +120,7 @@ class AwsClients:
         Raises:
             CallFailed: never UNKNOWN.
         """
-        try:
-            attempt("renewing rotator's own session", self._acting.get_frozen_credentials)
-        except CallFailed as failure:
-            if failure.verdict is Verdict.UNKNOWN:
-                failure.verdict = Verdict.NOT_APPLIED
-            raise
+        beforehand(lambda: attempt("renewing rotator's own session", self._acting.get_frozen_credentials))
 
     @property
     def acting_as(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -21,6 +20,7 @@ from botocore.exceptions import (
 )
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.answers import http_date, is_refusal
 from rotator.http.outside_text import outside_text
 
 AwsAnswer = Mapping[str, Any]
@@ -45,9 +45,6 @@ _REMEDIES = {
 
 _CLOCK_TEXTS = ("RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
 """The clock shows as a code, or as the message of a SignatureDoesNotMatch."""
-
-_UNSURE_STATUSES = frozenset({408, 425, 499})
-"""Something in between gave up waiting; the request may still be under way."""
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
 """urllib3 raises what becomes these while it makes the connection, and nowhere else. That isn't so of
@@ -111,7 +108,10 @@ def date_of(answer: AwsAnswer) -> datetime:
     Raises:
         ValueError: there is none that can be read, or it has no zone.
     """
-    return utc(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+    at = http_date(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    if at is None:
+        raise ValueError("the answer has no date")
+    return at
 
 
 def utc(at: datetime) -> datetime:
@@ -169,6 +169,6 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
 
 
 def _verdict(code: str, status: int) -> Verdict:
-    if not 400 <= status < 500 or status in _UNSURE_STATUSES:  # noqa: PLR2004  # HTTP's class of refusals
+    if not is_refusal(status):
         return Verdict.UNKNOWN
     return Verdict.NOT_APPLIED if code in _THROTTLED else Verdict.REFUSED

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.errors import AwsAnswer, ask, date_of, request_id, utc
@@ -100,21 +101,13 @@ class RolePolicy:
             CallFailed: of the first read or of `make`, never UNKNOWN; of the write; UNKNOWN, if it was written and
                 can't be read back.
         """
-        before = self._before()
+        self._aws.renew()
+        before = beforehand(self.look)
         wanted = make(before.trust)
         if wanted is before.trust:
             return Edit(before, wanted, wanted, None)
         written = self._write(wanted.text)
         return Edit(before, wanted, self._read_back(), written)
-
-    def _before(self) -> PolicyRead:
-        self._aws.renew()
-        try:
-            return self.look()
-        except CallFailed as failure:
-            if failure.verdict is Verdict.UNKNOWN:
-                failure.verdict = Verdict.NOT_APPLIED  # of the change: nothing was sent yet
-            raise
 
     def _write(self, text: str) -> str | None:
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import json_object
+from rotator.http.answers import json_object
 from rotator.providers.azure.access import AzureAccess
-from rotator.providers.azure.errors import not_microsofts
+from rotator.providers.azure.errors import MICROSOFT
 from rotator.providers.azure.evidence import PERMISSION
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import OwnToken
@@ -71,7 +71,7 @@ def _owns(graph: Graph, token: OwnToken, client_id: str) -> bool | None:
     answer = graph.read(what, f"/v1.0/applications(appId='{client_id}')/owners?$select=id")
     rows = (json_object(answer.body) or {}).get("value")
     if not isinstance(rows, list):
-        raise not_microsofts(what, answer)
+        raise MICROSOFT.unclear(what, answer)
     owners = {str(row.get("id")).lower() for row in rows if isinstance(row, dict)}
     return None if token.principal is None else token.principal in owners
 

@@ -13,7 +13,9 @@ from weakref import WeakValueDictionary
 import httpx
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, patiently, send
+from rotator.http.answers import Answer
+from rotator.http.calls import patiently, send
+from rotator.http.exchange import Span
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import refusal
 from rotator.providers.azure.identity import OwnIdentity, OwnToken
@@ -150,4 +152,4 @@ class Graph:
             return answer
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._identity.forget()
-        raise refusal(what, answer, self._tools.clock.now())
+        raise refusal(what, answer)

@@ -28,8 +28,8 @@ from azure.identity import (
 )
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.calls import Answer, Span, json_object
-from rotator.http.exchange import NoAnswer, exchange
+from rotator.http.answers import Answer, NoAnswer, json_object
+from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError

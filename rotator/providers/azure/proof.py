@@ -5,7 +5,6 @@ Nothing of azure-identity is used: it keeps tokens, and a proof must not be answ
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -13,11 +12,12 @@ import httpx
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, json_object, send
+from rotator.http.answers import Answer, json_object
+from rotator.http.calls import send
+from rotator.http.exchange import Span
 from rotator.model import Proof
-from rotator.northflank.budget import retry_after
 from rotator.providers.azure.access import AzureAccess
-from rotator.providers.azure.errors import OAuthError, ODataError, not_microsofts, refusal, request_id
+from rotator.providers.azure.errors import MICROSOFT, OAuthError, ODataError, refusal
 
 _LOGIN, _SUBSCRIPTION = "the candidate's access token", "GET subscription"
 _ARM_VERSION = "2022-12-01"
@@ -43,7 +43,6 @@ def prove(
     client_id: str,
     secret: SecretStr,
     subscription: str,
-    now: datetime,
     span: Span,
 ) -> Proof:
     """Use the secret once. That the subscription refuses is no fault of the secret: a role is missing.
@@ -54,7 +53,6 @@ def prove(
         client_id: the application.
         secret: its candidate.
         subscription: its id.
-        now: the wall clock (aware UTC).
         span: the time there is for both requests.
 
     Raises:
@@ -77,22 +75,22 @@ def prove(
     )
     token = (json_object(answer.body) or {}).get("access_token") if answer.status == HTTPStatus.OK else None
     if not isinstance(token, str) or not token:
-        return _without_token(answer, now)
-    _show(http, f"{access.management}/subscriptions/{subscription}?api-version={_ARM_VERSION}", token, now, span)
+        return _without_token(answer)
+    _show(http, f"{access.management}/subscriptions/{subscription}?api-version={_ARM_VERSION}", token, span)
     return Proof.ALIVE
 
 
-def _without_token(answer: Answer, now: datetime) -> Proof:
+def _without_token(answer: Answer) -> Proof:
     error = OAuthError.found_in(answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (error is not None and error.is_passing):
         raise CallFailed(
             f"{_LOGIN}: later, says the login (HTTP {answer.status})",
             verdict=Verdict.NOT_APPLIED,
             code=str(answer.status),
-            retry_after=retry_after(answer, now),
+            retry_after=answer.retry_after,
         )
     if error is None:
-        raise not_microsofts(_LOGIN, answer, retry_after(answer, now))
+        raise MICROSOFT.unclear(_LOGIN, answer)
     if error.code in _PROOFS:
         return _PROOFS[error.code]
     raise CallFailed(
@@ -104,16 +102,17 @@ def _without_token(answer: Answer, now: datetime) -> Proof:
     )
 
 
-def _show(http: httpx.Client, url: str, token: str, now: datetime, span: Span) -> None:
+def _show(http: httpx.Client, url: str, token: str, span: Span) -> None:
     answer = send(http, "GET", url, what=_SUBSCRIPTION, headers={"Authorization": f"Bearer {token}"}, span=span)
-    if answer.status == HTTPStatus.OK and request_id(answer) and "subscriptionId" in (json_object(answer.body) or {}):
+    said = json_object(answer.body) or {}
+    if answer.status == HTTPStatus.OK and MICROSOFT.request_id(answer) and "subscriptionId" in said:
         return
     error = ODataError.found_in(answer)
     if error is not None and answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return
     if answer.status == HTTPStatus.OK:
-        raise not_microsofts(_SUBSCRIPTION, answer)
-    failure = refusal(_SUBSCRIPTION, answer, now)
+        raise MICROSOFT.unclear(_SUBSCRIPTION, answer)
+    failure = refusal(_SUBSCRIPTION, answer)
     if failure.verdict is Verdict.REFUSED:
         failure.permanent = True
         failure.remedy = "Check `subscription_id`: it must be one of the tenant's. Check `management_url`."

@@ -17,14 +17,15 @@ import httpx
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, date_of, json_object
+from rotator.http.answers import Answer, date_of, json_object
+from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.azure import evidence as azure_evidence
 from rotator.providers.azure import proof as azure_proof
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.check import rights
-from rotator.providers.azure.errors import BAD_REQUEST, NOT_FOUND, not_microsofts, request_id
+from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import identity_for
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
@@ -99,7 +100,7 @@ class AzureApp:
         except (KeyError, TypeError, ValueError):
             keys = None
         if keys is None or date is None or str(said.get("appId")).lower() != self._client_id:
-            raise not_microsofts(what, answer)
+            raise MICROSOFT.unclear(what, answer)
         return Listing(tuple(keys), date)
 
     def last_used(self, key_id: str) -> LastUse | None:
@@ -118,7 +119,7 @@ class AzureApp:
         answer = self._graph.change(what, f"{self._path}/addPassword", {"passwordCredential": wanted}, HTTPStatus.OK)
         minted = self._minted(answer, draft)
         if minted is None:
-            raise not_microsofts(what, answer)
+            raise MICROSOFT.unclear(what, answer)
         return minted
 
     def prove(self, material: Material) -> Proof:
@@ -129,7 +130,6 @@ class AzureApp:
             client_id=self._client_id,
             secret=material.fields["secret"],
             subscription=self._fixed["subscriptionId"],
-            now=self._tools.clock.now(),
             span=Span(self._tools.clock, self._tools.deadline),
         )
 
@@ -154,9 +154,9 @@ class AzureApp:
                 raise
             refused = failure
         else:
-            if request_id(answer) is None:
-                raise not_microsofts(what, answer)
-            return Reply(request_id(answer))
+            if MICROSOFT.request_id(answer) is None:
+                raise MICROSOFT.unclear(what, answer)
+            return Reply(MICROSOFT.request_id(answer))
         # Without the application the list is refused in the same way, and raises.
         if any(key.key_id == key_id for key in self.list_keys().keys):
             raise CallFailed(
@@ -181,11 +181,11 @@ class AzureApp:
             key = _key(said)
         except (KeyError, TypeError, ValueError):
             return None
-        if not isinstance(secret, str) or not secret or key.mark != draft.mark or request_id(answer) is None:
+        if not isinstance(secret, str) or not secret or key.mark != draft.mark or MICROSOFT.request_id(answer) is None:
             return None
         fields = {**self._fixed, "secret": secret}
         material = Material({name: SecretStr(value) for name, value in fields.items()})
-        return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", request_id(answer))
+        return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", MICROSOFT.request_id(answer))
 
 
 def _key(said: Mapping[str, Any]) -> Key:

@@ -18,7 +18,8 @@ from google.cloud.iam_admin_v1 import IAMClient
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.exchange import NoAnswer, Span, exchange
+from rotator.http.answers import NoAnswer
+from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
 from rotator.providers.gcp.access import GcpAccess
 

@@ -16,9 +16,12 @@ from google.rpc.error_details_pb2 import PreconditionFailure, RetryInfo
 from grpc import StatusCode
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import Vendor
 from rotator.http.outside_text import outside_text
 
 Value = TypeVar("Value")
+
+GOOGLE = Vendor("Google Cloud", remedy="If this repeats, check what stands between rotator and Google Cloud.")
 
 NOT_FOUND = StatusCode.NOT_FOUND.name
 BARE_PRECONDITION = StatusCode.FAILED_PRECONDITION.name

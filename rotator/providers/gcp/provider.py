@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +21,8 @@ from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import patiently
+from rotator.http.answers import http_date
+from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
@@ -178,7 +178,7 @@ class GcpAccount:
         """Nothing to do: the channel is the clients', and ends when its last holder lets go of it."""
 
     def _upload(self, draft: Upload, span: Span) -> Minted:
-        account = _before(partial(self._account, span))
+        account = beforehand(partial(self._account, span))
         request = iam.UploadServiceAccountKeyRequest(name=self._name, public_key_data=draft.certificate)
 
         def read(answer: iam.ServiceAccountKey) -> Minted:
@@ -308,16 +308,6 @@ class GcpAccount:
         return f"{self._name}/keys/{key_id}"
 
 
-def _before(read: Callable[[], Value]) -> Value:
-    """A read that a change needs: if it fails, the change was not sent."""
-    try:
-        return read()
-    except CallFailed as failure:
-        if failure.verdict is Verdict.UNKNOWN:
-            failure.verdict = Verdict.NOT_APPLIED
-        raise
-
-
 def _left(span: Span) -> float:
     left = span.left()
     if left <= 0:
@@ -329,11 +319,10 @@ def _with_date(
     answered: tuple[iam.ListServiceAccountKeysResponse, Any],
 ) -> tuple[list[iam.ServiceAccountKey], datetime]:
     answer, call = answered
-    date = dict(call.initial_metadata())["date"]
-    at = parsedate_to_datetime(date)
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return list(answer.keys), at.astimezone(UTC)
+    at = http_date(dict(call.initial_metadata()).get("date"))
+    if at is None:
+        raise ValueError("the answer has no date")
+    return list(answer.keys), at
 
 
 def _whole(account: iam.ServiceAccount) -> iam.ServiceAccount:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.calls import Answer, date_of, json_object
+from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
@@ -26,9 +26,8 @@ from rotator.providers.oci.answers import (
     CLOCK_SKEW,
     NOT_AUTHENTICATED,
     NOT_AUTHORIZED,
+    OCI,
     listed,
-    request_id,
-    unreadable,
 )
 from rotator.providers.oci.api import IdentityApi, endpoint
 from rotator.providers.oci.check import rights
@@ -167,8 +166,8 @@ class OciUser:
         )
         key = _read(what, answer, lambda answer: _key(json_object(answer.body)))
         if key is None or key.key_id != draft.mark:
-            raise unreadable(what, answer)
-        return Minted(key, material, _hint(key.key_id), request_id(answer))
+            raise OCI.unclear(what, answer)
+        return Minted(key, material, _hint(key.key_id), OCI.request_id(answer))
 
     def prove(self, material: Material) -> Proof:
         """GetUser on itself, signed with the candidate, in the integration's region; not repeated.
@@ -189,7 +188,7 @@ class OciUser:
             raise
         user = json_object(answer.body)
         if user is None or user.get("id") != self._keys.user:
-            raise unreadable(what, answer)
+            raise OCI.unclear(what, answer)
         return Proof.ALIVE
 
     def disable(self, key_id: str) -> Reply:
@@ -210,7 +209,7 @@ class OciUser:
                 raise
             refusal = failure
         else:
-            return Reply(request_id(answer))
+            return Reply(OCI.request_id(answer))
         # One code for both. The list tells them apart: without the user it is refused in the same way, and raises.
         if any(key.key_id == key_id for key in _listing(self._home.pages(_LIST, signer, self._api_keys, span)).keys):
             raise refusal
@@ -256,7 +255,7 @@ class OciUser:
         [answer] = self._home.read(what, self.signer(), self._user)
         user = json_object(answer.body)
         if user is None:
-            raise unreadable(what, answer)
+            raise OCI.unclear(what, answer)
         return user
 
 
@@ -264,7 +263,7 @@ def _read(what: str, answer: Answer, read: Callable[[Answer], Value]) -> Value:
     try:
         return read(answer)
     except (KeyError, TypeError, ValueError, AttributeError):
-        failure = unreadable(what, answer)
+        failure = OCI.unclear(what, answer)
     raise failure  # outside of the handler: the original may quote the body
 
 
