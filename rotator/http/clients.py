@@ -35,13 +35,6 @@ class HttpClients:
                 self._own[ca_file] = httpx.Client(verify=_context(ca_file))
             return self._own[ca_file]
 
-    def close(self) -> None:
-        """Close those that were made here."""
-        with self._lock:
-            for client in self._own.values():
-                client.close()
-            self._own.clear()
-
 
 def _context(ca_file: str) -> ssl.SSLContext:
     try:

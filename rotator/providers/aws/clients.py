@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakValueDictionary
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -25,6 +23,7 @@ from botocore.utils import get_environ_proxies
 from rotator.errors import RotatorError
 from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt
 
@@ -214,10 +213,8 @@ class AwsClients:
         return ask("GetCallerIdentity", call, lambda answer: str(answer["Arn"]))
 
 
-# Shared because a session costs 120 ms and 10 MB, and a client 10 ms; under one lock because sessions aren't
-# thread-safe. Weak: they last as long as some provider holds them, so that a later one reads AWS's files anew.
-_open_clients: WeakValueDictionary[AwsAccess, AwsClients] = WeakValueDictionary()
-_opening = threading.Lock()
+# A session costs 120 ms and 10 MB, and a client 10 ms.
+_clients = Shared(AwsClients)
 
 
 def clients_for(access: AwsAccess) -> AwsClients:
@@ -226,10 +223,5 @@ def clients_for(access: AwsAccess) -> AwsClients:
     Raises:
         RotatorError: as AwsClients.
     """
-    with _opening:
-        for logger in map(logging.getLogger, LEAKING_LOGGERS):
-            logger.setLevel(max(logger.level, logging.WARNING))
-        clients = _open_clients.get(access)
-        if clients is None:
-            clients = _open_clients[access] = AwsClients(access)
-        return clients
+    quieten(LEAKING_LOGGERS)
+    return _clients.of(access)

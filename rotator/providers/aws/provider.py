@@ -15,6 +15,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.check import rights
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
@@ -84,12 +85,8 @@ class AwsUser:
             CallFailed: also if rotator's own identity is this user: it would revoke its own key.
         """
         if self._aws.is_own(self._user):
-            raise CallFailed(
-                f"user {self._user} is rotator's own AWS identity: it would revoke its own key",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an identity of its own, with rights over this user's keys.",
+            raise own_identity(
+                f"user {self._user}", "Give rotator an identity of its own, with rights over this user's keys."
             )
         pages = self._aws.iam.get_paginator("list_access_keys").paginate(UserName=self._user)
         read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), date_of(page)) for page in pages])

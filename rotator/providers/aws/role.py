@@ -23,6 +23,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.aws.access import SESSION_NAME, AwsAccess
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
@@ -101,12 +102,10 @@ class AwsRole:
             CallFailed: also if the role is rotator's own, or its policy isn't one that rotator can change.
         """
         if self._aws.is_own_role(self._role):
-            raise CallFailed(
-                f"role {self._arn} is rotator's own AWS identity: it would change who may be rotator",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an identity of its own, with rights over this role's trust policy.",
+            raise own_identity(
+                f"role {self._arn}",
+                "Give rotator an identity of its own, with rights over this role's trust policy.",
+                danger="it would change who may be rotator",
             )
         seen = self._policy.look()
         return Listing(tuple(_key(key_id, seen) for key_id in seen.trust.keys), seen.at)

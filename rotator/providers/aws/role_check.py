@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed
-from rotator.providers.aws.check import identity, met, needed, simulated, unmet, untried
+from rotator.providers._shared import met, unmet
+from rotator.providers.aws.check import DENIED, identity, needed, simulated, untried
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.role_rights import CHANGE, READ, USE, document
 from rotator.providers.aws.trust import CHARACTERS, ID_LENGTH, Trust
@@ -35,7 +36,7 @@ def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | 
     try:
         trust = policy.look().trust
     except CallFailed as failure:
-        yield unmet(READ, failure, grant)
+        yield unmet(READ, failure, grant=grant, denied=DENIED)
         return
     yield met(READ)
     yield untried(CHANGE, simulated(aws, [CHANGE], arn), grant)
@@ -71,7 +72,7 @@ def _used(trust: Trust, use: Use, grant: str) -> Iterator[Right]:
     try:
         taken, open_to_all = use(SecretStr(trust.ids[0])), use(None)
     except CallFailed as failure:
-        yield unmet(allowed, failure, grant)
+        yield unmet(allowed, failure, grant=grant, denied=DENIED)
         return
     yield Right(
         allowed,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed
 from rotator.http.answers import json_object
+from rotator.providers._shared import apart, met, tried, unmet
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import MICROSOFT
 from rotator.providers.azure.evidence import PERMISSION
@@ -22,26 +23,25 @@ _GRANT = "`rotator policy` prints how to grant it."
 
 def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where Azure doesn't know us."""
-    yield _met(f"login at {access.authority}")
-    yield _met(f"Microsoft Graph at {access.graph}")
-    yield _met(f"Azure Resource Manager at {access.management}")
+    yield met(f"login at {access.authority}")
+    yield met(f"Microsoft Graph at {access.graph}")
+    yield met(f"Azure Resource Manager at {access.management}")
     known = "Azure knows rotator's own identity"
     try:
         token = graph.token()
     except CallFailed as failure:
-        yield _unmet(known, failure)
+        yield unmet(known, failure)
         return
-    yield _met(f"{known}: {token.application or 'it does not tell which'}")
-    apart = not graph.is_own(token)
-    remedy = "" if apart else "Give rotator an identity of its own: it would revoke its own secret with this one's."
-    yield Right("rotator's own identity is another one", apart, remedy)
-    if not apart:
+    yield met(f"{known}: {token.application or 'it does not tell which'}")
+    own = graph.is_own(token)
+    yield apart(own=own, remedy="Give rotator an identity of its own: it would revoke its own secret with this one's.")
+    if own:
         return
     yield _permission(token)
     yield from _ownership(graph, token, client_id)
-    yield _tried("the application's secrets can be listed", provider.list_keys)
+    yield tried("the application's secrets can be listed", provider.list_keys)
     if provider.capabilities.has_evidence:
-        yield _tried(PERMISSION, lambda: provider.last_used("none"))
+        yield tried(PERMISSION, lambda: provider.last_used("none"))
 
 
 def _permission(token: OwnToken) -> Right:
@@ -61,7 +61,7 @@ def _ownership(graph: Graph, token: OwnToken, client_id: str) -> Iterator[Right]
     try:
         owns = _owns(graph, token, client_id)
     except CallFailed as failure:
-        yield _unmet(name, failure)
+        yield unmet(name, failure)
     else:
         yield Right(name, owns, "" if owns else _GRANT)
 
@@ -74,21 +74,3 @@ def _owns(graph: Graph, token: OwnToken, client_id: str) -> bool | None:
         raise MICROSOFT.unclear(what, answer)
     owners = {str(row.get("id")).lower() for row in rows if isinstance(row, dict)}
     return None if token.principal is None else token.principal in owners
-
-
-def _tried(name: str, call: Callable[[], object]) -> Right:
-    try:
-        call()
-    except CallFailed as failure:
-        return _unmet(name, failure)
-    return _met(name)
-
-
-def _met(name: str) -> Right:
-    return Right(name, holds=True)
-
-
-def _unmet(name: str, failure: CallFailed) -> Right:
-    # A refusal alone tells that something is missing; a network that is down tells nothing.
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    return Right(name, holds, f"{failure.message}. {failure.remedy}".strip())

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from weakref import WeakValueDictionary
 
 import httpx
 from azure.core.credentials import TokenCredential
@@ -31,6 +30,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, NoAnswer, json_object
 from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError
 
@@ -77,7 +77,7 @@ class OwnToken:
         return value.lower() if isinstance(value, str) else None
 
 
-class OwnIdentity:
+class OwnLogin:
     """Gets access tokens for rotator itself, and keeps them until they end. Thread-safe.
 
     A secret or a certificate is read at each use, so that one that was replaced needs no restart.
@@ -93,8 +93,6 @@ class OwnIdentity:
         self._transport = _Transport(http)
         self._made_of: object = None
         self._credential: TokenCredential | None = None
-        for logger in map(logging.getLogger, QUIET_LOGGERS):
-            logger.setLevel(max(logger.level, logging.ERROR))
 
     def token(self, span: Span) -> OwnToken:
         """An access token for Microsoft Graph.
@@ -259,16 +257,11 @@ def _claims(token: str) -> Mapping[str, Any]:
     return json_object(payload) or {}
 
 
-# Shared because each keeps tokens and a client of Microsoft's library. Weak: they last as long as some provider holds
-# them, so that a later one reads the environment anew.
-_identities: WeakValueDictionary[tuple[AzureAccess, httpx.Client], OwnIdentity] = WeakValueDictionary()
-_opening = threading.Lock()
+# Each keeps tokens, and a client of Microsoft's library.
+_logins = Shared[tuple[AzureAccess, httpx.Client], OwnLogin](lambda way: OwnLogin(*way))
 
 
-def identity_for(access: AzureAccess, http: httpx.Client) -> OwnIdentity:
+def login_for(access: AzureAccess, http: httpx.Client) -> OwnLogin:
     """Who rotator is by this way into Azure, the same for everybody who asks while it is in use."""
-    with _opening:
-        identity = _identities.get((access, http))
-        if identity is None:
-            identity = _identities[access, http] = OwnIdentity(access, http)
-        return identity
+    quieten(QUIET_LOGGERS, logging.ERROR)
+    return _logins.of((access, http))

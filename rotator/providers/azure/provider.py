@@ -27,7 +27,7 @@ from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.check import rights
 from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
-from rotator.providers.azure.identity import identity_for
+from rotator.providers.azure.identity import login_for
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
     ca_file = settings.get("ca_file")
     http = tools.http.trusting(str(ca_file) if ca_file is not None else None)
     application = str(settings["client_id"]).lower()
-    graph = Graph(access, http, identity_for(access, http), application, tools)
+    graph = Graph(access, http, login_for(access, http), application, tools)
     return AzureApp(settings, access, graph, http, tools)
 
 

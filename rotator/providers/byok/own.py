@@ -7,8 +7,8 @@ from functools import cached_property
 from lightkube.core.client import Client
 from lightkube.resources.authentication_v1 import SelfSubjectReview
 
-from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import own_identity
 from rotator.providers.byok.api import Api, Visit
 
 
@@ -28,7 +28,7 @@ def username(visit: Visit) -> str:
     return visit.ask("create selfsubjectreviews", ask)
 
 
-class OwnIdentity:
+class OwnAccount:
     """Rotator's own. Asked for once: whoever a token or a certificate names, its successor names as well."""
 
     def __init__(self, api: Api) -> None:
@@ -50,10 +50,8 @@ class OwnIdentity:
             CallFailed: it is, or it can't be told.
         """
         if self.username == account:
-            raise CallFailed(
-                f"{account} is rotator's own identity in the cluster: it would revoke its own token",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an account of its own; `rotator policy NAME` prints the Role that it needs.",
+            raise own_identity(
+                account,
+                "Give rotator an account of its own; `rotator policy NAME` prints the Role that rotator needs.",
+                danger="it would revoke its own token",
             )

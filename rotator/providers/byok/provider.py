@@ -31,7 +31,7 @@ from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
-from rotator.providers.byok.own import OwnIdentity, username
+from rotator.providers.byok.own import OwnAccount, username
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
 
@@ -79,7 +79,7 @@ class ByokAccount:
         self._api = api
         self._bound = bound
         self._lifetime = lifetime
-        self._own = OwnIdentity(api)
+        self._own = OwnAccount(api)
 
     @property
     def capabilities(self) -> Capabilities:

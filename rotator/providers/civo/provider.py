@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, LastUse, Proof, Reply
+from rotator.providers._shared import met, unmet
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
@@ -160,10 +161,8 @@ class CivoApiKey:
         try:
             found, answer = self._look_and_ask()
         except CallFailed as failure:
-            # A refusal alone tells that something is missing; a network that is down tells nothing.
-            holds = False if failure.verdict is Verdict.REFUSED else None
-            return (Right(known, holds, f"{failure.message}. {failure.remedy}".strip()),)
-        return Right(f"{known}: {found.key_id}", holds=True), self._ownership(answer.account)
+            return (unmet(known, failure),)
+        return met(f"{known}: {found.key_id}"), self._ownership(answer.account)
 
     def close(self) -> None:
         """Nothing to do: the connections are the process's."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from weakref import WeakValueDictionary
 
 import httpx
 from google.api_core.gapic_v1.method import wrap_method
@@ -21,6 +19,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import NoAnswer
 from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.gcp.access import GcpAccess
 
 LEAKING_LOGGERS = (
@@ -140,10 +139,8 @@ class _Http(Request):
         return _Answer(HTTPStatus(answer.status), answer.headers, answer.body)
 
 
-# Shared because a channel is a connection and threads of its own. Weak: they last as long as some provider holds them,
-# so that a later one reads the credentials anew.
-_open_clients: WeakValueDictionary[GcpAccess, GcpClients] = WeakValueDictionary()
-_opening = threading.Lock()
+# A channel is a connection, and threads of its own.
+_clients = Shared(GcpClients)
 
 
 def clients_for(access: GcpAccess) -> GcpClients:
@@ -152,10 +149,5 @@ def clients_for(access: GcpAccess) -> GcpClients:
     Raises:
         RotatorError: as GcpClients.
     """
-    with _opening:
-        for logger in map(logging.getLogger, LEAKING_LOGGERS):
-            logger.setLevel(max(logger.level, logging.WARNING))
-        clients = _open_clients.get(access)
-        if clients is None:
-            clients = _open_clients[access] = GcpClients(access)
-        return clients
+    quieten(LEAKING_LOGGERS)
+    return _clients.of(access)

@@ -26,6 +26,7 @@ from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
 from rotator.providers.gcp import evidence as gcp_evidence
@@ -275,12 +276,9 @@ class GcpAccount:
 
     def _refuse_own(self) -> None:
         if self._gcp.own_email == self._email:
-            raise CallFailed(
-                f"service account {self._email} is rotator's own identity: it would revoke its own key",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator a service account of its own, with rights over this one's keys.",
+            raise own_identity(
+                f"service account {self._email}",
+                "Give rotator a service account of its own, with rights over this one's keys.",
             )
 
     def _change(self, what: str, call: Callable[..., Any], request: object) -> Reply:

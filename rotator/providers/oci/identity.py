@@ -23,7 +23,7 @@ _WHERE = (
 )
 
 
-class OwnIdentity:
+class OwnProfile:
     """Reads the profile at each use, so that a key that was replaced needs no restart. Thread-safe.
 
     Args:

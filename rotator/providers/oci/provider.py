@@ -20,6 +20,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
@@ -31,7 +32,7 @@ from rotator.providers.oci.answers import (
 )
 from rotator.providers.oci.api import IdentityApi, endpoint
 from rotator.providers.oci.check import rights
-from rotator.providers.oci.identity import OwnIdentity
+from rotator.providers.oci.identity import OwnProfile
 from rotator.providers.oci.signing import Signer
 
 Value = TypeVar("Value")
@@ -101,7 +102,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
     """
     keys = Keys.of(settings)
     http = tools.http.trusting(cast("str | None", settings["ca_file"]))
-    own = OwnIdentity(str(settings["admin_config_file"]), str(settings["admin_profile"]))
+    own = OwnProfile(str(settings["admin_config_file"]), str(settings["admin_profile"]))
 
     def identity_in(region: object) -> IdentityApi:
         url = str(settings["endpoint"] or endpoint(str(region), keys.tenancy))
@@ -120,7 +121,7 @@ class OciUser:
         there: the one where the integration works, and where candidates are proved.
     """
 
-    def __init__(self, keys: Keys, own: OwnIdentity, home: IdentityApi, there: IdentityApi) -> None:
+    def __init__(self, keys: Keys, own: OwnProfile, home: IdentityApi, there: IdentityApi) -> None:
         self._keys = keys
         self._own = own
         self._home = home
@@ -241,13 +242,20 @@ class OciUser:
         try:
             signer = self._own.signer()
         except RotatorError as unusable:
-            problem, remedy, code = unusable.message.rstrip("."), unusable.remedy, "NoIdentity"
+            failure = CallFailed(
+                unusable.message.rstrip("."),
+                verdict=Verdict.REFUSED,
+                code="NoIdentity",
+                permanent=True,
+                remedy=unusable.remedy,
+            )
         else:
             if signer.user != self._keys.user:
                 return signer
-            problem = f"user {self._keys.user} is rotator's own OCI identity: it would revoke its own key"
-            remedy, code = "Give rotator a user of its own, with rights over this user's keys.", "OwnIdentity"
-        raise CallFailed(problem, verdict=Verdict.REFUSED, code=code, permanent=True, remedy=remedy)
+            failure = own_identity(
+                f"user {self._keys.user}", "Give rotator a user of its own, with rights over this user's keys."
+            )
+        raise failure  # outside of the handler: what the reader held would hang on to it
 
     def look_up(self) -> Mapping[str, object]:
         """GetUser, in rotator's own name."""

@@ -471,7 +471,7 @@ class TestCheck:
         assert self.rights(world.open(assume_role=role))["rotator's own identity is another one"] is True
 
     def refuses_to_look(self, provider: AwsUser) -> None:
-        with pytest.raises(CallFailed, match="rotator's own AWS identity") as caught:
+        with pytest.raises(CallFailed, match="rotator's own identity") as caught:
             provider.list_keys()
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
 
