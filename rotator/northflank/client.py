@@ -53,7 +53,7 @@ class _Call:
 
     def secrets(self) -> tuple[str, ...]:
         """What no message may repeat."""
-        return () if self.material is None else tuple(self.material.reveal().values())
+        return () if self.material is None else tuple(map(SecretStr.get_secret_value, self.material.secret.values()))
 
 
 class Connection:

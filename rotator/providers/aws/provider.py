@@ -115,9 +115,9 @@ class AwsUser:
             CallFailed: also if the key works but is somebody else's. It must not be pushed then, and another mint
                 would do no better: most likely IAM and STS are reached in two different worlds.
         """
-        key = material.reveal()
+        key_id = material.public["accessKey"]
         try:
-            said = self._aws.whoami(key["accessKey"], key["secretKey"])
+            said = self._aws.whoami(key_id, material.secret["secretKey"].get_secret_value())
         except CallFailed as failure:
             proof = _proof(failure)
             if proof is not Proof.ALIVE:
@@ -126,7 +126,7 @@ class AwsUser:
         principal = Arn.found_in(said)
         if principal is not None and not self._aws.is_user(principal, self._user):
             raise CallFailed(
-                f"the candidate {_hint(key['accessKey'])} works, but not as user {self._user}: {outside_text(said)}",
+                f"the candidate {_hint(key_id)} works, but not as user {self._user}: {outside_text(said)}",
                 verdict=Verdict.REFUSED,
                 code="WrongPrincipal",
                 permanent=True,
@@ -205,7 +205,7 @@ def _minted(answer: AwsAnswer) -> Minted:
         raise ValueError("the answer has no key")
     return Minted(
         Key(key_id, utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
-        Material({"accessKey": SecretStr(key_id), "secretKey": SecretStr(secret)}),
+        Material(public={"accessKey": key_id}, secret={"secretKey": SecretStr(secret)}),
         _hint(key_id),
         request_id(answer),
     )

@@ -117,7 +117,7 @@ class AwsRole:
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the external id itself is the mark
         """A random external id. It is complete: should the mint's reply be lost, it is found by its mark."""
         external_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-        material = Material({"roleArn": SecretStr(self._arn), "externalId": SecretStr(external_id)})
+        material = Material(public={"roleArn": self._arn}, secret={"externalId": SecretStr(external_id)})
         return Draft(key_id_of(external_id), material)
 
     def mint(self, draft: Draft) -> Minted:
@@ -130,7 +130,7 @@ class AwsRole:
         material = draft.material
         if material is None:
             raise ValueError("the draft has no external id")
-        external_id = material.fields["externalId"].get_secret_value()
+        external_id = material.secret["externalId"].get_secret_value()
         change = self._policy.change(lambda trust: trust.with_id(external_id))
         key_id = key_id_of(external_id)
         if not change.stands:
@@ -144,7 +144,7 @@ class AwsRole:
             CallFailed: STS could not be asked, or refused for another reason than the external id.
         """
         try:
-            taken = self._is_taken(material.fields["externalId"])
+            taken = self._is_taken(material.secret["externalId"])
         except CallFailed as failure:
             if about_the_clock(failure):
                 return Proof.CLOCK

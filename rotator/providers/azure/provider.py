@@ -128,7 +128,7 @@ class AzureApp:
             self._http,
             self._access,
             client_id=self._client_id,
-            secret=material.fields["secret"],
+            secret=material.secret["secret"],
             subscription=self._fixed["subscriptionId"],
             span=Span(self._tools.clock, self._tools.deadline),
         )
@@ -183,8 +183,7 @@ class AzureApp:
             return None
         if not isinstance(secret, str) or not secret or key.mark != draft.mark or MICROSOFT.request_id(answer) is None:
             return None
-        fields = {**self._fixed, "secret": secret}
-        material = Material({name: SecretStr(value) for name, value in fields.items()})
+        material = Material(public=self._fixed, secret={"secret": SecretStr(secret)})
         return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", MICROSOFT.request_id(answer))
 
 

@@ -42,7 +42,7 @@ class Found:
     @property
     def material(self) -> Material:
         """As Northflank takes it."""
-        return Material({"apiKey": self.value})
+        return Material(secret={"apiKey": self.value})
 
 
 class KeyPlace:

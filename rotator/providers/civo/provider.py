@@ -114,7 +114,7 @@ class CivoApiKey:
         Raises:
             CallFailed: also if it is another account's.
         """
-        candidate = material.fields["apiKey"]
+        candidate = material.secret["apiKey"]
         answer = self._quota.ask_once(candidate)
         if isinstance(answer, KeyRefused):
             return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD

@@ -142,7 +142,7 @@ class GcpAccount:
 
     def prove(self, material: Material) -> Proof:
         """Exchange an assertion, signed with the candidate, for an access token; not repeated."""
-        key_file = material.reveal()[_FIELD]
+        key_file = material.secret[_FIELD].get_secret_value()
         return gcp_proof.prove(self._http, self._token_uri, key_file, self._tools.clock, self._span())
 
     def disable(self, key_id: str) -> Reply:
@@ -353,4 +353,4 @@ def _id(name: str) -> str:
 
 def _minted(key: Key, key_file: str) -> Minted:
     hint = f"{key.key_id[:4]}..{key.key_id[-4:]}"
-    return Minted(key, Material({_FIELD: SecretStr(key_file)}), hint)
+    return Minted(key, Material(secret={_FIELD: SecretStr(key_file)}), hint)

@@ -78,16 +78,15 @@ class Keys:
         """A fresh key, complete."""
         private = oci_keys.generate()
         passphrase = SecretStr(token_urlsafe(_PASSPHRASE_BYTES)) if self.passphrase else None
-        plain = {
+        public = {
             "region": self.region,
             "tenancyId": self.tenancy,
             "userId": self.user,
             "fingerprint": oci_keys.fingerprint(private.public_key()),
             "compartmentId": self.compartment,
         }
-        fields = {name: SecretStr(value) for name, value in plain.items()}
-        fields["privateKey"] = oci_keys.private_pem(private, self.pem, passphrase)
-        return Material(fields if passphrase is None else {**fields, "passphrase": passphrase})
+        secret = {"privateKey": oci_keys.private_pem(private, self.pem, passphrase)}
+        return Material(public=public, secret=secret if passphrase is None else {**secret, "passphrase": passphrase})
 
 
 def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
@@ -154,7 +153,7 @@ class OciUser:
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
         """Make the key pair. Its fingerprint is what OCI will call it."""
         material = self._keys.make()
-        return Draft(material.reveal()["fingerprint"], material)
+        return Draft(material.public["fingerprint"], material)
 
     def mint(self, draft: Draft) -> Minted:
         """UploadApiKey: one attempt on the wire. Only the public half is sent."""
@@ -175,7 +174,7 @@ class OciUser:
 
         OCI says the same of a key that it doesn't know yet and of a wrong one: neither is given up before its time.
         """
-        what, held = "GetUser", material.reveal()
+        what, held = "GetUser", material.public
         signer = Signer(held["tenancyId"], held["userId"], held["fingerprint"], _private_key(material))
         try:
             answer = self._there.once(what, signer, "GET", self._user, span=self._there.span())
@@ -312,7 +311,7 @@ def _date(answer: Answer) -> datetime:
 
 
 def _private_key(material: Material) -> RSAPrivateKey:
-    return oci_keys.load(material.fields["privateKey"], material.fields.get("passphrase"), made_here=True)
+    return oci_keys.load(material.secret["privateKey"], material.secret.get("passphrase"), made_here=True)
 
 
 def _hint(fingerprint: str) -> str:

@@ -82,7 +82,7 @@ class World:
         return self.http.send(assume_role(self.aws.server.url, self.principal, material.reveal())).is_success
 
     def held(self, external_id: str) -> Material:
-        return Material({"roleArn": SecretStr(self.role), "externalId": SecretStr(external_id)})
+        return Material(public={"roleArn": self.role}, secret={"externalId": SecretStr(external_id)})
 
     def change(self, **changes: object) -> None:
         """As a person would: other members in the statement."""

@@ -200,7 +200,7 @@ class TestAccount:
 
     def material(self, world: World, account: CivoAccount) -> Material:
         world.put(account)
-        return Material({"apiKey": world.civo.key(account).value})
+        return Material(secret={"apiKey": world.civo.key(account).value})
 
 
 class TestMint:

@@ -62,7 +62,7 @@ class TestOwnIdentity:
 
     @pytest.mark.parametrize("encrypted", [True, False])
     def test_a_passphrase_is_used_where_it_is_needed(self, world: World, encrypted: bool) -> None:
-        pem = world.oci.admin.fields["privateKey"]
+        pem = world.oci.admin.secret["privateKey"]
         passphrase = SecretStr("a pass % phrase")
         key = Path(self.profile(world)["key_file"])
         written = oci_keys.private_pem(oci_keys.load(pem, None), "pkcs8", passphrase if encrypted else None)
@@ -73,7 +73,7 @@ class TestOwnIdentity:
     def test_a_key_that_was_replaced_needs_no_restart(self, world: World) -> None:
         provider = world.open()
         assert provider.list_keys().keys == ()
-        old, new = world.oci.admin, world.oci.create_key(world.oci.admin.reveal()["userId"])
+        old, new = world.oci.admin, world.oci.create_key(world.oci.admin.public["userId"])
         world.oci.admin = new
         world.oci.write_config(world.config_file.parent)
         world.oci.remove_key(old)
@@ -125,7 +125,7 @@ class TestOwnIdentity:
 
     @pytest.mark.parametrize("call", ["list_keys", "mint", "delete"])
     def test_it_is_never_the_user_that_is_rotated(self, world: World, call: str) -> None:
-        provider = world.open(user=world.oci.admin.reveal()["userId"])
+        provider = world.open(user=world.oci.admin.public["userId"])
         drafted = provider.draft("7f3a", 1)
         calls = {
             "list_keys": provider.list_keys,
@@ -194,7 +194,7 @@ class TestCheck:
     def test_all_is_well_as_far_as_can_be_told(self, world: World) -> None:
         assert self.holds(world) == {
             f"Identity at {world.oci.server.url}": True,
-            f"rotator has an identity of its own, {world.oci.admin.reveal()['userId']}": True,
+            f"rotator has an identity of its own, {world.oci.admin.public['userId']}": True,
             "GetUser": True,
             "the user may use API keys": True,
             "ListApiKeys": True,
