@@ -1,4 +1,4 @@
-"""A complete HTTP answer, or none, and what any server's answer tells: its JSON, its date, how long it asks to wait."""
+"""A complete HTTP answer, or none, and what any server's answer says: its JSON, its date, how long it asks to wait."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Answer:
     def retry_after(self) -> timedelta | None:
         """How long the answer asks us to wait, at most an hour; None if it doesn't.
 
-        A 429 that doesn't say means the time until the limit's reset, and if that isn't told either, a minute.
+        A 429 without it means the time until the limit's reset; without that too, a minute.
         """
         text = self.headers.get("retry-after")
         moment = http_date(text)
@@ -73,7 +73,7 @@ class NoAnswer:
 
 
 def is_refusal(status: int) -> bool:
-    """A status by which a cloud refuses. Whether the cloud said it, and not a proxy, only the body's form can tell."""
+    """A status by which a cloud refuses. Whether the cloud said it, and not a proxy, only the body's form shows."""
     return 400 <= status < 500 and status not in _UNSURE  # noqa: PLR2004  # HTTP's class of refusals
 
 
@@ -106,7 +106,7 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def until_reset(headers: Mapping[str, str]) -> timedelta:
-    """How long until the rate limit's reset, at most an hour; a minute where `x-ratelimit-reset` doesn't tell."""
+    """How long until the rate limit's reset, at most an hour; a minute without `x-ratelimit-reset`."""
     return min(_seconds(headers.get("x-ratelimit-reset")) or _UNTOLD_WAIT, _LONGEST_WAIT)
 
 

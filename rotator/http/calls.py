@@ -154,7 +154,7 @@ class Vendor:
 def patiently(read: Callable[[Span], Value], *, clock: Clock, deadline: timedelta) -> Value:
     """Do something that only reads, once more if it fails, within the deadline in total.
 
-    What was refused isn't asked again, nor is whoever asks to be left alone for a while.
+    A refused call is not repeated, nor a call whose answer asks to wait.
 
     Args:
         read: does it, within the span that it is given.

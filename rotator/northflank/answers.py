@@ -22,11 +22,11 @@ _REMEDIES = {
     401: "Check the connection's token: `rotator check` shows what it is and when it expires.",
     403: "Give the token's role Account > Cloud > Integrations > Read, Update; for `dependents` also Clusters > Read.",
     404: "Check the integration's id, and the connection's `api_url` and `team`.",
-    405: "Set the connection's `method` to the one that this API takes.",
-    409: "rotator tries again later.",
+    405: "Set the connection's `method` to the method that this API accepts.",
+    409: "Nothing to do: rotator tries again later.",
 }
-_OTHER_REMEDY = "Northflank's message says what it doesn't accept."
-_QUOTED = 8  # characters in a row that tell that an answer repeats a secret
+_OTHER_REMEDY = "Northflank's message names what Northflank does not accept."
+_QUOTED = 8  # characters in a row that show that an answer repeats a secret
 _MESSAGE_READ = 1000
 _DESCRIPTION_KEPT = 2000  # characters; ten times what Northflank allows
 
@@ -40,11 +40,11 @@ class Item:
 
     Args:
         description: None where the answer has none.
-        mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer tells.
-        project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer tells.
-            A list tells no account.
+        mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer says so.
+        project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer has
+            them. A list has no account.
         echoed_key: the key id in the answer's credentials, if it shows one.
-        registries: the state of the registry credentials made from it, if the answer tells.
+        registries: the state of the registry credentials made from it, if the answer has it.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What Northflank says of the token. `permissions` is None where it doesn't tell them."""
+    """What Northflank says of the token. `permissions` is None where Northflank does not list them."""
 
     kind: str
     name: str
@@ -159,7 +159,7 @@ def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -
             code=str(result.status),
             request_id=result.request_id,
             retry_after=result.retry_after,
-            remedy="rotator waits as long as it is told. Other clients of this account share the limit.",
+            remedy="rotator waits as long as Northflank asks. Other clients of this account share the limit.",
         )
     if _refuses(result):
         return CallFailed(
@@ -176,18 +176,18 @@ def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -
         code=str(result.status),
         request_id=result.request_id,
         retry_after=result.retry_after,
-        remedy="If it stays so, look at what stands between rotator and Northflank.",
+        remedy="If this repeats, check what stands between rotator and Northflank.",
     )
 
 
 def _foreign(answer: Answer) -> str:
     if answer.status == HTTPStatus.OK:
-        return "the answer, a 200, is not what Northflank's API says"
+        return "a 200 that is not in the form of Northflank's API"
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-        return f"a redirect ({answer.status}), which is not followed"
+        return f"a redirect ({answer.status}); rotator follows none"
     if _is_page(answer):
-        return f"a page of some proxy ({answer.status}) in place of an answer"
-    return f"an answer ({answer.status}) that doesn't tell what was done"
+        return f"a proxy's page ({answer.status}) instead of Northflank's answer"
+    return f"an answer ({answer.status}) that does not say what Northflank did"
 
 
 def _is_page(answer: Answer) -> bool:
@@ -196,10 +196,10 @@ def _is_page(answer: Answer) -> bool:
 
 def _message(answer: Answer, secrets: Collection[str]) -> str:
     error = _error(answer)
-    told = (error.get("id"), error.get("message"), _json_text(error.get("details")))
-    text = ", ".join(part for part in told if isinstance(part, str) and part)[:_MESSAGE_READ]
+    parts = (error.get("id"), error.get("message"), _json_text(error.get("details")))
+    text = ", ".join(part for part in parts if isinstance(part, str) and part)[:_MESSAGE_READ]
     if any(_repeats(text, secret) for secret in secrets):
-        return "(its message is withheld, because it repeats a part of what was sent)"
+        return "(message withheld: the message repeats a secret)"
     return outside_text(text) or HTTPStatus(answer.status).phrase
 
 
@@ -230,7 +230,7 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """The text itself, but for what no database takes: half characters, NULs and more than anybody writes."""
+    """The text itself, but for what no database takes: half characters, NULs and more than a description needs."""
     return text[:_DESCRIPTION_KEPT].encode("utf-8", "replace").decode().replace("\0", "?")
 
 

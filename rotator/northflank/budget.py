@@ -1,6 +1,6 @@
 """The rate limit: one budget per token, shared by all that use it. Nothing here waits; it says how long to wait.
 
-Northflank allows 1000 requests an hour and tells with each answer how many are left (`x-ratelimit-limit`, `-remaining`,
+Northflank allows 1000 requests an hour and says in each answer how many are left (`x-ratelimit-limit`, `-remaining`,
 `-reset`, the last in seconds from then).
 """
 
@@ -40,7 +40,7 @@ class Budget:
         self._clock = clock
         self._lock = threading.Lock()
         self._limit = 0
-        self._left: int | None = None  # by the latest answer; None where no answer has told
+        self._left: int | None = None  # by the latest answer; None before an answer has one
         self._resets_at = 0.0
         self._blocked_until = 0.0
         self._under_way = 0

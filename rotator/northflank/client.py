@@ -163,11 +163,11 @@ class Connection:
             return self._failure(answer, call)
         if seen.id != integration:
             return CallFailed(
-                f"{call.what}: the answer shows another integration, {seen.id}",
+                f"{call.what}: the answer is about another integration, {seen.id}",
                 verdict=Verdict.UNKNOWN,
                 code=str(answer.status),
                 request_id=answer.request_id,
-                remedy="Something between rotator and Northflank mixes up answers, a cache perhaps.",
+                remedy="Check for a cache or a proxy between rotator and Northflank that mixes up answers.",
             )
         return seen
 
@@ -194,7 +194,7 @@ class Connection:
             query, last = {"per_page": str(_PER_PAGE), **place}, query
             if query == last:
                 break
-        raise CallFailed(f"reading the list of {name}: it has no end", verdict=Verdict.UNKNOWN, code="pages")
+        raise CallFailed(f"reading the list of {name}: the list does not end", verdict=Verdict.UNKNOWN, code="pages")
 
     def _ask(self, call: _Call, span: Span) -> Answer | CallFailed:
         """Send one request. What isn't a 200 is a failure."""
@@ -203,12 +203,16 @@ class Connection:
         except RotatorError as error:
             return _no_token(call, error.message, error.remedy)
         if not (token and token.isascii() and token.isprintable()):
-            return _no_token(call, "the token is empty or isn't one line of printable ASCII", "Put the token there.")
+            return _no_token(
+                call,
+                "the token is empty or is not one line of printable ASCII",
+                "Put the token where the connection's `token` says.",
+            )
         budget = self._limits.of(SecretStr(token))
         wait = budget.admit(urgent=call.urgent)
         if wait is not None:
             return CallFailed(
-                f"{call.what} was not sent: the rate limit leaves no call for it for {wait.total_seconds():.0f} s",
+                f"{call.what} was not sent: the rate limit allows it in {wait.total_seconds():.0f} s",
                 verdict=Verdict.NOT_APPLIED,
                 code="rate-limit",
                 retry_after=wait,

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from rotator.errors import CallFailed, Verdict
-from rotator.providers.base import Right
+from rotator.model import Reply
+from rotator.providers.base import Listing, Right
 
 APART = "rotator's own identity is another one"
 """The line of `rotator check` that no provider may pass with its own key."""
@@ -62,6 +63,22 @@ def own_identity(subject: str, remedy: str, *, danger: str = "it would revoke it
         code="OwnIdentity",
         permanent=True,
         remedy=remedy,
+    )
+
+
+def gone(refused: CallFailed, key_id: str, listing: Listing) -> Reply:
+    """What a delete means that the cloud refused because it knows no such key: success, if the list agrees.
+
+    Raises:
+        CallFailed: NOT_APPLIED: the key is listed all the same.
+    """
+    if all(key.key_id != key_id for key in listing.keys):
+        return Reply(refused.request_id)
+    raise CallFailed(
+        f"{refused.message}, but the list still shows the key",
+        verdict=Verdict.NOT_APPLIED,
+        code=refused.code,
+        request_id=refused.request_id,
     )
 
 

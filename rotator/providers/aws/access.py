@@ -25,7 +25,7 @@ CONNECTIONS = 32
 """Kept open per client; threads beyond it make their own."""
 
 USER_AGENT = f"rotator/{__version__}"
-"""So that CloudTrail tells rotator's calls from a person's."""
+"""CloudTrail shows it, so rotator's calls can be found there."""
 
 SESSION_NAME = "rotator"
 """How CloudTrail names the sessions of a role that rotator assumed."""
@@ -123,7 +123,7 @@ def credentials_of(session: Session) -> Credentials:
 
 
 def checked_endpoint(service: str, url: str, setting: str | None) -> str:
-    """For a person: a service's address, where that came from, and the proxy before it.
+    """For the operator: a service's address, where that came from, and the proxy before it.
 
     Args:
         service: `iam` or `sts`.
@@ -141,7 +141,10 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
     }
     endpoint = f"{service.upper()} at {outside_text(url)}, from {origins.get(url, 'the region or the AWS profile')}"
     if not is_https_or_loopback(url):
-        raise RotatorError(f"{endpoint}, is not https", remedy="Plain http is for loopback only. Nothing was called.")
+        raise RotatorError(
+            f"{endpoint}, is not https",
+            remedy="Use https: plain http is allowed on loopback only. rotator called nothing.",
+        )
     proxy = urlsplit(get_environ_proxies(url).get(urlsplit(url).scheme, ""))
     # Without its user and password.
     return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint

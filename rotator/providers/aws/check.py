@@ -52,7 +52,7 @@ def identity(aws: AwsClients, is_own: Callable[[], bool], alike: str) -> Generat
 
 def needed(policy: Mapping[str, object]) -> str:
     """What to grant, on one line."""
-    return f"The policy needed: {json.dumps(policy)}"
+    return f"Grant this policy: {json.dumps(policy)}"
 
 
 def simulated(aws: AwsClients, actions: Sequence[str], resource: str) -> Mapping[str, bool]:
@@ -75,7 +75,7 @@ def untried(action: str, allowed: Mapping[str, bool], grant: str) -> Right:
     """A right that can't be tried without changing something, as the simulator judged it."""
     if action in allowed:
         return Right(action, allowed[action], "" if allowed[action] else grant)
-    return Right(action, None, f"It can't be tried harmlessly. {grant}")
+    return Right(action, None, f"rotator can't try this without changing something. {grant}")
 
 
 def _each(provider: Provider, aws: AwsClients, user: str, grant: str) -> Iterator[Right]:

@@ -65,7 +65,7 @@ class AwsClients:
         iam_once: for changes: one attempt on the wire.
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
-        endpoints: for a person: each service's address, where that came from, and the proxy before it.
+        endpoints: for the operator: each service's address, where that came from, and the proxy before it.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
@@ -81,7 +81,8 @@ class AwsClients:
         else:
             return
         raise RotatorError(
-            f"AWS can't be used: {problem}", remedy="Check the credential's `aws` section, and AWS's own environment."
+            f"AWS can't be used: {problem}",
+            remedy="Check the credential's `aws` section, and the AWS variables in rotator's environment.",
         )
 
     def _open(self, access: AwsAccess) -> None:
@@ -218,7 +219,7 @@ _clients = Shared(AwsClients)
 
 
 def clients_for(access: AwsAccess) -> AwsClients:
-    """The clients of this way into AWS, the same for everybody who asks while they are in use.
+    """The clients of this way into AWS, one set for all credentials that use it.
 
     Raises:
         RotatorError: as AwsClients.

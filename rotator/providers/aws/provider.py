@@ -15,7 +15,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers._shared import own_identity
+from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.check import rights
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
@@ -67,9 +67,9 @@ class AwsUser:
 
     @property
     def identity(self) -> str:
-        """`aws:user/NAME`, and where the settings tell it, whose: the role's account, or the profile.
+        """`aws:user/NAME`, and where the settings say so, whose: the role's account, or the profile.
 
-        Which account it is without a role, only AWS can tell, and a config is judged without a call: one user reached
+        Which account it is without a role, only AWS knows, and a config is judged without a call: one user reached
         by two profiles isn't recognised as one. IAM users' names differ by more than case.
         """
         name = f"aws:user/{self._user.casefold()}"
@@ -112,7 +112,7 @@ class AwsUser:
         """GetCallerIdentity, signed with the candidate, in the configured region; not repeated.
 
         Raises:
-            CallFailed: also if the key works but is somebody else's. It must not be pushed then, and another mint
+            CallFailed: also if the key works but is another principal's. It must not be pushed then, and another mint
                 would do no better: most likely IAM and STS are reached in two different worlds.
         """
         key_id = material.public["accessKey"]
@@ -126,11 +126,11 @@ class AwsUser:
         principal = Arn.found_in(said)
         if principal is not None and not self._aws.is_user(principal, self._user):
             raise CallFailed(
-                f"the candidate {_hint(key_id)} works, but not as user {self._user}: {outside_text(said)}",
+                f"the candidate {_hint(key_id)} does not belong to user {self._user}: {outside_text(said)}",
                 verdict=Verdict.REFUSED,
                 code="WrongPrincipal",
                 permanent=True,
-                remedy="It was not pushed. Check `user`, `iam_endpoint` and `sts_endpoint`.",
+                remedy="Check `user`, `iam_endpoint` and `sts_endpoint`. The candidate was not pushed.",
             )
         return Proof.ALIVE
 
@@ -153,16 +153,9 @@ class AwsUser:
         except CallFailed as failure:
             if failure.code != NO_SUCH_ENTITY:
                 raise
-            gone = failure
-        # One code for both. The list tells them apart: without the user it is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(
-                f"{gone.message}, and yet the key is listed",
-                verdict=Verdict.NOT_APPLIED,
-                code=gone.code,
-                request_id=gone.request_id,
-            )
-        return Reply(gone.request_id)
+            refused = failure
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""

@@ -1,8 +1,8 @@
 """One role's trust policy in IAM: read, and changed carefully.
 
-Facts from the IAM API reference: the policy is read and written whole, and there is no etag. So a change that somebody
-makes between our read and our write is lost, and can't be detected; the read is the last thing before the write. One
-that is made after our write is seen when it is read back. IAM's reads may be some seconds late.
+Facts from the IAM API reference: the policy is read and written whole, and there is no etag. So a change that another
+client makes between our read and our write is lost, and can't be detected; the read is the last thing before the write.
+One that is made after our write is seen when it is read back. IAM's reads may be some seconds late.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Edit:
 
     @property
     def unseen(self) -> bool:
-        """What was read back is what was there before: AWS is late, or somebody wrote that one back."""
+        """What was read back is what was there before: AWS is late, or another client wrote it back."""
         return self.after.same_as(self.before.trust)
 
     @property
     def difference(self) -> str:
-        """What somebody else changed since, in general terms."""
+        """What another client changed since, in general terms."""
         return self.wanted.difference(self.after)
 
 
@@ -89,8 +89,8 @@ class RolePolicy:
                 verdict=Verdict.REFUSED,
                 code="WrongRole",
                 permanent=True,
-                remedy="Nothing was changed. Check `role_arn`, letter by letter, and that rotator's own AWS identity "
-                "is in that account.",
+                remedy="Check `role_arn`, letter by letter, and that rotator's own AWS identity is in that account. "
+                "rotator changed nothing.",
             )
         return PolicyRead(Trust.of(role.document), role.created_at, role.at)
 
@@ -119,8 +119,8 @@ class RolePolicy:
         except CallFailed as failure:
             if failure.slots_full:
                 failure.remedy = (
-                    f"A trust policy has {CHARACTERS} characters, without white space. Take something out of it, or "
-                    "have AWS raise the quota."
+                    f"Shorten the trust policy, or have AWS raise the quota: {CHARACTERS} characters without white "
+                    "space."
                 )
             raise
 
@@ -130,7 +130,7 @@ class RolePolicy:
         except CallFailed as failure:
             problem = failure
         raise CallFailed(
-            f"AWS took the trust policy, and it can't be read back: {problem.message}",
+            f"AWS accepted the trust policy, but rotator can't read the policy back: {problem.message}",
             verdict=Verdict.UNKNOWN,
             code=problem.code,
             request_id=problem.request_id,

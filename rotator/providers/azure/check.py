@@ -32,7 +32,7 @@ def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str
     except CallFailed as failure:
         yield unmet(known, failure)
         return
-    yield met(f"{known}: {token.application or 'it does not tell which'}")
+    yield met(f"{known}: {token.application or 'its application is not known'}")
     own = graph.is_own(token)
     yield apart(own=own, remedy="Give rotator an identity of its own: it would revoke its own secret with this one's.")
     if own:
@@ -46,7 +46,7 @@ def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str
 
 def _permission(token: OwnToken) -> Right:
     if token.roles is None:
-        return Right(LEAST, None, f"rotator's own token can't be read. {_GRANT}")
+        return Right(LEAST, None, f"rotator can't read its own token. {_GRANT}")
     too_much = token.roles & _ALL
     if too_much:
         more = f"{', '.join(sorted(too_much))} is more than rotator needs: {LEAST} and ownership are enough. {_GRANT}"

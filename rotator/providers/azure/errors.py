@@ -40,12 +40,12 @@ class OAuthError:
 
     Args:
         code: Microsoft's own, e.g. `AADSTS7000215`, or OAuth's where there is none.
-        told: its description, one line.
+        description: one line.
         is_passing: it says itself that it is a matter of time.
     """
 
     code: str
-    told: str
+    description: str
     is_passing: bool
 
     @classmethod
@@ -57,8 +57,8 @@ class OAuthError:
             return None
         number = re.search(r"AADSTS\d+", description)
         # Trace and correlation ids follow, and fill the line.
-        told = outside_text(description.partition("Trace ID")[0])
-        return cls(number[0] if number else outside_text(error), told, error == "temporarily_unavailable")
+        shown = outside_text(description.partition("Trace ID")[0])
+        return cls(number[0] if number else outside_text(error), shown, error == "temporarily_unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ODataError:
     """How Graph and Resource Manager refuse."""
 
     code: str
-    told: str
+    message: str
 
     @classmethod
     def found_in(cls, answer: Answer) -> ODataError | None:
@@ -85,7 +85,7 @@ def refusal(what: str, answer: Answer) -> CallFailed:
 
     Args:
         what: names the call.
-        answer: Graph's or Resource Manager's, or that of somebody in between.
+        answer: Graph's or Resource Manager's, or a proxy's.
     """
     error = ODataError.found_in(answer)
     wait = answer.retry_after
@@ -98,9 +98,9 @@ def refusal(what: str, answer: Answer) -> CallFailed:
     else:
         return _refused(what, answer, error)
     code = error.code if error is not None else str(answer.status)
-    told = f": {error.told}" if error is not None else ""
+    message = f": {error.message}" if error is not None else ""
     return CallFailed(
-        f"{what}: {code}{told}",
+        f"{what}: {code}{message}",
         verdict=Verdict.NOT_APPLIED,
         code=code,
         request_id=MICROSOFT.request_id(answer),
@@ -111,7 +111,7 @@ def refusal(what: str, answer: Answer) -> CallFailed:
 def _refused(what: str, answer: Answer, error: ODataError) -> CallFailed:
     permanent = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
     return CallFailed(
-        f"{what}: {error.code}: {error.told}",
+        f"{what}: {error.code}: {error.message}",
         verdict=Verdict.REFUSED,
         code=error.code,
         request_id=MICROSOFT.request_id(answer),
@@ -123,10 +123,10 @@ def _refused(what: str, answer: Answer, error: ODataError) -> CallFailed:
 def _of_a_policy(error: ODataError) -> str:
     if not error.code.endswith("AsPerAppPolicy"):
         return ""
-    named = _POLICY.search(error.told)
+    named = _POLICY.search(error.message)
     policy = f"the app management policy {named[1]}" if named else "the tenant's app management policy"
     if "Lifetime" in error.code:
         return (
-            f"Shorten `max_age` and `grace`: their sum is over what {policy} allows. Or let it exempt the application."
+            f"Shorten `max_age` or `grace`: their sum is over what {policy} allows. Or let it exempt the application."
         )
-    return f"Let {policy} exempt this application: it forbids client secrets."
+    return f"Let {policy} exempt this application: the policy forbids client secrets."

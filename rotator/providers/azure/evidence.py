@@ -1,4 +1,4 @@
-"""When a secret was last used, as Graph's report on credentials tells it: a day late, and in beta.
+"""When a secret was last used, as Graph's report on credentials has it: a day late, and in beta.
 
 Source: "appCredentialSignInActivity resource type" in Microsoft Graph's beta reference.
 """

@@ -39,7 +39,7 @@ class TenantTurns:
         """
         if not self._lock.acquire(timeout=max(_TURN * span.left(), 0)):
             raise CallFailed(
-                "other changes in this tenant took too long: this one waits", verdict=Verdict.NOT_APPLIED, code="Busy"
+                "nothing was sent: other changes in this tenant took too long", verdict=Verdict.NOT_APPLIED, code="Busy"
             )
         try:
             yield
@@ -48,7 +48,7 @@ class TenantTurns:
 
 
 _turns = Shared[tuple[str, str], TenantTurns](lambda _: TenantTurns())
-"""By authority and tenant, whoever rotator is there."""
+"""By authority and tenant, whichever identity rotator has there."""
 
 
 class Graph:

@@ -35,12 +35,12 @@ from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError
 
 QUIET_LOGGERS = ("azure", "msal")
-"""At DEBUG they log requests, at WARNING answers that they don't understand. What fails is told by an exception."""
+"""At DEBUG they log requests, at WARNING answers that they don't understand. What fails raises an exception."""
 
 _WHAT = "rotator's own access token"
 _REMEDY = (
-    "Check `admin`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and what goes with them; `rotator policy` prints how to give "
-    "rotator an identity."
+    "Check `admin`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and the rest of that environment; `rotator policy` prints how "
+    "to give rotator an identity."
 )
 
 
@@ -58,7 +58,7 @@ class OwnToken:
 
     @property
     def application(self) -> str | None:
-        """The application (client) id of whoever rotator is."""
+        """The application (client) id that rotator has."""
         return self._text("appid") or self._text("azp")
 
     @property
@@ -101,7 +101,7 @@ class OwnLogin:
             CallFailed: never UNKNOWN: the call that needs it was not sent.
         """
         if not self._lock.acquire(timeout=max(span.left(), 0)):
-            raise _not_sent(f"{_WHAT} is being renewed, too slowly", "Busy")
+            raise _not_sent(f"{_WHAT} took too long to renew", "Busy")
         try:
             return self._renewed(span)
         finally:
@@ -134,7 +134,7 @@ class OwnLogin:
         if error is None or error.is_passing:
             return None
         return CallFailed(
-            f"{_WHAT} was refused: {error.told}",
+            f"{_WHAT} was refused: {error.description}",
             verdict=Verdict.REFUSED,
             code=error.code,
             permanent=True,
@@ -199,7 +199,7 @@ class _Transport(HttpTransport[HttpRequest, HttpResponse]):
     Attributes:
         span: the time there is. It is set before each use.
         last: the latest answer, until a token was got; None if the latest request had none. azure-identity's exceptions
-            don't tell.
+            don't say.
     """
 
     span: Span
@@ -242,7 +242,7 @@ def _content(path: str) -> bytes:
         reason = error.strerror
     raise RotatorError(
         f"rotator's own certificate, {path}, can't be read: {reason}.",
-        remedy="Check that the file is there, and that the user that rotator runs as may read it.",
+        remedy="Check that the file exists, and that the user that rotator runs as may read it.",
     )
 
 
@@ -262,6 +262,6 @@ _logins = Shared[tuple[AzureAccess, httpx.Client], OwnLogin](lambda way: OwnLogi
 
 
 def login_for(access: AzureAccess, http: httpx.Client) -> OwnLogin:
-    """Who rotator is by this way into Azure, the same for everybody who asks while it is in use."""
+    """Who rotator is by this way into Azure, one for all credentials that use it."""
     quieten(QUIET_LOGGERS, logging.ERROR)
     return _logins.of((access, http))

@@ -29,10 +29,10 @@ _PROOFS = {
 }
 _REMEDIES = {
     "AADSTS700016": "Check `client_id`, `tenant_id` and `authority`: that tenant doesn't know the application.",
-    "AADSTS7000112": "The application is disabled: enable its service principal.",
-    "AADSTS7000229": "The application has no service principal in the tenant: `az ad sp create --id CLIENT_ID`.",
+    "AADSTS7000112": "Enable the application's service principal: the application is disabled.",
+    "AADSTS7000229": "Run `az ad sp create --id CLIENT_ID`: the application has no service principal in the tenant.",
     "AADSTS90002": "Check `tenant_id` and `authority`: there is no such tenant.",
-    "AADSTS53003": "A Conditional Access policy keeps the application out from where rotator runs: let it in.",
+    "AADSTS53003": "Let the application in from where rotator runs: a Conditional Access policy keeps it out.",
 }
 
 
@@ -84,7 +84,7 @@ def _without_token(answer: Answer) -> Proof:
     error = OAuthError.found_in(answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (error is not None and error.is_passing):
         raise CallFailed(
-            f"{_LOGIN}: later, says the login (HTTP {answer.status})",
+            f"{_LOGIN}: the login asks to try later (HTTP {answer.status})",
             verdict=Verdict.NOT_APPLIED,
             code=str(answer.status),
             retry_after=answer.retry_after,
@@ -94,11 +94,11 @@ def _without_token(answer: Answer) -> Proof:
     if error.code in _PROOFS:
         return _PROOFS[error.code]
     raise CallFailed(
-        f"{_LOGIN}: {error.told}",
+        f"{_LOGIN}: {error.description}",
         verdict=Verdict.REFUSED,
         code=error.code,
         permanent=True,
-        remedy=_REMEDIES.get(error.code, "Look the code up at https://login.microsoftonline.com/error."),
+        remedy=_REMEDIES.get(error.code, "Look up the code at https://login.microsoftonline.com/error."),
     )
 
 
@@ -115,5 +115,5 @@ def _show(http: httpx.Client, url: str, token: str, span: Span) -> None:
     failure = refusal(_SUBSCRIPTION, answer)
     if failure.verdict is Verdict.REFUSED:
         failure.permanent = True
-        failure.remedy = "Check `subscription_id`: it must be one of the tenant's. Check `management_url`."
+        failure.remedy = "Check `management_url`, and that `subscription_id` is a subscription of the tenant."
     raise failure

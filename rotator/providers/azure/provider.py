@@ -1,7 +1,7 @@
 """Azure: the client secrets of one application in Microsoft Entra ID.
 
 Facts from Microsoft Graph's reference: a secret has a display name, chosen by who makes it, and an end; its value is
-told once, by addPassword; it can't be disabled; nothing but an object's size limits how many there are. A fresh one is
+shown once, by addPassword; it can't be disabled; nothing but an object's size limits how many there are. A fresh one is
 unknown to some of the login's replicas for seconds, at times for minutes.
 """
 
@@ -21,6 +21,7 @@ from rotator.http.answers import Answer, date_of, json_object
 from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone
 from rotator.providers.azure import evidence as azure_evidence
 from rotator.providers.azure import proof as azure_proof
 from rotator.providers.azure.access import AzureAccess
@@ -31,7 +32,7 @@ from rotator.providers.azure.identity import login_for
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
-"""When a secret began that doesn't tell: some that other programs made don't. It is as old as can be."""
+"""When a secret began that has no such date, as some that other programs made. It is as old as can be."""
 
 
 def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
@@ -144,7 +145,7 @@ class AzureApp:
     def delete(self, key_id: str) -> Reply:
         """RemovePassword. That the secret is gone already is success; that its application is gone is not.
 
-        It is asked for first and looked at afterwards: the list may come from a replica that is behind.
+        It is asked for first and looked at afterwards: the list may come from a replica that lags.
         """
         what = "removePassword"
         try:
@@ -158,14 +159,7 @@ class AzureApp:
                 raise MICROSOFT.unclear(what, answer)
             return Reply(MICROSOFT.request_id(answer))
         # Without the application the list is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(
-                f"{refused.message}, and yet the secret is listed",
-                verdict=Verdict.NOT_APPLIED,
-                code=refused.code,
-                request_id=refused.request_id,
-            )
-        return Reply(refused.request_id)
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by rotator's own token, and by who owns the app."""
@@ -211,9 +205,9 @@ def _time(text: str | None) -> datetime | None:
 
 def _cannot(key_id: str) -> CallFailed:
     return CallFailed(
-        f"a client secret can't be disabled or enabled: {key_id}",
+        f"{key_id} can't be disabled or enabled: Azure can't disable a client secret",
         verdict=Verdict.REFUSED,
         code="NotPossible",
         permanent=True,
-        remedy="Azure can only remove it.",
+        remedy="Remove the client secret instead.",
     )

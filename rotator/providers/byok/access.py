@@ -20,7 +20,7 @@ from rotator.http.outside_text import outside_text
 from rotator.settings.section import is_https_or_loopback
 
 _CHECK = (
-    "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows what is in a file."
+    "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows the content of a file."
 )
 
 
@@ -30,7 +30,7 @@ class Access:
 
     Args:
         server: the API server's address.
-        origin: where that comes from, for people.
+        origin: where that comes from, for the operator.
         in_cluster: rotator runs in the cluster: the address means nothing outside of it.
         ca: the CA's certificates (PEM); None: those that the machine trusts.
         tls: trusts these, and holds rotator's client certificate, if it has one.
@@ -63,7 +63,7 @@ class Access:
             raise
         except Exception as error:  # noqa: BLE001  # a file may hold anything; a parser's message quotes it, token and all
             problem = f"{type(error).__name__} while it was read"
-        raise RotatorError(f"The cluster can't be reached: {problem}.", remedy=_CHECK)
+        raise RotatorError(f"rotator can't enter the cluster: {problem}.", remedy=_CHECK)
 
 
 def _access(settings: Mapping[str, object], pod: str) -> Access:
@@ -73,9 +73,11 @@ def _access(settings: Mapping[str, object], pod: str) -> Access:
     if not is_https_or_loopback(server):
         raise ConfigError(f"{server}, from {origin}, is not https")
     if cluster.insecure:
-        raise ConfigError(f"{origin} has insecure-skip-tls-verify: anybody could read rotator's token; name the CA")
+        raise ConfigError(
+            f"{origin} has insecure-skip-tls-verify, which would expose rotator's token; name the CA instead"
+        )
     if user.exec or user.auth_provider or user.username:
-        raise ConfigError(f"{origin} logs in by a plug-in or a password; rotator takes a token or a certificate")
+        raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
     ca = None
     if cluster.certificate_auth_data is not None:
         ca = base64.b64decode(cluster.certificate_auth_data)
@@ -123,7 +125,7 @@ def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:
             f"nothing was sent: rotator's own token in {path} can't be read: {problem}",
             verdict=Verdict.NOT_APPLIED,
             code="no-token",
-            remedy="Check that the file is there and that rotator may read it.",
+            remedy="Check that the file exists and that rotator may read it.",
         )
 
     return read

@@ -146,7 +146,7 @@ class _Carrier(httpx2.BaseTransport):
         self._bearer = bearer
 
     def last(self) -> Answer:
-        assert self._latest is not None  # noqa: S101  # whoever asks has got an answer
+        assert self._latest is not None  # noqa: S101  # asked for only after an answer
         return self._latest
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

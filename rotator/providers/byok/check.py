@@ -40,7 +40,7 @@ _NEEDS = {
 
 def rights(api: Api, access: Access, target: ClusterAddress, own: OwnAccount, *, bound: bool) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where the cluster doesn't know us."""
-    yield Right(f"the cluster at {access.server}, from {access.origin}; Northflank's way: {target.server}", holds=True)
+    yield Right(f"the cluster at {access.server}, from {access.origin}; Northflank uses {target.server}", holds=True)
     known = "the cluster knows rotator"
     try:
         who = own.username

@@ -20,17 +20,17 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, ALREADY_EXISTS = "Unauthorized", "Forbidden"
 CLUSTER = Vendor(
     "the cluster",
     ids=("audit-id",),  # under which the cluster's audit log has the request
-    remedy="If this repeats, check what stands between rotator and the cluster. Kubernetes 1.28 is needed.",
+    remedy="If this repeats, check what stands between rotator and the cluster. Use Kubernetes 1.28 or newer.",
 )
 
 _REMEDIES = {
-    UNAUTHORIZED: "The cluster doesn't know rotator's own token or certificate: renew it.",
+    UNAUTHORIZED: "Renew rotator's own token or certificate: the cluster doesn't know it.",
     FORBIDDEN: "`rotator policy NAME` prints the Role that rotator's own account needs.",
     NOT_FOUND: "Check `namespace`, `service_account` and `context`.",
     "BadRequest": "Check the credential's `byok` section.",
-    "Invalid": "Check the credential's `byok` section; a bound token lives ten minutes at least.",
+    "Invalid": "Check the credential's `byok` section; a bound token must live ten minutes or more.",
 }
-"""The refusals that only a person can clear, and how."""
+"""The refusals that only an operator can clear, and how."""
 
 
 def failure_in(what: str, answer: Answer) -> CallFailed | None:

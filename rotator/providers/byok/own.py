@@ -1,4 +1,4 @@
-"""Who rotator itself is in a cluster, and who anybody is."""
+"""Which account rotator is in a cluster, and which account a token is."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def username(visit: Visit) -> str:
     def ask(client: Client) -> str:
         status = client.create(SelfSubjectReview()).status
         if status is None or status.userInfo is None or not status.userInfo.username:
-            raise ValueError("the answer names nobody")
+            raise ValueError("the answer names no user")
         return outside_text(status.userInfo.username)
 
     return visit.ask("create selfsubjectreviews", ask)
 
 
 class OwnAccount:
-    """Rotator's own. Asked for once: whoever a token or a certificate names, its successor names as well."""
+    """Rotator's own. Asked for once: a renewed token or certificate names the same account."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -47,7 +47,7 @@ class OwnAccount:
         """Make sure that rotator isn't this account.
 
         Raises:
-            CallFailed: it is, or it can't be told.
+            CallFailed: it is, or the cluster did not say.
         """
         if self.username == account:
             raise own_identity(

@@ -60,7 +60,7 @@ class KeyRefused:
 
 
 class Quota:
-    """Asks for the quota of whoever's key it is given. Changes nothing. Thread-safe.
+    """Asks for the quota of the account whose key is given. Changes nothing. Thread-safe.
 
     Args:
         http: shared by the whole process.
@@ -108,13 +108,13 @@ def _read(answer: Answer, key: SecretStr) -> Taken | KeyRefused | CallFailed:
     code, reason = error
     if code in _UNKNOWN_KEY:
         return KeyRefused(code)
-    told = outside_text(reason.replace(key.get_secret_value(), "**********"))
+    shown = outside_text(reason.replace(key.get_secret_value(), "**********"))
     return CallFailed(
-        f"{_WHAT}: {code}: {told}",
+        f"{_WHAT}: {code}: {shown}",
         verdict=Verdict.REFUSED,
         code=code,
         permanent=True,
-        remedy="Look at the account in Civo's dashboard, and check `api_url`.",
+        remedy="Check the account in Civo's dashboard, and `api_url`.",
     )
 
 

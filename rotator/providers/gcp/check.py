@@ -51,7 +51,7 @@ def _evidence(provider: Provider) -> Right:
     try:
         keys: Sequence[Key] = provider.list_keys().keys
         if not keys:
-            return Right(ANALYSE, holds=None, remedy="There is no key yet to ask about.")
+            return Right(ANALYSE, holds=None, remedy="The account has no key yet to ask about.")
         provider.last_used(keys[0].key_id)
     except CallFailed as failure:
         return unmet(ANALYSE, failure)

@@ -88,7 +88,7 @@ class GcpClients:
 
     @property
     def own_email(self) -> str | None:
-        """The service account that rotator is, where its credentials tell. Some do so after the first token only."""
+        """The service account that rotator is, where its credentials say so. Some do so after the first token only."""
         email = getattr(self._credentials, "service_account_email", None)
         return str(email) if email else None
 
@@ -105,8 +105,10 @@ def _not_renewed(error: Exception) -> CallFailed:
             permanent="reasonable timeframe" not in str(error.args[0]),
             remedy=f"{_CHECK_OWN} Check this host's clock.",
         )
-    told = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
-    return CallFailed(f"{what} could not be renewed{told}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN)
+    problem = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
+    return CallFailed(
+        f"{what} could not be renewed{problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ _clients = Shared(GcpClients)
 
 
 def clients_for(access: GcpAccess) -> GcpClients:
-    """The client of this way into Google Cloud, the same for everybody who asks while it is in use.
+    """The client of this way into Google Cloud, one for all credentials that use it.
 
     Raises:
         RotatorError: as GcpClients.

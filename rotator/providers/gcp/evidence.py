@@ -1,7 +1,7 @@
-"""When a key was last used, as the policy analyzer tells it: by the day, and a day or more late.
+"""When a key was last used, as the policy analyzer reports it: by the day, and a day or more late.
 
-A day is told by its beginning in Pacific Standard Time. Google counts as a use also that it listed the account's keys
-while it checked another one, so that a silent key may seem used, never the other way round
+A day is reported as its beginning in Pacific Standard Time. Google counts as a use also that it listed the account's
+keys while it checked another one, so that a silent key may seem used, never the other way round
 (https://cloud.google.com/policy-intelligence/docs/activity-analyzer-service-account-authentication).
 """
 
@@ -26,7 +26,7 @@ from rotator.providers.gcp.errors import GOOGLE
 PERMISSION = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
 _TYPE = "serviceAccountKeyLastAuthentication"
 _WHAT = "the policy analyzer"
-_SERVICE = "Google Cloud"  # the analyzer doesn't tell which of its services
+_SERVICE = "Google Cloud"  # the analyzer doesn't say which service
 _REMEDY = (
     f"Enable the Policy Analyzer API in the account's project and grant rotator {PERMISSION} there, or set "
     "`evidence: false`."

@@ -31,8 +31,8 @@ _SCOPE = "https://www.googleapis.com/auth/userinfo.email"  # enough for a proof;
 _LIFETIME = 600  # seconds
 _WHAT = "the candidate's access token"
 _REMEDIES = {
-    "disabled_client": "The service account is disabled: enable it.",
-    "deleted_client": "The service account was deleted.",
+    "disabled_client": "Enable the service account: it is disabled.",
+    "deleted_client": "Check `service_account`: Google Cloud says that the account was deleted.",
     "invalid_grant": "Check `service_account`, and `token_uri` and `universe_domain` of the `gcp` section.",
 }
 
@@ -89,5 +89,5 @@ def _read(answer: Answer) -> Proof:
         verdict=Verdict.REFUSED,
         code=outside_text(error),
         permanent=True,
-        remedy=_REMEDIES.get(error, "The candidate was not pushed."),
+        remedy=_REMEDIES.get(error, "Check the service account in Google Cloud. The candidate was not pushed."),
     )

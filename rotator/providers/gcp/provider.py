@@ -26,7 +26,7 @@ from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers._shared import own_identity
+from rotator.providers._shared import gone, own_identity
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
 from rotator.providers.gcp import evidence as gcp_evidence
@@ -163,11 +163,9 @@ class GcpAccount:
         except CallFailed as failure:
             if failure.code != NOT_FOUND:
                 raise
-            gone = failure
-        # One code for both. The list tells them apart: without the account it is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(f"{gone.message}, and yet the key is listed", verdict=Verdict.NOT_APPLIED, code=gone.code)
-        return Reply()
+            refused = failure
+        # One code for both. The list shows which: without the account it is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Asks IAM which of the rights it has (TestIamPermissions)."""

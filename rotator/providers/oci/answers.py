@@ -25,7 +25,7 @@ CLOCK_SKEW = "ClockSkew"
 
 NOT_AUTHENTICATED = "NotAuthenticated"
 NOT_AUTHORIZED = frozenset({"NotAuthorized", "NotAuthorizedOrNotFound"})
-"""Who asks is known, and may not; or there is no such thing."""
+"""The caller is known but may not do this; or the object does not exist."""
 
 _DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
 _SKEW = timedelta(minutes=5)  # what OCI allows for
@@ -35,9 +35,9 @@ _ALREADY_EXISTS = "ResourceAlreadyExists"
 
 _CHECK_RIGHTS = "`rotator policy` prints the statements that rotator's own user needs; check the user's OCID as well."
 _REMEDIES = {
-    NOT_AUTHENTICATED: "OCI doesn't know rotator's own key: check `fingerprint`, `user` and `tenancy` in the SDK's "
-    "config file, and that `region` and `home_region` are subscribed to.",
-    "NotAllowed": "Keys are made in the tenancy's home region alone: name it in `home_region`.",
+    NOT_AUTHENTICATED: "Check `fingerprint`, `user` and `tenancy` in the SDK's config file, and that the tenancy is "
+    "subscribed to `region` and `home_region`: OCI doesn't know rotator's own key.",
+    "NotAllowed": "Set `home_region` to the tenancy's home region: OCI makes keys only there.",
     "NotAuthorizedOrNotFound": _CHECK_RIGHTS,
     "NotAuthorized": _CHECK_RIGHTS,
     "NotAuthorizedOrResourceAlreadyExists": _CHECK_RIGHTS,
@@ -88,7 +88,7 @@ def _refused(what: str, answer: Answer) -> CallFailed:
     if answer.status == HTTPStatus.UNAUTHORIZED and _is_about_the_clock(message, answer):
         failure.code = CLOCK_SKEW
         failure.permanent = False
-        failure.remedy = "Set this host's clock: OCI allows for five minutes."
+        failure.remedy = "Set this host's clock: OCI allows a difference of five minutes."
     return failure
 
 

@@ -46,7 +46,7 @@ def rights(provider: Looks) -> Iterator[Right]:
         yield unmet("rotator has an identity of its own", failure)
         return
     yield Right(f"rotator has an identity of its own, {own.user}", holds=True)
-    grant = f"The statements needed: {' ; '.join(statements(provider.user))}"
+    grant = f"Grant these statements: {' ; '.join(statements(provider.user))}"
     try:
         user = provider.look_up()
     except CallFailed as failure:
@@ -58,12 +58,12 @@ def rights(provider: Looks) -> Iterator[Right]:
         yield _usable(user)
     yield tried("ListApiKeys", provider.list_keys, grant=grant, denied=NOT_AUTHORIZED)
     for operation in _CHANGES:
-        yield Right(operation, None, f"It can't be tried harmlessly. {grant}")
+        yield Right(operation, None, f"rotator can't try this without changing something. {grant}")
 
 
 def _usable(user: Mapping[str, object]) -> Right:
     can = user.get("capabilities")
     barred = isinstance(can, Mapping) and can.get("canUseApiKeys") is False
     active = user.get("lifecycleState") == "ACTIVE"
-    remedy = "" if active and not barred else "Activate the user, and let it use API keys, in its user capabilities."
+    remedy = "" if active and not barred else "Activate the user, and allow API keys in the user's capabilities."
     return Right("the user may use API keys", active and not barred, remedy)

@@ -1,8 +1,8 @@
 """OCI: the API signing keys of one user.
 
 Facts from the Identity service's API reference: three keys a user; a key is called by its fingerprint, which is known
-before it is uploaded; a key can't be disabled, has no end, and nothing tells when it was last used. Keys are changed in
-the tenancy's home region, and are known elsewhere some seconds to minutes later.
+before it is uploaded; a key can't be disabled, has no end, and OCI does not report when it was last used. Keys are
+changed in the tenancy's home region, and are known elsewhere some seconds to minutes later.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class OciUser:
         """
         return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI tells nothing of the kind
+    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI reports nothing of the kind
         """Never called: there is no evidence of use."""
         return None
 
@@ -210,7 +210,7 @@ class OciUser:
             refusal = failure
         else:
             return Reply(OCI.request_id(answer))
-        # One code for both. The list tells them apart: without the user it is refused in the same way, and raises.
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
         if any(key.key_id == key_id for key in _listing(self._home.pages(_LIST, signer, self._api_keys, span)).keys):
             raise refusal
         return Reply(refusal.request_id)
@@ -320,9 +320,9 @@ def _hint(fingerprint: str) -> str:
 
 def _cannot(done: str, key_id: str) -> NoReturn:
     raise CallFailed(
-        f"{key_id} can't be {done}: OCI can't do that",
+        f"{key_id} can't be {done}: OCI can't disable a key",
         verdict=Verdict.REFUSED,
         code="Unsupported",
         permanent=True,
-        remedy="Deleting a key is all there is.",
+        remedy="Delete the key instead.",
     )

@@ -84,7 +84,7 @@ class TestOwnIdentity:
         [
             ({"user": None, "key_file": None}, "its profile DEFAULT lacks user, key_file"),
             ({"key_file": "/nowhere/key.pem"}, "/nowhere/key.pem, can't be read: No such file or directory"),
-            ({"tenancy": "t]\n[x"}, "it isn't written as key=value lines under [PROFILE]"),
+            ({"tenancy": "t]\n[x"}, "it has other lines than key=value under [PROFILE]"),
         ],
     )
     def test_a_profile_that_cannot_be_used(self, world: World, changed: dict[str, str | None], says: str) -> None:
@@ -106,10 +106,13 @@ class TestOwnIdentity:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            ("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n", "it is no private key in PEM"),
-            ("ssh-rsa Y2FuYXJ5", "it is no private key in PEM"),
-            ("ED25519", "it is no RSA key"),
-            ("ENCRYPTED", "it is encrypted, and there is no passphrase"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n",
+                "the file has no private key in PEM",
+            ),
+            ("ssh-rsa Y2FuYXJ5", "the file has no private key in PEM"),
+            ("ED25519", "the key is not an RSA key"),
+            ("ENCRYPTED", "the key is encrypted, and no passphrase is given"),
         ],
     )
     def test_a_key_that_cannot_be_used(self, world: World, content: str, says: str) -> None:
