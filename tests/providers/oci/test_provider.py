@@ -237,6 +237,12 @@ class TestRefusals:
         failure = failure_of(world.mint)
         assert (failure.verdict, failure.slots_full, failure.permanent) == (Verdict.REFUSED, True, False)
 
+    def test_an_outage_that_says_how_long_it_takes_is_heard(self, world: World) -> None:
+        world.spoil(UPLOAD, says(503, "ServiceUnavailable", **{"Retry-After": "7"}))
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.retry_after) == (Verdict.UNKNOWN, timedelta(seconds=7))
+        assert world.count(UPLOAD) == 1
+
     def test_throttling_is_not_applied(self, world: World) -> None:
         world.spoil(UPLOAD, says(429, "TooManyRequests", **{"Retry-After": "7"}))
         failure = failure_of(world.mint)
