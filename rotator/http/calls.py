@@ -13,12 +13,10 @@ without redirects, and with no more of a body than its `LARGEST_BODY`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import httpx
 import stamina
@@ -26,17 +24,14 @@ import stamina
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.exchange import Answer, NoAnswer, Span, exchange
-
-__all__ = ["Answer", "Span", "date_of", "is_refusal", "json_object", "patiently", "send"]
+from rotator.http.answers import Answer, NoAnswer
+from rotator.http.exchange import Span, exchange
 
 Value = TypeVar("Value")
 
 _ATTEMPTS = 2
 _SHARE = 0.45  # of the deadline, for each attempt: what is left is for the pause in between
 _PAUSE, _LONGEST_PAUSE = 0.05, timedelta(seconds=0.2)  # of the deadline, but no longer than that
-_UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 499})
-"""Something in between gave up waiting; the request may still be under way."""
 
 
 def send(
@@ -68,24 +63,98 @@ def send(
     result = exchange(http, method, url, headers=named, content=content, span=span)
     if isinstance(result, Answer):
         return result
-    raise _no_answer(what, result)
+    raise no_answer(what, result)
 
 
-def _no_answer(what: str, result: NoAnswer) -> CallFailed:
+def no_answer(what: str, result: NoAnswer, *, address: str = "the endpoint") -> CallFailed:
+    """What it means that no complete answer came: UNKNOWN, or NOT_APPLIED where nothing of the request was sent.
+
+    Args:
+        what: names the call.
+        result: why, and whether the request was sent.
+        address: where the config has the server's address.
+    """
     if result.sent:
-        return CallFailed(f"{what}: {result.reason}", verdict=Verdict.UNKNOWN, code="NoAnswer")
+        return CallFailed(f"{what}: {result.reason}", verdict=Verdict.UNKNOWN, code="no-answer")
     return CallFailed(
         f"{what} was not sent: {result.reason}",
         verdict=Verdict.NOT_APPLIED,
-        code="NotSent",
-        remedy="If it stays so, check the endpoint, DNS, proxies and the firewall.",
+        code="not-sent",
+        remedy=f"If this repeats, check {address}, DNS, proxies and the firewall.",
     )
+
+
+def beforehand(prepare: Callable[[], Value]) -> Value:
+    """Do what a change needs before its own request. If that fails, the change itself was not sent.
+
+    Raises:
+        CallFailed: the failure of `prepare`; NOT_APPLIED where that is UNKNOWN.
+    """
+    try:
+        return prepare()
+    except CallFailed as failure:
+        failed = never_sent(failure)
+    raise failed.with_traceback(None)  # the frames of `prepare` may hold a token
+
+
+def never_sent(failure: CallFailed) -> CallFailed:
+    """What the failure of a step before a change means for the change."""
+    if failure.verdict is not Verdict.UNKNOWN:
+        return failure
+    return CallFailed(
+        failure.message,
+        verdict=Verdict.NOT_APPLIED,
+        code=failure.code,
+        request_id=failure.request_id,
+        retry_after=failure.retry_after,
+        remedy=failure.remedy,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Whose answers are expected, and what an answer means that does not say what was done.
+
+    Args:
+        name: as messages call the vendor.
+        ids: the headers with the vendor's id of a request.
+        remedy: what to check if others answer in the vendor's place.
+    """
+
+    name: str
+    ids: tuple[str, ...] = ()
+    remedy: str = ""
+
+    def request_id(self, answer: Answer) -> str | None:
+        """The vendor's id of the request."""
+        return answer.id_under(*self.ids)
+
+    def throttled(self, what: str, answer: Answer) -> CallFailed:
+        """A 429: nothing was done, and later it may be."""
+        return CallFailed(
+            f"{what}: {self.name} has too many requests",
+            verdict=Verdict.NOT_APPLIED,
+            code=str(answer.status),
+            request_id=self.request_id(answer),
+            retry_after=answer.retry_after,
+        )
+
+    def unclear(self, what: str, answer: Answer) -> CallFailed:
+        """An answer that is not the vendor's, or is not what was asked for, or says that something broke there."""
+        return CallFailed(
+            f"{what}: no readable answer from {self.name} (HTTP {answer.status})",
+            verdict=Verdict.UNKNOWN,
+            code=str(answer.status),
+            request_id=self.request_id(answer),
+            retry_after=answer.retry_after,
+            remedy=self.remedy,
+        )
 
 
 def patiently(read: Callable[[Span], Value], *, clock: Clock, deadline: timedelta) -> Value:
     """Do something that only reads, once more if it fails, within the deadline in total.
 
-    What was refused isn't asked again, nor is whoever asks to be left alone for a while.
+    A refused call is not repeated, nor a call whose answer asks to wait.
 
     Args:
         read: does it, within the span that it is given.
@@ -107,26 +176,3 @@ def patiently(read: Callable[[Span], Value], *, clock: Clock, deadline: timedelt
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, CallFailed) and error.verdict is not Verdict.REFUSED and error.retry_after is None
-
-
-def is_refusal(status: int) -> bool:
-    """A status by which a cloud refuses. Whether the cloud said it, and not a proxy, only the body's form can tell."""
-    return 400 <= status < 500 and status not in _UNSURE  # noqa: PLR2004  # HTTP's class of refusals
-
-
-def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """The body, if it is one JSON object."""
-    try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return read if isinstance(read, dict) else None
-
-
-def date_of(answer: Answer) -> datetime | None:
-    """The Date header (aware UTC), if there is a readable one."""
-    try:
-        date = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, OverflowError):
-        return None
-    return date.astimezone(UTC) if date.tzinfo is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+from pathlib import Path
 
 import httpx
 
@@ -14,7 +15,7 @@ class HttpClients:
     """Hands out shared clients, so that connections and TLS contexts are made once. Thread-safe.
 
     Args:
-        usual: trusts what the machine trusts; whoever made it closes it.
+        usual: trusts what the machine trusts; its maker closes it.
     """
 
     def __init__(self, usual: httpx.Client) -> None:
@@ -35,19 +36,30 @@ class HttpClients:
                 self._own[ca_file] = httpx.Client(verify=_context(ca_file))
             return self._own[ca_file]
 
-    def close(self) -> None:
-        """Close those that were made here."""
-        with self._lock:
-            for client in self._own.values():
-                client.close()
-            self._own.clear()
+
+def ca_bytes(ca_file: str) -> bytes:
+    """The content of a `ca_file`, for a client that takes certificates instead of a file.
+
+    Raises:
+        RotatorError: the file can't be read.
+    """
+    try:
+        return Path(ca_file).read_bytes()
+    except OSError as error:
+        unusable = _unusable(ca_file, error)
+    raise unusable
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise RotatorError(
-            f"The CA file {ca_file} can't be used: {error.strerror or type(error).__name__}.",
-            remedy="Name a PEM file with the CA's certificate in `ca_file`.",
-        ) from None
+    except OSError as error:  # so is an SSLError
+        unusable = _unusable(ca_file, error)
+    raise unusable
+
+
+def _unusable(ca_file: str, error: OSError) -> RotatorError:
+    return RotatorError(
+        f"The CA file {ca_file} can't be used: {error.strerror or type(error).__name__}.",
+        remedy="Name a PEM file with the CA's certificate in `ca_file`.",
+    )

@@ -12,13 +12,13 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
 from rotator.clock import Clock
+from rotator.http.answers import Answer, NoAnswer
 from rotator.http.outside_text import outside_text
 
 LARGEST_BODY = 1024 * 1024
@@ -35,28 +35,6 @@ _NOTHING_SENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer. The body may echo credentials: it isn't shown."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes = field(repr=False)
-
-    @property
-    def request_id(self) -> str | None:
-        """The vendor's id of the request, if the answer has one."""
-        return outside_text(self.headers.get("x-request-id", ""), 64) or None
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """No complete answer. `sent` is False only if no byte of the request has left."""
-
-    reason: str
-    sent: bool
-
-
 class Span:
     """The time that one operation has, however many requests it takes, from now on."""
 
@@ -66,13 +44,17 @@ class Span:
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
 
+    def now(self) -> datetime:
+        """The wall clock (aware UTC)."""
+        return self._clock.now()
+
     def left(self) -> float:
         """Seconds until the deadline; negative after it."""
         return self.length.total_seconds() - (self._clock.monotonic() - self._monotonic)
 
     def late(self) -> bool:
         """The deadline is over by either clock: the monotonic one stands still while a machine sleeps."""
-        return self.left() <= 0 or self._clock.now() - self._wall >= self.length
+        return self.left() <= 0 or self.now() - self._wall >= self.length
 
 
 class _Stopped(Exception):
@@ -130,7 +112,7 @@ def exchange(
     try:
         response = http.send(request, stream=True, auth=None, follow_redirects=False)
         try:
-            return Answer(response.status_code, response.headers, _body(response, span))
+            return Answer(response.status_code, response.headers, _body(response, span), span.now())
         finally:
             response.close()
     except _Stopped as stopped:

@@ -8,7 +8,7 @@ _LIMIT = 300
 
 
 def outside_text(text: object, limit: int = _LIMIT) -> str:
-    """One printable line of at most `limit` characters, made from text that somebody else wrote."""
+    """One printable line of at most `limit` characters, made from text that a server wrote."""
     line = "".join(
         character if not unicodedata.category(character).startswith(("C", "Z")) else " "
         for character in str(text)[: limit * 4]

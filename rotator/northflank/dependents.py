@@ -28,7 +28,7 @@ def clusters_of(integration: str, clusters: Iterable[object]) -> tuple[Pair, ...
 
 
 def registries_of(integration: str, state: str | None) -> tuple[Pair, ...]:
-    """The registry credentials; nothing where Northflank doesn't tell of any."""
+    """The registry credentials; nothing where Northflank names none."""
     return () if state is None else ((f"{integration}/registries", state.lower()),)
 
 

@@ -82,7 +82,7 @@ class Stage:
         self.server = Server(self.faults, port=northflank_port, clock=clock)
         self._policy = {**TRIAL_POLICY, **(policy or {})}
         self._stack = ExitStack()
-        self.first_key = first.held.reveal()["accessKey"]
+        self.first_key = first.held.public["accessKey"]
         for scene in self.scenes:
             held = scene.held.reveal()
             self.account.put(

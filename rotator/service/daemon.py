@@ -369,7 +369,8 @@ class Daemon:
             log.error("the new config is refused; the old one stays in force", error=why)
             self._tell_of_reload(Result.REFUSED, outside_text(why))
             return
-        # The former fleet isn't closed: ticks may still use it, and both share their clients.
+        # The former fleet isn't closed: ticks may still use it. The process's HTTP client is the new fleet's too; the
+        # clients for a `ca_file` and those of SDKs end with the last provider that holds them.
         self._fleet = fleet
         self._config = config
         self._reloaded = True

@@ -25,16 +25,24 @@ def _endpoint(url: str) -> str:
         raise ValueError("an endpoint is written like https://api.example.com")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise ValueError("an endpoint has no user, password, query or fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if not is_https_or_loopback(url):
         raise ValueError("an endpoint is https, or http where the host is loopback")
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_https_or_loopback(url: str) -> bool:
+    """Nobody on the way can read what is sent there: it is encrypted, or never leaves this machine.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return parts.scheme == "https"
     try:
-        return ip_address(host).is_loopback
+        return ip_address(parts.hostname or "").is_loopback
     except ValueError:
-        return host == "localhost"
+        return parts.hostname == "localhost"
 
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

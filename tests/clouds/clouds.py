@@ -114,7 +114,7 @@ AWS = Cloud(
     throttled=_aws_says(400, "Throttling", "Rate exceeded"),
     forbidden={"create": _aws_forbids("iam:CreateAccessKey"), "delete": _aws_forbids("iam:DeleteAccessKey")},
     rights={"create": "iam:CreateAccessKey", "delete": "iam:DeleteAccessKey"},
-    make_key=lambda scene: scene.aws.create_key(USER).reveal()["accessKey"],
+    make_key=lambda scene: scene.aws.create_key(USER).public["accessKey"],
     secrets=lambda scene: scene.aws.secrets,
     prepare=_sign_by_the_machine,
 )
@@ -230,7 +230,7 @@ OCI = Cloud(
     throttled=_oci_says(429, "TooManyRequests", "Too many requests for the user."),
     forbidden={"create": OCI_FORBIDS, "delete": OCI_FORBIDS},
     rights={"create": "UploadApiKey", "delete": "DeleteApiKey"},
-    make_key=lambda scene: scene.oci.create_key(scene.user).reveal()["fingerprint"],
+    make_key=lambda scene: scene.oci.create_key(scene.user).public["fingerprint"],
     secrets=lambda scene: scene.oci.secrets,
 )
 

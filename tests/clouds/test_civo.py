@@ -110,7 +110,7 @@ class TestTheOldKey:
         """The key of an account's twin in the organisation was brought: Regenerate was pressed for neither."""
         scene.put(scene.civo.key(scene.civo.add_account(EMAIL)))
         hold = rig.hold(HoldReason.REVOKE_REFUSED)
-        assert f"still works, for {EMAIL} ({scene.account.quota_id})" in hold.detail
+        assert f"still works for {EMAIL} ({scene.account.quota_id})" in hold.detail
         scene.civo.regenerate(scene.account)
         rig.foreign.add(scene.keys()[0].key_id)
         assert rig.ask("resume").accepted

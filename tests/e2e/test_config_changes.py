@@ -79,7 +79,7 @@ class TestACredential:
         for _ in range(3):
             rig.tick()
             rig.wait(DAYS)
-        assert "rotator's own AWS identity" in (rig.state.unread or "")
+        assert "rotator's own identity" in (rig.state.unread or "")
         assert rig.state.phase is Phase.NEW
         assert rig.listed("rotator") == keys
         assert rig.asked("ListAccessKeys") == 0

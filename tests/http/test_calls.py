@@ -16,8 +16,9 @@ from werkzeug.wrappers import Request, Response
 
 from rotator.clock import SystemClock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, date_of, is_refusal, json_object, patiently, send
-from rotator.http.exchange import LARGEST_BODY
+from rotator.http.answers import Answer, date_of, is_refusal, json_object
+from rotator.http.calls import patiently, send
+from rotator.http.exchange import LARGEST_BODY, Span
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.rules import Canned as Says
 from rotator.sandbox.wire.rules import Cut, Drip, Fault, Reset, Rule
@@ -178,4 +179,4 @@ def test_what_is_no_object(body: bytes) -> None:
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 23 Nov 2026 10:00:00 -0000"])
 def test_what_is_no_date(date: str) -> None:
-    assert date_of(Answer(200, httpx.Headers({"date": date}), b"")) is None
+    assert date_of(Answer(200, httpx.Headers({"date": date}), b"", CLOCK.now())) is None

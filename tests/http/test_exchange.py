@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from rotator.clock import Clock, SystemClock
-from rotator.http.exchange import LARGEST_BODY, Answer, NoAnswer, Span, exchange
+from rotator.http.answers import Answer, NoAnswer
+from rotator.http.exchange import LARGEST_BODY, Span, exchange
 from tests.northflank.conftest import SHORT
 from tests.support.wire import Wire, certificate, response
 

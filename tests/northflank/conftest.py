@@ -114,4 +114,4 @@ def cloud(plain_http: httpx.Client) -> Iterator[Cloud]:
 
 @pytest.fixture
 def material() -> Material:
-    return Material({name: SecretStr(value) for name, value in NEW.items()})
+    return Material(public={"accessKey": NEW["accessKey"]}, secret={"secretKey": SecretStr(NEW["secretKey"])})

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from rotator.http.exchange import Answer, NoAnswer
+from rotator.http.answers import Answer, NoAnswer
 from rotator.northflank.budget import Budget, RateLimits
 from tests.support.stepped import Stepped
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def told(left: int | None, *, limit: int = 1000, reset: int = 600, status: int = 200, **fields: str) -> Answer:
@@ -19,7 +21,7 @@ def told(left: int | None, *, limit: int = 1000, reset: int = 600, status: int =
     if left is not None:
         headers["x-ratelimit-remaining"] = str(left)
     return Answer(
-        status, httpx.Headers(headers | {name.replace("_", "-"): value for name, value in fields.items()}), b""
+        status, httpx.Headers(headers | {name.replace("_", "-"): value for name, value in fields.items()}), b"", NOW
     )
 
 

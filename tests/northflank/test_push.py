@@ -65,6 +65,42 @@ def test_northflanks_refusal_is_definite(cloud: Cloud, material: Material, statu
     assert cloud.updates() == ["POST"]
 
 
+class TestTheReasonOfARefusal:
+    PEM = "-----BEGIN PRIVATE KEY-----\\nMIIEvCANARYkeyOfATenancy0123456789\\n-----END PRIVATE KEY-----"
+
+    @pytest.fixture
+    def material(self) -> Material:
+        public = {
+            "region": "eu-frankfurt-1",
+            "userId": "ocid1.user.oc1..aaaa",
+            "fingerprint": "0f:1e:2d:3c:4b:5a:69:78",
+        }
+        return Material(public=public, secret={"privateKey": SecretStr(self.PEM)})
+
+    def reason(self, cloud: Cloud, material: Material, message: str) -> str:
+        error = {"status": 400, "message": message, "id": "nf-invalid-request-body"}
+        cloud.spoil(Canned(status=400, body=json.dumps({"error": error})))
+        failure = failed(cloud.integration(), material)
+        assert failure.verdict is Verdict.REFUSED
+        return failure.message
+
+    @pytest.mark.parametrize(
+        "message",
+        ["region: eu-frankfurt-1 is not supported", "0f:1e:2d:3c:4b:5a:69:78 of ocid1.user.oc1..aaaa is expired"],
+    )
+    def test_what_repeats_only_public_fields_is_shown(self, cloud: Cloud, material: Material, message: str) -> None:
+        assert message in self.reason(cloud, material, message)
+
+    @pytest.mark.parametrize("quoted", [PEM, "MIIEvCANARYkey", "BEGIN PRIVATE KEY"])
+    def test_what_repeats_a_part_of_the_secret_is_withheld(self, cloud: Cloud, material: Material, quoted: str) -> None:
+        reason = self.reason(cloud, material, f"region: eu-frankfurt-1 is not supported, with {quoted}")
+        assert "withheld" in reason
+        assert "eu-frankfurt-1" not in reason
+
+    def test_what_repeats_the_token_is_withheld(self, cloud: Cloud, material: Material) -> None:
+        assert "withheld" in self.reason(cloud, material, f"region: eu-frankfurt-1 is not allowed to {TOKEN}")
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -164,7 +164,7 @@ class ProviderContract:
 
     def test_nothing_of_a_minted_key_prints_its_secret(self, harness: Harness) -> None:
         minted = harness.mint()
-        shown = f"{minted!r} {minted} {minted.material.fields}"
+        shown = f"{minted!r} {minted} {minted.material.public} {minted.material.secret}"
         assert not [secret for secret in harness.secrets if secret in shown]
 
     def test_a_call_without_a_complete_answer_is_unknown_and_never_repeated(

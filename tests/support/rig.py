@@ -144,7 +144,7 @@ class Rig(Running):
 
     def make_key(self, user: str = USER) -> str:
         """A person makes a key."""
-        key_id = self.aws.create_key(user).reveal()["accessKey"]
+        key_id = self.aws.create_key(user).public["accessKey"]
         self.foreign.add(key_id)
         return key_id
 
@@ -240,7 +240,8 @@ class Rig(Running):
 
     def material(self, integration: str = INTEGRATION) -> Material:
         """What Northflank holds, for a consumer to use."""
-        return Material({name: SecretStr(value) for name, value in self.account.held(integration).items()})
+        held = self.account.held(integration)
+        return Material(public={"accessKey": held["accessKey"]}, secret={"secretKey": SecretStr(held["secretKey"])})
 
     def shown(self, integration: str = INTEGRATION) -> str:
         """The integration's description."""

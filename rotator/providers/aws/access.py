@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from botocore.config import Config
@@ -20,12 +19,13 @@ from botocore.utils import get_environ_proxies
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
 
 CONNECTIONS = 32
 """Kept open per client; threads beyond it make their own."""
 
 USER_AGENT = f"rotator/{__version__}"
-"""So that CloudTrail tells rotator's calls from a person's."""
+"""CloudTrail shows it, so rotator's calls can be found there."""
 
 SESSION_NAME = "rotator"
 """How CloudTrail names the sessions of a role that rotator assumed."""
@@ -123,7 +123,7 @@ def credentials_of(session: Session) -> Credentials:
 
 
 def checked_endpoint(service: str, url: str, setting: str | None) -> str:
-    """For a person: a service's address, where that came from, and the proxy before it.
+    """For the operator: a service's address, where that came from, and the proxy before it.
 
     Args:
         service: `iam` or `sts`.
@@ -140,19 +140,14 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
         setting: f"{service}_endpoint",
     }
     endpoint = f"{service.upper()} at {outside_text(url)}, from {origins.get(url, 'the region or the AWS profile')}"
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise RotatorError(f"{endpoint}, is not https", remedy="Plain http is for loopback only. Nothing was called.")
-    proxy = urlsplit(get_environ_proxies(url).get(parts.scheme, ""))
+    if not is_https_or_loopback(url):
+        raise RotatorError(
+            f"{endpoint}, is not https",
+            remedy="Use https: plain http is allowed on loopback only. rotator called nothing.",
+        )
+    proxy = urlsplit(get_environ_proxies(url).get(urlsplit(url).scheme, ""))
     # Without its user and password.
     return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _session(profile: str | None) -> Session:

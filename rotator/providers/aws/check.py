@@ -6,11 +6,15 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed
+from rotator.providers._shared import apart, met, tried, unmet
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.errors import AwsAnswer, ask
 from rotator.providers.aws.rights import CHANGES, READS, document
 from rotator.providers.base import Provider, Right
+
+DENIED = frozenset({"AccessDenied"})
+"""The code with which AWS says that a right is missing."""
 
 _LIST, _LAST_USED = READS
 
@@ -42,13 +46,13 @@ def identity(aws: AwsClients, is_own: Callable[[], bool], alike: str) -> Generat
         yield unmet(known, failure)
         return False
     yield met(known)
-    yield Right("rotator's own identity is another one", holds=not own, remedy=alike if own else "")
+    yield apart(own=own, remedy=alike)
     return True
 
 
 def needed(policy: Mapping[str, object]) -> str:
     """What to grant, on one line."""
-    return f"The policy needed: {json.dumps(policy)}"
+    return f"Grant this policy: {json.dumps(policy)}"
 
 
 def simulated(aws: AwsClients, actions: Sequence[str], resource: str) -> Mapping[str, bool]:
@@ -71,19 +75,7 @@ def untried(action: str, allowed: Mapping[str, bool], grant: str) -> Right:
     """A right that can't be tried without changing something, as the simulator judged it."""
     if action in allowed:
         return Right(action, allowed[action], "" if allowed[action] else grant)
-    return Right(action, None, f"It can't be tried harmlessly. {grant}")
-
-
-def met(name: str) -> Right:
-    """It holds."""
-    return Right(name, holds=True)
-
-
-def unmet(name: str, failure: CallFailed, grant: str = "") -> Right:
-    """It doesn't hold, or can't be told: a refusal alone tells that something is missing, a dead network nothing."""
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    remedy = grant if failure.code == "AccessDenied" else failure.remedy
-    return Right(name, holds, f"{failure.message}. {remedy}".strip())
+    return Right(action, None, f"rotator can't try this without changing something. {grant}")
 
 
 def _each(provider: Provider, aws: AwsClients, user: str, grant: str) -> Iterator[Right]:
@@ -91,19 +83,15 @@ def _each(provider: Provider, aws: AwsClients, user: str, grant: str) -> Iterato
         keys = provider.list_keys().keys
     except CallFailed as failure:
         keys = ()
-        yield unmet(_LIST, failure, grant)
+        yield unmet(_LIST, failure, grant=grant, denied=DENIED)
     else:
         yield met(_LIST)
     actions = [*CHANGES]
     if not keys:
         actions.insert(0, _LAST_USED)
     else:
-        try:
-            provider.last_used(keys[0].key_id)
-        except CallFailed as failure:
-            yield unmet(_LAST_USED, failure, grant)
-        else:
-            yield met(_LAST_USED)
+        newest = keys[0].key_id
+        yield tried(_LAST_USED, lambda: provider.last_used(newest), grant=grant, denied=DENIED)
     allowed = _simulated(aws, user, actions)
     for action in actions:
         yield untried(action, allowed, grant)

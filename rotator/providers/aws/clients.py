@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakValueDictionary
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -22,8 +20,10 @@ from botocore.model import Shape
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
 
-from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.errors import RotatorError
+from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt
 
@@ -65,7 +65,7 @@ class AwsClients:
         iam_once: for changes: one attempt on the wire.
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
-        endpoints: for a person: each service's address, where that came from, and the proxy before it.
+        endpoints: for the operator: each service's address, where that came from, and the proxy before it.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
@@ -81,7 +81,8 @@ class AwsClients:
         else:
             return
         raise RotatorError(
-            f"AWS can't be used: {problem}", remedy="Check the credential's `aws` section, and AWS's own environment."
+            f"AWS can't be used: {problem}",
+            remedy="Check the credential's `aws` section, and the AWS variables in rotator's environment.",
         )
 
     def _open(self, access: AwsAccess) -> None:
@@ -119,12 +120,7 @@ class AwsClients:
         Raises:
             CallFailed: never UNKNOWN.
         """
-        try:
-            attempt("renewing rotator's own session", self._acting.get_frozen_credentials)
-        except CallFailed as failure:
-            if failure.verdict is Verdict.UNKNOWN:
-                failure.verdict = Verdict.NOT_APPLIED
-            raise
+        beforehand(lambda: attempt("renewing rotator's own session", self._acting.get_frozen_credentials))
 
     @property
     def acting_as(self) -> str:
@@ -218,22 +214,15 @@ class AwsClients:
         return ask("GetCallerIdentity", call, lambda answer: str(answer["Arn"]))
 
 
-# Shared because a session costs 120 ms and 10 MB, and a client 10 ms; under one lock because sessions aren't
-# thread-safe. Weak: they last as long as some provider holds them, so that a later one reads AWS's files anew.
-_open_clients: WeakValueDictionary[AwsAccess, AwsClients] = WeakValueDictionary()
-_opening = threading.Lock()
+# A session costs 120 ms and 10 MB, and a client 10 ms.
+_clients = Shared(AwsClients)
 
 
 def clients_for(access: AwsAccess) -> AwsClients:
-    """The clients of this way into AWS, the same for everybody who asks while they are in use.
+    """The clients of this way into AWS, one set for all credentials that use it.
 
     Raises:
         RotatorError: as AwsClients.
     """
-    with _opening:
-        for logger in map(logging.getLogger, LEAKING_LOGGERS):
-            logger.setLevel(max(logger.level, logging.WARNING))
-        clients = _open_clients.get(access)
-        if clients is None:
-            clients = _open_clients[access] = AwsClients(access)
-        return clients
+    quieten(LEAKING_LOGGERS)
+    return _clients.of(access)

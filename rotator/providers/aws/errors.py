@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -21,6 +20,7 @@ from botocore.exceptions import (
 )
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.answers import http_date, is_refusal
 from rotator.http.outside_text import outside_text
 
 AwsAnswer = Mapping[str, Any]
@@ -32,22 +32,19 @@ _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingExcepti
 
 _REMEDIES = {
     "AccessDenied": "`rotator check` prints the policy that rotator's own AWS identity needs.",
-    "MalformedPolicyDocument": "AWS doesn't take the role's trust policy as it stands, with another external id in it. "
-    "Most likely it names a principal that was deleted: open it in the console, and mend it there.",
-    "UnmodifiableEntity": "Only an AWS service may change this role: let Northflank assume one of your own.",
-    "InvalidClientTokenId": "AWS doesn't know rotator's own credentials: renew them.",
-    "SignatureDoesNotMatch": "rotator's own AWS secret key is wrong, or a proxy changes its requests.",
+    "MalformedPolicyDocument": "Open the role's trust policy in the AWS console and correct it: AWS refuses to store "
+    "the policy with another external id added. Most often the policy names a deleted principal.",
+    "UnmodifiableEntity": "Only an AWS service may change this role: let Northflank assume a role of your own.",
+    "InvalidClientTokenId": "Renew rotator's own credentials: AWS doesn't know them.",
+    "SignatureDoesNotMatch": "Check rotator's own AWS secret key; or a proxy changes rotator's requests.",
     NO_SUCH_ENTITY: "Check `user` or `role_arn`, and that rotator's own AWS identity is in the same account.",
     "OptInRequired": "Activate the AWS account.",
     "ValidationError": "Check `user` or `role_arn`.",
 }
-"""The refusals that only a person can clear, and how."""
+"""The refusals that only an operator can clear, and how."""
 
 _CLOCK_TEXTS = ("RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
 """The clock shows as a code, or as the message of a SignatureDoesNotMatch."""
-
-_UNSURE_STATUSES = frozenset({408, 425, 499})
-"""Something in between gave up waiting; the request may still be under way."""
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
 """urllib3 raises what becomes these while it makes the connection, and nowhere else. That isn't so of
@@ -57,7 +54,9 @@ _MISCONFIGURED = (NoCredentialsError, ParamValidationError, PartialCredentialsEr
 """botocore finds these before it makes a request."""
 
 _CHECK_WAY = "Check the network; `rotator check` shows the endpoints and proxies in use."
-_CHECK_CONFIG = "Check the credential's `aws` section, `user` or `role_arn`, and AWS's own environment."
+_CHECK_CONFIG = (
+    "Check the credential's `aws` section, `user` or `role_arn`, and the AWS variables in rotator's environment."
+)
 
 
 def attempt(what: str, make: Callable[[], Value]) -> Value:
@@ -111,7 +110,10 @@ def date_of(answer: AwsAnswer) -> datetime:
     Raises:
         ValueError: there is none that can be read, or it has no zone.
     """
-    return utc(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+    at = http_date(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    if at is None:
+        raise ValueError("the answer has no date")
+    return at
 
 
 def utc(at: datetime) -> datetime:
@@ -135,12 +137,12 @@ def _read(what: str, error: Exception) -> CallFailed:
         return _refused(what, error.response)
     kind = type(error).__name__
     if isinstance(error, _NEVER_SENT):
-        told = outside_text(error)
-        return CallFailed(f"{what} was not sent: {told}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_WAY)
+        problem = outside_text(error)
+        return CallFailed(f"{what} was not sent: {problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_WAY)
     if isinstance(error, _MISCONFIGURED):
-        told = outside_text(error)
+        problem = outside_text(error)
         return CallFailed(
-            f"{what} was not sent: {told}", verdict=Verdict.REFUSED, code=kind, permanent=True, remedy=_CHECK_CONFIG
+            f"{what} was not sent: {problem}", verdict=Verdict.REFUSED, code=kind, permanent=True, remedy=_CHECK_CONFIG
         )
     return CallFailed(f"{what} had no readable answer: {kind}", verdict=Verdict.UNKNOWN, code=kind)
 
@@ -150,7 +152,9 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
     said = answer.get("Error")
     code = said.get("Code") if isinstance(said, dict) else None
     if not isinstance(said, dict) or not isinstance(code, str) or request_id(answer) is None:
-        return CallFailed(f"{what}: HTTP {status}, not from AWS", verdict=Verdict.UNKNOWN, code=str(status))
+        return CallFailed(
+            f"{what}: no readable answer from AWS (HTTP {status})", verdict=Verdict.UNKNOWN, code=str(status)
+        )
     # Only the first line: after it AWS quotes the request, with the session token among its headers.
     text = outside_text(str(said.get("Message") or "").partition("\n")[0])
     failure = CallFailed(
@@ -161,7 +165,7 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
         slots_full=code == _SLOTS_FULL,
     )
     if about_the_clock(failure):
-        failure.remedy = "Set this host's clock: AWS allows for five minutes."
+        failure.remedy = "Set this host's clock: AWS allows a difference of five minutes."
     elif failure.verdict is Verdict.REFUSED and code in _REMEDIES:
         failure.permanent = True
         failure.remedy = _REMEDIES[code]
@@ -169,6 +173,6 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
 
 
 def _verdict(code: str, status: int) -> Verdict:
-    if not 400 <= status < 500 or status in _UNSURE_STATUSES:  # noqa: PLR2004  # HTTP's class of refusals
+    if not is_refusal(status):
         return Verdict.UNKNOWN
     return Verdict.NOT_APPLIED if code in _THROTTLED else Verdict.REFUSED

@@ -15,6 +15,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.check import rights
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
@@ -66,9 +67,9 @@ class AwsUser:
 
     @property
     def identity(self) -> str:
-        """`aws:user/NAME`, and where the settings tell it, whose: the role's account, or the profile.
+        """`aws:user/NAME`, and where the settings say so, whose: the role's account, or the profile.
 
-        Which account it is without a role, only AWS can tell, and a config is judged without a call: one user reached
+        Which account it is without a role, only AWS knows, and a config is judged without a call: one user reached
         by two profiles isn't recognised as one. IAM users' names differ by more than case.
         """
         name = f"aws:user/{self._user.casefold()}"
@@ -84,12 +85,8 @@ class AwsUser:
             CallFailed: also if rotator's own identity is this user: it would revoke its own key.
         """
         if self._aws.is_own(self._user):
-            raise CallFailed(
-                f"user {self._user} is rotator's own AWS identity: it would revoke its own key",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an identity of its own, with rights over this user's keys.",
+            raise own_identity(
+                f"user {self._user}", "Give rotator an identity of its own, with rights over this user's keys."
             )
         pages = self._aws.iam.get_paginator("list_access_keys").paginate(UserName=self._user)
         read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), date_of(page)) for page in pages])
@@ -115,12 +112,12 @@ class AwsUser:
         """GetCallerIdentity, signed with the candidate, in the configured region; not repeated.
 
         Raises:
-            CallFailed: also if the key works but is somebody else's. It must not be pushed then, and another mint
+            CallFailed: also if the key works but is another principal's. It must not be pushed then, and another mint
                 would do no better: most likely IAM and STS are reached in two different worlds.
         """
-        key = material.reveal()
+        key_id = material.public["accessKey"]
         try:
-            said = self._aws.whoami(key["accessKey"], key["secretKey"])
+            said = self._aws.whoami(key_id, material.secret["secretKey"].get_secret_value())
         except CallFailed as failure:
             proof = _proof(failure)
             if proof is not Proof.ALIVE:
@@ -129,11 +126,11 @@ class AwsUser:
         principal = Arn.found_in(said)
         if principal is not None and not self._aws.is_user(principal, self._user):
             raise CallFailed(
-                f"the candidate {_hint(key['accessKey'])} works, but not as user {self._user}: {outside_text(said)}",
+                f"the candidate {_hint(key_id)} does not belong to user {self._user}: {outside_text(said)}",
                 verdict=Verdict.REFUSED,
                 code="WrongPrincipal",
                 permanent=True,
-                remedy="It was not pushed. Check `user`, `iam_endpoint` and `sts_endpoint`.",
+                remedy="Check `user`, `iam_endpoint` and `sts_endpoint`. The candidate was not pushed.",
             )
         return Proof.ALIVE
 
@@ -156,16 +153,9 @@ class AwsUser:
         except CallFailed as failure:
             if failure.code != NO_SUCH_ENTITY:
                 raise
-            gone = failure
-        # One code for both. The list tells them apart: without the user it is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(
-                f"{gone.message}, and yet the key is listed",
-                verdict=Verdict.NOT_APPLIED,
-                code=gone.code,
-                request_id=gone.request_id,
-            )
-        return Reply(gone.request_id)
+            refused = failure
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""
@@ -208,7 +198,7 @@ def _minted(answer: AwsAnswer) -> Minted:
         raise ValueError("the answer has no key")
     return Minted(
         Key(key_id, utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
-        Material({"accessKey": SecretStr(key_id), "secretKey": SecretStr(secret)}),
+        Material(public={"accessKey": key_id}, secret={"secretKey": SecretStr(secret)}),
         _hint(key_id),
         request_id(answer),
     )

@@ -23,6 +23,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.aws.access import SESSION_NAME, AwsAccess
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
@@ -74,7 +75,7 @@ class AwsRole:
     def __init__(self, arn: str, clients: AwsClients, *, probe: bool, clock: Clock) -> None:
         role = Arn.found_in(arn)
         if role is None:
-            raise RotatorError(f"{arn} is no role's ARN.", remedy="Check `role_arn`.")
+            raise RotatorError(f"{arn} is not the ARN of a role.", remedy="Check `role_arn`.")
         self._arn = arn
         self._role = role
         self._aws = clients
@@ -95,43 +96,41 @@ class AwsRole:
         return f"aws:role/{self._role.path.rpartition('/')[2].casefold()}@{self._role.account}"
 
     def list_keys(self) -> Listing:
-        """The external ids that the trust policy allows. IAM doesn't tell since when: they are as old as the role.
+        """The external ids that the trust policy allows. IAM doesn't say since when: they are as old as the role.
 
         Raises:
             CallFailed: also if the role is rotator's own, or its policy isn't one that rotator can change.
         """
         if self._aws.is_own_role(self._role):
-            raise CallFailed(
-                f"role {self._arn} is rotator's own AWS identity: it would change who may be rotator",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an identity of its own, with rights over this role's trust policy.",
+            raise own_identity(
+                f"role {self._arn}",
+                "Give rotator an identity of its own, with rights over this role's trust policy.",
+                danger="it would change who may be rotator",
             )
         seen = self._policy.look()
         return Listing(tuple(_key(key_id, seen) for key_id in seen.trust.keys), seen.at)
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # AWS tells it of the role alone
+    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # AWS reports it for the role alone
         """Never called: there is no evidence of use."""
         return None
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the external id itself is the mark
         """A random external id. It is complete: should the mint's reply be lost, it is found by its mark."""
         external_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-        material = Material({"roleArn": SecretStr(self._arn), "externalId": SecretStr(external_id)})
+        material = Material(public={"roleArn": self._arn}, secret={"externalId": SecretStr(external_id)})
         return Draft(key_id_of(external_id), material)
 
     def mint(self, draft: Draft) -> Minted:
         """Allow the draft's external id beside the others.
 
         Raises:
-            CallFailed: also if somebody else changed the policy meanwhile: UNKNOWN if the external id may stand in it,
+            CallFailed: also if another client changed the policy meanwhile: UNKNOWN if the external id may stand in it,
                 so that it is found by its mark; REFUSED if it doesn't.
         """
         material = draft.material
         if material is None:
             raise ValueError("the draft has no external id")
-        external_id = material.fields["externalId"].get_secret_value()
+        external_id = material.secret["externalId"].get_secret_value()
         change = self._policy.change(lambda trust: trust.with_id(external_id))
         key_id = key_id_of(external_id)
         if not change.stands:
@@ -145,7 +144,7 @@ class AwsRole:
             CallFailed: STS could not be asked, or refused for another reason than the external id.
         """
         try:
-            taken = self._is_taken(material.fields["externalId"])
+            taken = self._is_taken(material.secret["externalId"])
         except CallFailed as failure:
             if about_the_clock(failure):
                 return Proof.CLOCK
@@ -166,7 +165,7 @@ class AwsRole:
         Of one that this process didn't take out, only its hash is known: then the absent one alone is tried.
 
         Raises:
-            CallFailed: also if it is the only one; if somebody else changed the policy meanwhile; and once it is out,
+            CallFailed: also if it is the only one; if another client changed the policy meanwhile; and once it is out,
                 as long as STS takes it: NOT_APPLIED, so that it is asked again, and REFUSED after ten minutes.
         """
         change = self._policy.change(lambda trust: self._without(trust, key_id))
@@ -204,7 +203,8 @@ class AwsRole:
             self._must_be_refused(key_id, out, taken=taken, open_to_all=open_to_all)
             return
         raise CallFailed(
-            f"{key_id} is out of the trust policy, and STS could not be asked whether it refuses it: {problem.message}",
+            f"{key_id} is out of the trust policy, but rotator could not ask STS whether STS refuses {key_id}: "
+            f"{problem.message}",
             verdict=Verdict.UNKNOWN,
             code=problem.code,
             request_id=problem.request_id,
@@ -215,31 +215,33 @@ class AwsRole:
     def _must_be_refused(self, key_id: str, out: _TakenOut | None, *, taken: bool, open_to_all: bool) -> None:
         if open_to_all:
             raise CallFailed(
-                f"ANYBODY MAY COME WITHOUT AN EXTERNAL ID: rotator could assume {self._arn} without one, so the "
-                f"condition protects nothing. {key_id} is out of the trust policy",
+                f"THE EXTERNAL ID PROTECTS NOTHING: rotator assumed {self._arn} without an external id. "
+                f"{key_id} is out of the trust policy",
                 verdict=Verdict.REFUSED,
                 code="ConditionNotEnforced",
                 permanent=True,
-                remedy="See which other statement of the trust policy lets rotator in, take it away, and resume. If it "
-                "lets Northflank in as well, nothing keeps Northflank's other customers out.",
+                remedy="Remove the other statement of the trust policy that lets rotator in, and resume. If that "
+                "statement lets Northflank in too, any other customer of Northflank can assume the role.",
             )
         if not taken:
             with self._lock:
                 self._taken_out.pop(key_id, None)
             return
-        # The policy is right, so that it can only be late; a person shall know if that lasts.
+        # The policy is right, so STS can only be late; the operator must know if that lasts.
         late = out is not None and self._clock.monotonic() - out.at > _PROPAGATION.total_seconds()
         raise CallFailed(
-            f"{key_id} is out of the trust policy, and STS still takes it",
+            f"{key_id} is out of the trust policy, but STS still accepts {key_id}",
             verdict=Verdict.REFUSED if late else Verdict.NOT_APPLIED,
             code="StillTaken",
             permanent=late,
             retry_after=None if late else _ASK_AGAIN,
-            remedy="Resume to try it again. Until STS refuses it, the old external id works." if late else "",
+            remedy="Resume to ask STS again. Until STS refuses the old external id, the old external id works."
+            if late
+            else "",
         )
 
     def _is_taken(self, external_id: SecretStr | None) -> bool:
-        """Assume the role with this external id, or with none, and tell whether STS lets us."""
+        """Assume the role with this external id, or with none, and say whether STS lets us."""
         said: AssumeRoleRequestTypeDef = {
             "RoleArn": self._arn,
             "RoleSessionName": SESSION_NAME,
@@ -260,11 +262,11 @@ class AwsRole:
 
     def _cannot(self, done: str, key_id: str) -> NoReturn:
         raise CallFailed(
-            f"{key_id} can't be {done}: an external id is allowed or it isn't",
+            f"{key_id} can't be {done}: AWS can't disable an external id",
             verdict=Verdict.REFUSED,
             code="Unsupported",
             permanent=True,
-            remedy="Deleting it takes it out of the trust policy.",
+            remedy="Delete the external id: rotator then takes it out of the trust policy.",
         )
 
 
@@ -281,12 +283,15 @@ def _changed_meanwhile(change: Edit, key_id: str, *, landed: bool) -> NoReturn:
         landed: it was to be added, and is there.
     """
     if change.unseen:
-        said = "AWS took the trust policy and shows the one before: it is late, or somebody wrote that one back"
+        said = (
+            "AWS accepted the new trust policy but shows the former one: AWS is late, or another client wrote the "
+            "former one back"
+        )
     else:
         there = "is" if key_id in change.after.keys else "is not"
         said = (
-            f"somebody else changed the trust policy right after rotator did: {change.difference} differ; {key_id} "
-            f"{there} in it"
+            f"another client changed the trust policy right after rotator: {change.difference} differ; {key_id} "
+            f"{there} in the policy"
         )
     unknown = change.unseen or landed
     raise CallFailed(
@@ -295,5 +300,6 @@ def _changed_meanwhile(change: Edit, key_id: str, *, landed: bool) -> NoReturn:
         code="TrustPolicyChanged",
         request_id=change.request_id,
         permanent=not unknown,
-        remedy="See in CloudTrail who else calls UpdateAssumeRolePolicy; have them leave sts:ExternalId to rotator.",
+        remedy="Find in CloudTrail which other client calls UpdateAssumeRolePolicy, and keep that client from changing "
+        "sts:ExternalId.",
     )

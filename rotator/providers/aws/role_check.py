@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed
-from rotator.providers.aws.check import identity, met, needed, simulated, unmet, untried
+from rotator.providers._shared import met, unmet
+from rotator.providers.aws.check import DENIED, identity, needed, simulated, untried
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.role_rights import CHANGE, READ, USE, document
 from rotator.providers.aws.trust import CHARACTERS, ID_LENGTH, Trust
@@ -15,7 +16,7 @@ from rotator.providers.aws.trust_policy import RolePolicy
 from rotator.providers.base import Right
 
 Use = Callable[[SecretStr | None], bool]
-"""Assumes the role with this external id, or with none, and tells whether STS allows it."""
+"""Assumes the role with this external id, or with none, and says whether STS allows it."""
 
 
 def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | None) -> Iterator[Right]:
@@ -35,7 +36,7 @@ def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | 
     try:
         trust = policy.look().trust
     except CallFailed as failure:
-        yield unmet(READ, failure, grant)
+        yield unmet(READ, failure, grant=grant, denied=DENIED)
         return
     yield met(READ)
     yield untried(CHANGE, simulated(aws, [CHANGE], arn), grant)
@@ -46,32 +47,34 @@ def rights(policy: RolePolicy, aws: AwsClients, role: Arn, arn: str, use: Use | 
     yield Right(
         "a new external id is proved before it is pushed",
         None,
-        "It isn't without `probe`: for the seconds until AWS goes by the changed policy, Northflank may be refused.",
+        "Set `probe`. Without `probe`, AWS may refuse Northflank for the seconds until AWS applies the changed policy.",
     )
 
 
 def _trusted(trust: Trust) -> Iterator[Right]:
-    everybody = "*" in trust.principals
+    anyone = "*" in trust.principals
     yield Right(
         f"the trust policy lets in {', '.join(trust.principals)} with {len(trust.ids)} external id"
         f"{'s' if len(trust.ids) > 1 else ''} ({', '.join(trust.keys)})",
-        holds=not everybody,
-        remedy="Name Northflank's account in place of *." if everybody else "",
+        holds=not anyone,
+        remedy="Name Northflank's account instead of *." if anyone else "",
     )
     room = trust.with_id("x" * ID_LENGTH).length <= CHARACTERS
     yield Right(
         f"the trust policy ({trust.length} characters) has room for one more external id",
         holds=room or None,  # the quota may have been raised
-        remedy="" if room else f"The usual quota is {CHARACTERS} characters: take something out, or have it raised.",
+        remedy=""
+        if room
+        else f"Shorten the policy, or have AWS raise the quota: the usual quota is {CHARACTERS} characters.",
     )
 
 
 def _used(trust: Trust, use: Use, grant: str) -> Iterator[Right]:
-    allowed, needs_id = f"{USE}, for `probe`", "STS refuses who says no external id"
+    allowed, needs_id = f"{USE}, for `probe`", "STS refuses a caller without an external id"
     try:
         taken, open_to_all = use(SecretStr(trust.ids[0])), use(None)
     except CallFailed as failure:
-        yield unmet(allowed, failure, grant)
+        yield unmet(allowed, failure, grant=grant, denied=DENIED)
         return
     yield Right(
         allowed,
@@ -83,7 +86,7 @@ def _used(trust: Trust, use: Use, grant: str) -> Iterator[Right]:
     yield Right(
         needs_id,
         holds=not open_to_all,
-        remedy="Another statement of the trust policy lets rotator in without one: take it away."
+        remedy="Remove the other statement of the trust policy: it lets rotator in without an external id."
         if open_to_all
         else "",
     )

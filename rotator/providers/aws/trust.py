@@ -1,7 +1,7 @@
 """The external ids in a role's trust policy: which statement holds them, and the policy with one more or one less.
 
 Pure functions over the document. Facts from the IAM User Guide (JSON policy elements, how to use an external id): the
-names of condition keys don't tell upper from lower case, everything else does; StringEquals with several values is met
+names of condition keys ignore upper and lower case, everything else does not; StringEquals with several values is met
 by any one of them; a StringEquals is not met where the request has no external id.
 """
 
@@ -26,9 +26,9 @@ ID_LENGTH = 40
 _KEY = "sts:externalid"
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _REMEDY = (
-    "rotator never guesses. Have one statement with external ids in the role's trust policy, the one that lets "
-    'Northflank in: {"Effect": "Allow", "Principal": {"AWS": ..}, "Action": "sts:AssumeRole", "Condition": '
-    '{"StringEquals": {"sts:ExternalId": [..]}}}. Nothing was changed.'
+    "Keep external ids in one statement of the role's trust policy only, the statement that lets Northflank in: "
+    '{"Effect": "Allow", "Principal": {"AWS": ..}, "Action": "sts:AssumeRole", "Condition": '
+    '{"StringEquals": {"sts:ExternalId": [..]}}}. rotator changed nothing.'
 )
 
 _Step = str | int
@@ -39,7 +39,7 @@ class Trust:
     """A trust policy in which one condition holds the external ids.
 
     Args:
-        document: the whole policy. It is never changed, and doesn't print: external ids are nobody else's business.
+        document: the whole policy. It is never changed, and doesn't print: external ids are secret.
         condition: the way from the document to the external ids.
     """
 
@@ -60,21 +60,21 @@ class Trust:
             for way, statement in _statements(document)
             for operator, tests in _mapping(statement.get("Condition", {})).items()
             for key in _mapping(tests)
-            if key.casefold() == _KEY  # IAM's names of condition keys don't tell upper from lower case
+            if key.casefold() == _KEY  # IAM's names of condition keys ignore upper and lower case
         ]
         if len(places) != 1:
-            raise _refusal(f"has {len(places) or 'no'} conditions on sts:ExternalId, where there must be one")
+            raise _refusal(f"has {len(places) or 'no'} conditions on sts:ExternalId, but must have one")
         [(condition, statement)] = places
         _check(statement, operator=condition[-2])
         trust = cls(document, condition)
         values: Sequence[object] = trust.ids
         if not values or not all(isinstance(value, str) and _EXTERNAL_ID.fullmatch(value) for value in values):
-            raise _refusal("has something else than external ids in its condition on sts:ExternalId")
+            raise _refusal("has values that are not external ids in its condition on sts:ExternalId")
         return trust
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The external ids that let somebody in."""
+        """The external ids that the policy accepts."""
         return tuple(_several(_at(self.document, self.condition)))
 
     @property
@@ -107,19 +107,19 @@ class Trust:
         """The same policy without this external id; the very same if it isn't there.
 
         Raises:
-            CallFailed: REFUSED and permanent: it is the only one, and without it nobody is let in.
+            CallFailed: REFUSED and permanent: it is the only one, and without it Northflank is locked out.
         """
         rest = [external_id for external_id in self.ids if key_id_of(external_id) != key_id]
         if len(rest) == len(self.ids):
             return self
         if not rest:
             raise CallFailed(
-                f"{key_id} is the only external id that the role takes: without it Northflank is locked out",
+                f"{key_id} is the only external id that the role accepts: without {key_id} Northflank is locked out",
                 verdict=Verdict.REFUSED,
                 code="LastExternalId",
                 permanent=True,
-                remedy="Nothing was changed. Somebody took the one that Northflank holds out of the trust policy: put "
-                "it back there.",
+                remedy="Put the external id that Northflank holds back into the trust policy: another client took it "
+                "out. rotator changed nothing.",
             )
         return self._with(rest)
 
@@ -138,7 +138,7 @@ class Trust:
 
 
 def key_id_of(external_id: str) -> str:
-    """What rotator calls an external id: it can be shown, and the external id can't be told from it."""
+    """What rotator calls an external id: it can be shown, and the external id can't be derived from it."""
     return f"xid-{sha256(external_id.encode()).hexdigest()[:16]}"
 
 
@@ -151,13 +151,13 @@ def _statements(document: Mapping[str, Any]) -> list[tuple[tuple[_Step, ...], Ma
 
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _refusal("is not built like a policy")
+        raise _refusal("is not in the form of a policy")
     return value
 
 
 def _check(statement: Mapping[str, Any], *, operator: _Step) -> None:
     if operator != "StringEquals":
-        raise _refusal(f"compares sts:ExternalId by {outside_text(operator)}, where it must be StringEquals")
+        raise _refusal(f"compares sts:ExternalId by {outside_text(operator)}; it must be StringEquals")
     if statement.get("Effect") != "Allow":
         raise _refusal("has its condition on sts:ExternalId in a statement that doesn't allow")
     actions = _several(statement.get("Action", []))

@@ -1,8 +1,8 @@
 """One role's trust policy in IAM: read, and changed carefully.
 
-Facts from the IAM API reference: the policy is read and written whole, and there is no etag. So a change that somebody
-makes between our read and our write is lost, and can't be detected; the read is the last thing before the write. One
-that is made after our write is seen when it is read back. IAM's reads may be some seconds late.
+Facts from the IAM API reference: the policy is read and written whole, and there is no etag. So a change that another
+client makes between our read and our write is lost, and can't be detected; the read is the last thing before the write.
+One that is made after our write is seen when it is read back. IAM's reads may be some seconds late.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.errors import AwsAnswer, ask, date_of, request_id, utc
@@ -50,12 +51,12 @@ class Edit:
 
     @property
     def unseen(self) -> bool:
-        """What was read back is what was there before: AWS is late, or somebody wrote that one back."""
+        """What was read back is what was there before: AWS is late, or another client wrote it back."""
         return self.after.same_as(self.before.trust)
 
     @property
     def difference(self) -> str:
-        """What somebody else changed since, in general terms."""
+        """What another client changed since, in general terms."""
         return self.wanted.difference(self.after)
 
 
@@ -88,8 +89,8 @@ class RolePolicy:
                 verdict=Verdict.REFUSED,
                 code="WrongRole",
                 permanent=True,
-                remedy="Nothing was changed. Check `role_arn`, letter by letter, and that rotator's own AWS identity "
-                "is in that account.",
+                remedy="Check `role_arn`, letter by letter, and that rotator's own AWS identity is in that account. "
+                "rotator changed nothing.",
             )
         return PolicyRead(Trust.of(role.document), role.created_at, role.at)
 
@@ -100,21 +101,13 @@ class RolePolicy:
             CallFailed: of the first read or of `make`, never UNKNOWN; of the write; UNKNOWN, if it was written and
                 can't be read back.
         """
-        before = self._before()
+        self._aws.renew()
+        before = beforehand(self.look)
         wanted = make(before.trust)
         if wanted is before.trust:
             return Edit(before, wanted, wanted, None)
         written = self._write(wanted.text)
         return Edit(before, wanted, self._read_back(), written)
-
-    def _before(self) -> PolicyRead:
-        self._aws.renew()
-        try:
-            return self.look()
-        except CallFailed as failure:
-            if failure.verdict is Verdict.UNKNOWN:
-                failure.verdict = Verdict.NOT_APPLIED  # of the change: nothing was sent yet
-            raise
 
     def _write(self, text: str) -> str | None:
         try:
@@ -126,8 +119,8 @@ class RolePolicy:
         except CallFailed as failure:
             if failure.slots_full:
                 failure.remedy = (
-                    f"A trust policy has {CHARACTERS} characters, without white space. Take something out of it, or "
-                    "have AWS raise the quota."
+                    f"Shorten the trust policy, or have AWS raise the quota: {CHARACTERS} characters without white "
+                    "space."
                 )
             raise
 
@@ -137,7 +130,7 @@ class RolePolicy:
         except CallFailed as failure:
             problem = failure
         raise CallFailed(
-            f"AWS took the trust policy, and it can't be read back: {problem.message}",
+            f"AWS accepted the trust policy, but rotator can't read the policy back: {problem.message}",
             verdict=Verdict.UNKNOWN,
             code=problem.code,
             request_id=problem.request_id,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import json_object
+from rotator.errors import CallFailed
+from rotator.http.answers import json_object
+from rotator.providers._shared import apart, met, tried, unmet
 from rotator.providers.azure.access import AzureAccess
-from rotator.providers.azure.errors import not_microsofts
+from rotator.providers.azure.errors import MICROSOFT
 from rotator.providers.azure.evidence import PERMISSION
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import OwnToken
@@ -22,31 +23,30 @@ _GRANT = "`rotator policy` prints how to grant it."
 
 def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where Azure doesn't know us."""
-    yield _met(f"login at {access.authority}")
-    yield _met(f"Microsoft Graph at {access.graph}")
-    yield _met(f"Azure Resource Manager at {access.management}")
+    yield met(f"login at {access.authority}")
+    yield met(f"Microsoft Graph at {access.graph}")
+    yield met(f"Azure Resource Manager at {access.management}")
     known = "Azure knows rotator's own identity"
     try:
         token = graph.token()
     except CallFailed as failure:
-        yield _unmet(known, failure)
+        yield unmet(known, failure)
         return
-    yield _met(f"{known}: {token.application or 'it does not tell which'}")
-    apart = not graph.is_own(token)
-    remedy = "" if apart else "Give rotator an identity of its own: it would revoke its own secret with this one's."
-    yield Right("rotator's own identity is another one", apart, remedy)
-    if not apart:
+    yield met(f"{known}: {token.application or 'its application is not known'}")
+    own = graph.is_own(token)
+    yield apart(own=own, remedy="Give rotator an identity of its own: it would revoke its own secret with this one's.")
+    if own:
         return
     yield _permission(token)
     yield from _ownership(graph, token, client_id)
-    yield _tried("the application's secrets can be listed", provider.list_keys)
+    yield tried("the application's secrets can be listed", provider.list_keys)
     if provider.capabilities.has_evidence:
-        yield _tried(PERMISSION, lambda: provider.last_used("none"))
+        yield tried(PERMISSION, lambda: provider.last_used("none"))
 
 
 def _permission(token: OwnToken) -> Right:
     if token.roles is None:
-        return Right(LEAST, None, f"rotator's own token can't be read. {_GRANT}")
+        return Right(LEAST, None, f"rotator can't read its own token. {_GRANT}")
     too_much = token.roles & _ALL
     if too_much:
         more = f"{', '.join(sorted(too_much))} is more than rotator needs: {LEAST} and ownership are enough. {_GRANT}"
@@ -61,7 +61,7 @@ def _ownership(graph: Graph, token: OwnToken, client_id: str) -> Iterator[Right]
     try:
         owns = _owns(graph, token, client_id)
     except CallFailed as failure:
-        yield _unmet(name, failure)
+        yield unmet(name, failure)
     else:
         yield Right(name, owns, "" if owns else _GRANT)
 
@@ -71,24 +71,6 @@ def _owns(graph: Graph, token: OwnToken, client_id: str) -> bool | None:
     answer = graph.read(what, f"/v1.0/applications(appId='{client_id}')/owners?$select=id")
     rows = (json_object(answer.body) or {}).get("value")
     if not isinstance(rows, list):
-        raise not_microsofts(what, answer)
+        raise MICROSOFT.unclear(what, answer)
     owners = {str(row.get("id")).lower() for row in rows if isinstance(row, dict)}
     return None if token.principal is None else token.principal in owners
-
-
-def _tried(name: str, call: Callable[[], object]) -> Right:
-    try:
-        call()
-    except CallFailed as failure:
-        return _unmet(name, failure)
-    return _met(name)
-
-
-def _met(name: str) -> Right:
-    return Right(name, holds=True)
-
-
-def _unmet(name: str, failure: CallFailed) -> Right:
-    # A refusal alone tells that something is missing; a network that is down tells nothing.
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    return Right(name, holds, f"{failure.message}. {failure.remedy}".strip())

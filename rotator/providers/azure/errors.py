@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, is_refusal, json_object
+from rotator.http.answers import Answer, is_refusal, json_object
+from rotator.http.calls import Vendor
 from rotator.http.outside_text import outside_text
-from rotator.northflank.budget import retry_after
+
+MICROSOFT = Vendor("Microsoft", ids=("request-id", "x-ms-request-id"))
+"""Graph and Resource Manager."""
 
 CONCURRENT = "Directory_ConcurrencyViolation"
 NOT_FOUND = "Request_ResourceNotFound"
@@ -37,12 +40,12 @@ class OAuthError:
 
     Args:
         code: Microsoft's own, e.g. `AADSTS7000215`, or OAuth's where there is none.
-        told: its description, one line.
+        description: one line.
         is_passing: it says itself that it is a matter of time.
     """
 
     code: str
-    told: str
+    description: str
     is_passing: bool
 
     @classmethod
@@ -54,8 +57,8 @@ class OAuthError:
             return None
         number = re.search(r"AADSTS\d+", description)
         # Trace and correlation ids follow, and fill the line.
-        told = outside_text(description.partition("Trace ID")[0])
-        return cls(number[0] if number else outside_text(error), told, error == "temporarily_unavailable")
+        shown = outside_text(description.partition("Trace ID")[0])
+        return cls(number[0] if number else outside_text(error), shown, error == "temporarily_unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,13 @@ class ODataError:
     """How Graph and Resource Manager refuse."""
 
     code: str
-    told: str
+    message: str
 
     @classmethod
     def found_in(cls, answer: Answer) -> ODataError | None:
         """None if the answer has no error in their form, or no id of the request: a gateway's hasn't."""
         error = (json_object(answer.body) or {}).get("error")
-        if not isinstance(error, dict) or request_id(answer) is None:
+        if not isinstance(error, dict) or MICROSOFT.request_id(answer) is None:
             return None
         code, message = error.get("code"), error.get("message")
         if not isinstance(code, str) or not isinstance(message, str):
@@ -77,48 +80,30 @@ class ODataError:
         return cls(outside_text(code), outside_text(message))
 
 
-def request_id(answer: Answer) -> str | None:
-    """Graph's or Resource Manager's id of the request."""
-    found = answer.headers.get("request-id") or answer.headers.get("x-ms-request-id")
-    return outside_text(found, 64) if found else None
-
-
-def refusal(what: str, answer: Answer, now: datetime) -> CallFailed:
+def refusal(what: str, answer: Answer) -> CallFailed:
     """What an answer that is no success means.
 
     Args:
         what: names the call.
-        answer: Graph's or Resource Manager's, or that of somebody in between.
-        now: the wall clock (aware UTC), for an answer that names a moment but has no Date.
+        answer: Graph's or Resource Manager's, or a proxy's.
     """
     error = ODataError.found_in(answer)
-    wait = retry_after(answer, now)
+    wait = answer.retry_after
     if error is not None and error.code == CONCURRENT:
         wait = wait or _CONCURRENT_WAIT
     elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         pass
     elif error is None or not is_refusal(answer.status):
-        return not_microsofts(what, answer, wait)
+        return MICROSOFT.unclear(what, answer)
     else:
         return _refused(what, answer, error)
     code = error.code if error is not None else str(answer.status)
-    told = f": {error.told}" if error is not None else ""
+    message = f": {error.message}" if error is not None else ""
     return CallFailed(
-        f"{what}: {code}{told}",
+        f"{what}: {code}{message}",
         verdict=Verdict.NOT_APPLIED,
         code=code,
-        request_id=request_id(answer),
-        retry_after=wait,
-    )
-
-
-def not_microsofts(what: str, answer: Answer, wait: timedelta | None = None) -> CallFailed:
-    """An answer that isn't in Microsoft's form, or says that something broke there."""
-    return CallFailed(
-        f"{what}: no readable answer (HTTP {answer.status})",
-        verdict=Verdict.UNKNOWN,
-        code=str(answer.status),
-        request_id=request_id(answer),
+        request_id=MICROSOFT.request_id(answer),
         retry_after=wait,
     )
 
@@ -126,10 +111,10 @@ def not_microsofts(what: str, answer: Answer, wait: timedelta | None = None) -> 
 def _refused(what: str, answer: Answer, error: ODataError) -> CallFailed:
     permanent = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
     return CallFailed(
-        f"{what}: {error.code}: {error.told}",
+        f"{what}: {error.code}: {error.message}",
         verdict=Verdict.REFUSED,
         code=error.code,
-        request_id=request_id(answer),
+        request_id=MICROSOFT.request_id(answer),
         permanent=permanent,
         remedy=_of_a_policy(error) or _REMEDIES.get(error.code, _CHECK),
     )
@@ -138,10 +123,10 @@ def _refused(what: str, answer: Answer, error: ODataError) -> CallFailed:
 def _of_a_policy(error: ODataError) -> str:
     if not error.code.endswith("AsPerAppPolicy"):
         return ""
-    named = _POLICY.search(error.told)
+    named = _POLICY.search(error.message)
     policy = f"the app management policy {named[1]}" if named else "the tenant's app management policy"
     if "Lifetime" in error.code:
         return (
-            f"Shorten `max_age` and `grace`: their sum is over what {policy} allows. Or let it exempt the application."
+            f"Shorten `max_age` or `grace`: their sum is over what {policy} allows. Or let it exempt the application."
         )
-    return f"Let {policy} exempt this application: it forbids client secrets."
+    return f"Let {policy} exempt this application: the policy forbids client secrets."

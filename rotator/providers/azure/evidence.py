@@ -1,4 +1,4 @@
-"""When a secret was last used, as Graph's report on credentials tells it: a day late, and in beta.
+"""When a secret was last used, as Graph's report on credentials has it: a day late, and in beta.
 
 Source: "appCredentialSignInActivity resource type" in Microsoft Graph's beta reference.
 """
@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from rotator.http.calls import json_object
+from rotator.http.answers import json_object
 from rotator.model import LastUse
-from rotator.providers.azure.errors import not_microsofts
+from rotator.providers.azure.errors import MICROSOFT
 from rotator.providers.azure.graph import Graph
 
 PERMISSION = "AuditLog.Read.All"
@@ -41,7 +41,7 @@ def _report(graph: Graph, client_id: str) -> Iterator[Mapping[str, Any]]:
         page = json_object(answer.body) or {}
         rows = page.get("value")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise not_microsofts(_WHAT, answer)
+            raise MICROSOFT.unclear(_WHAT, answer)
         yield from rows
         path = _next(page)
 

@@ -8,15 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
-from weakref import WeakValueDictionary
 
 import httpx
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, patiently, send
+from rotator.http.answers import Answer
+from rotator.http.calls import patiently, send
+from rotator.http.exchange import Span
+from rotator.providers._shared import Shared, own_identity
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import refusal
-from rotator.providers.azure.identity import OwnIdentity, OwnToken
+from rotator.providers.azure.identity import OwnLogin, OwnToken
 from rotator.providers.base import Tools
 
 _TURN = 0.5  # of a call's time, to wait for one's turn
@@ -37,7 +39,7 @@ class TenantTurns:
         """
         if not self._lock.acquire(timeout=max(_TURN * span.left(), 0)):
             raise CallFailed(
-                "other changes in this tenant took too long: this one waits", verdict=Verdict.NOT_APPLIED, code="Busy"
+                "nothing was sent: other changes in this tenant took too long", verdict=Verdict.NOT_APPLIED, code="Busy"
             )
         try:
             yield
@@ -45,18 +47,8 @@ class TenantTurns:
             self._lock.release()
 
 
-# Weak: a tenant's turns last as long as some provider holds them.
-_turns: WeakValueDictionary[tuple[str, str], TenantTurns] = WeakValueDictionary()
-_opening = threading.Lock()
-
-
-def turns_in(access: AzureAccess) -> TenantTurns:
-    """The turns of a tenant, the same for everybody who asks while they are in use, whoever rotator is there."""
-    with _opening:
-        turns = _turns.get((access.authority, access.tenant))
-        if turns is None:
-            turns = _turns[access.authority, access.tenant] = TenantTurns()
-        return turns
+_turns = Shared[tuple[str, str], TenantTurns](lambda _: TenantTurns())
+"""By authority and tenant, whichever identity rotator has there."""
 
 
 class Graph:
@@ -65,19 +57,19 @@ class Graph:
     Args:
         access: the way there.
         http: trusts it.
-        identity: who rotator is.
+        login: who rotator is.
         application: the client id of the application whose secrets are rotated.
         tools: the deadline and the clock are used.
     """
 
     def __init__(
-        self, access: AzureAccess, http: httpx.Client, identity: OwnIdentity, application: str, tools: Tools
+        self, access: AzureAccess, http: httpx.Client, login: OwnLogin, application: str, tools: Tools
     ) -> None:
         self._url = access.graph
         self._http = http
-        self._identity = identity
+        self._login = login
         self._application = application
-        self._turns = turns_in(access)
+        self._turns = _turns.of((access.authority, access.tenant))
         self._tools = tools
 
     def token(self, span: Span | None = None) -> OwnToken:
@@ -86,7 +78,7 @@ class Graph:
         Raises:
             CallFailed: never UNKNOWN.
         """
-        return self._identity.token(span or Span(self._tools.clock, self._tools.deadline))
+        return self._login.token(span or Span(self._tools.clock, self._tools.deadline))
 
     def is_own(self, token: OwnToken) -> bool:
         """The application whose secrets are rotated is rotator itself."""
@@ -127,14 +119,12 @@ class Graph:
             return self._send(what, path, token, content=body, span=span, done=done)
 
     def _token(self, span: Span) -> OwnToken:
-        token = self._identity.token(span)
+        token = self._login.token(span)
         if self.is_own(token):
-            raise CallFailed(
-                f"the application {self._application} is rotator's own identity: it would revoke its own secret",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an identity of its own, and make that an owner of this application.",
+            raise own_identity(
+                f"the application {self._application}",
+                "Give rotator an identity of its own, and make that an owner of this application.",
+                danger="it would revoke its own secret",
             )
         return token
 
@@ -149,5 +139,5 @@ class Graph:
         if answer.status == done:
             return answer
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._identity.forget()
-        raise refusal(what, answer, self._tools.clock.now())
+            self._login.forget()
+        raise refusal(what, answer)

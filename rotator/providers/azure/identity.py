@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from weakref import WeakValueDictionary
 
 import httpx
 from azure.core.credentials import TokenCredential
@@ -28,19 +27,20 @@ from azure.identity import (
 )
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.calls import Answer, Span, json_object
-from rotator.http.exchange import NoAnswer, exchange
+from rotator.http.answers import Answer, NoAnswer, json_object
+from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError
 
 QUIET_LOGGERS = ("azure", "msal")
-"""At DEBUG they log requests, at WARNING answers that they don't understand. What fails is told by an exception."""
+"""At DEBUG they log requests, at WARNING answers that they don't understand. What fails raises an exception."""
 
 _WHAT = "rotator's own access token"
 _REMEDY = (
-    "Check `admin`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and what goes with them; `rotator policy` prints how to give "
-    "rotator an identity."
+    "Check `admin`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and the rest of that environment; `rotator policy` prints how "
+    "to give rotator an identity."
 )
 
 
@@ -58,7 +58,7 @@ class OwnToken:
 
     @property
     def application(self) -> str | None:
-        """The application (client) id of whoever rotator is."""
+        """The application (client) id that rotator has."""
         return self._text("appid") or self._text("azp")
 
     @property
@@ -77,7 +77,7 @@ class OwnToken:
         return value.lower() if isinstance(value, str) else None
 
 
-class OwnIdentity:
+class OwnLogin:
     """Gets access tokens for rotator itself, and keeps them until they end. Thread-safe.
 
     A secret or a certificate is read at each use, so that one that was replaced needs no restart.
@@ -93,8 +93,6 @@ class OwnIdentity:
         self._transport = _Transport(http)
         self._made_of: object = None
         self._credential: TokenCredential | None = None
-        for logger in map(logging.getLogger, QUIET_LOGGERS):
-            logger.setLevel(max(logger.level, logging.ERROR))
 
     def token(self, span: Span) -> OwnToken:
         """An access token for Microsoft Graph.
@@ -103,7 +101,7 @@ class OwnIdentity:
             CallFailed: never UNKNOWN: the call that needs it was not sent.
         """
         if not self._lock.acquire(timeout=max(span.left(), 0)):
-            raise _not_sent(f"{_WHAT} is being renewed, too slowly", "Busy")
+            raise _not_sent(f"{_WHAT} took too long to renew", "Busy")
         try:
             return self._renewed(span)
         finally:
@@ -136,7 +134,7 @@ class OwnIdentity:
         if error is None or error.is_passing:
             return None
         return CallFailed(
-            f"{_WHAT} was refused: {error.told}",
+            f"{_WHAT} was refused: {error.description}",
             verdict=Verdict.REFUSED,
             code=error.code,
             permanent=True,
@@ -201,7 +199,7 @@ class _Transport(HttpTransport[HttpRequest, HttpResponse]):
     Attributes:
         span: the time there is. It is set before each use.
         last: the latest answer, until a token was got; None if the latest request had none. azure-identity's exceptions
-            don't tell.
+            don't say.
     """
 
     span: Span
@@ -244,7 +242,7 @@ def _content(path: str) -> bytes:
         reason = error.strerror
     raise RotatorError(
         f"rotator's own certificate, {path}, can't be read: {reason}.",
-        remedy="Check that the file is there, and that the user that rotator runs as may read it.",
+        remedy="Check that the file exists, and that the user that rotator runs as may read it.",
     )
 
 
@@ -259,16 +257,11 @@ def _claims(token: str) -> Mapping[str, Any]:
     return json_object(payload) or {}
 
 
-# Shared because each keeps tokens and a client of Microsoft's library. Weak: they last as long as some provider holds
-# them, so that a later one reads the environment anew.
-_identities: WeakValueDictionary[tuple[AzureAccess, httpx.Client], OwnIdentity] = WeakValueDictionary()
-_opening = threading.Lock()
+# Each keeps tokens, and a client of Microsoft's library.
+_logins = Shared[tuple[AzureAccess, httpx.Client], OwnLogin](lambda way: OwnLogin(*way))
 
 
-def identity_for(access: AzureAccess, http: httpx.Client) -> OwnIdentity:
-    """Who rotator is by this way into Azure, the same for everybody who asks while it is in use."""
-    with _opening:
-        identity = _identities.get((access, http))
-        if identity is None:
-            identity = _identities[access, http] = OwnIdentity(access, http)
-        return identity
+def login_for(access: AzureAccess, http: httpx.Client) -> OwnLogin:
+    """Who rotator is by this way into Azure, one for all credentials that use it."""
+    quieten(QUIET_LOGGERS, logging.ERROR)
+    return _logins.of((access, http))

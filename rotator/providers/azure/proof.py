@@ -5,7 +5,6 @@ Nothing of azure-identity is used: it keeps tokens, and a proof must not be answ
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -13,11 +12,12 @@ import httpx
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, json_object, send
+from rotator.http.answers import Answer, json_object
+from rotator.http.calls import send
+from rotator.http.exchange import Span
 from rotator.model import Proof
-from rotator.northflank.budget import retry_after
 from rotator.providers.azure.access import AzureAccess
-from rotator.providers.azure.errors import OAuthError, ODataError, not_microsofts, refusal, request_id
+from rotator.providers.azure.errors import MICROSOFT, OAuthError, ODataError, refusal
 
 _LOGIN, _SUBSCRIPTION = "the candidate's access token", "GET subscription"
 _ARM_VERSION = "2022-12-01"
@@ -29,10 +29,10 @@ _PROOFS = {
 }
 _REMEDIES = {
     "AADSTS700016": "Check `client_id`, `tenant_id` and `authority`: that tenant doesn't know the application.",
-    "AADSTS7000112": "The application is disabled: enable its service principal.",
-    "AADSTS7000229": "The application has no service principal in the tenant: `az ad sp create --id CLIENT_ID`.",
+    "AADSTS7000112": "Enable the application's service principal: the application is disabled.",
+    "AADSTS7000229": "Run `az ad sp create --id CLIENT_ID`: the application has no service principal in the tenant.",
     "AADSTS90002": "Check `tenant_id` and `authority`: there is no such tenant.",
-    "AADSTS53003": "A Conditional Access policy keeps the application out from where rotator runs: let it in.",
+    "AADSTS53003": "Let the application in from where rotator runs: a Conditional Access policy keeps it out.",
 }
 
 
@@ -43,7 +43,6 @@ def prove(
     client_id: str,
     secret: SecretStr,
     subscription: str,
-    now: datetime,
     span: Span,
 ) -> Proof:
     """Use the secret once. That the subscription refuses is no fault of the secret: a role is missing.
@@ -54,7 +53,6 @@ def prove(
         client_id: the application.
         secret: its candidate.
         subscription: its id.
-        now: the wall clock (aware UTC).
         span: the time there is for both requests.
 
     Raises:
@@ -77,44 +75,45 @@ def prove(
     )
     token = (json_object(answer.body) or {}).get("access_token") if answer.status == HTTPStatus.OK else None
     if not isinstance(token, str) or not token:
-        return _without_token(answer, now)
-    _show(http, f"{access.management}/subscriptions/{subscription}?api-version={_ARM_VERSION}", token, now, span)
+        return _without_token(answer)
+    _show(http, f"{access.management}/subscriptions/{subscription}?api-version={_ARM_VERSION}", token, span)
     return Proof.ALIVE
 
 
-def _without_token(answer: Answer, now: datetime) -> Proof:
+def _without_token(answer: Answer) -> Proof:
     error = OAuthError.found_in(answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (error is not None and error.is_passing):
         raise CallFailed(
-            f"{_LOGIN}: later, says the login (HTTP {answer.status})",
+            f"{_LOGIN}: the login asks to try later (HTTP {answer.status})",
             verdict=Verdict.NOT_APPLIED,
             code=str(answer.status),
-            retry_after=retry_after(answer, now),
+            retry_after=answer.retry_after,
         )
     if error is None:
-        raise not_microsofts(_LOGIN, answer, retry_after(answer, now))
+        raise MICROSOFT.unclear(_LOGIN, answer)
     if error.code in _PROOFS:
         return _PROOFS[error.code]
     raise CallFailed(
-        f"{_LOGIN}: {error.told}",
+        f"{_LOGIN}: {error.description}",
         verdict=Verdict.REFUSED,
         code=error.code,
         permanent=True,
-        remedy=_REMEDIES.get(error.code, "Look the code up at https://login.microsoftonline.com/error."),
+        remedy=_REMEDIES.get(error.code, "Look up the code at https://login.microsoftonline.com/error."),
     )
 
 
-def _show(http: httpx.Client, url: str, token: str, now: datetime, span: Span) -> None:
+def _show(http: httpx.Client, url: str, token: str, span: Span) -> None:
     answer = send(http, "GET", url, what=_SUBSCRIPTION, headers={"Authorization": f"Bearer {token}"}, span=span)
-    if answer.status == HTTPStatus.OK and request_id(answer) and "subscriptionId" in (json_object(answer.body) or {}):
+    said = json_object(answer.body) or {}
+    if answer.status == HTTPStatus.OK and MICROSOFT.request_id(answer) and "subscriptionId" in said:
         return
     error = ODataError.found_in(answer)
     if error is not None and answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return
     if answer.status == HTTPStatus.OK:
-        raise not_microsofts(_SUBSCRIPTION, answer)
-    failure = refusal(_SUBSCRIPTION, answer, now)
+        raise MICROSOFT.unclear(_SUBSCRIPTION, answer)
+    failure = refusal(_SUBSCRIPTION, answer)
     if failure.verdict is Verdict.REFUSED:
         failure.permanent = True
-        failure.remedy = "Check `subscription_id`: it must be one of the tenant's. Check `management_url`."
+        failure.remedy = "Check `management_url`, and that `subscription_id` is a subscription of the tenant."
     raise failure

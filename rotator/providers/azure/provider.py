@@ -1,7 +1,7 @@
 """Azure: the client secrets of one application in Microsoft Entra ID.
 
 Facts from Microsoft Graph's reference: a secret has a display name, chosen by who makes it, and an end; its value is
-told once, by addPassword; it can't be disabled; nothing but an object's size limits how many there are. A fresh one is
+shown once, by addPassword; it can't be disabled; nothing but an object's size limits how many there are. A fresh one is
 unknown to some of the login's replicas for seconds, at times for minutes.
 """
 
@@ -17,20 +17,22 @@ import httpx
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, date_of, json_object
+from rotator.http.answers import Answer, date_of, json_object
+from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone
 from rotator.providers.azure import evidence as azure_evidence
 from rotator.providers.azure import proof as azure_proof
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.check import rights
-from rotator.providers.azure.errors import BAD_REQUEST, NOT_FOUND, not_microsofts, request_id
+from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
-from rotator.providers.azure.identity import identity_for
+from rotator.providers.azure.identity import login_for
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
-"""When a secret began that doesn't tell: some that other programs made don't. It is as old as can be."""
+"""When a secret began that has no such date, as some that other programs made. It is as old as can be."""
 
 
 def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
@@ -47,7 +49,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
     ca_file = settings.get("ca_file")
     http = tools.http.trusting(str(ca_file) if ca_file is not None else None)
     application = str(settings["client_id"]).lower()
-    graph = Graph(access, http, identity_for(access, http), application, tools)
+    graph = Graph(access, http, login_for(access, http), application, tools)
     return AzureApp(settings, access, graph, http, tools)
 
 
@@ -99,7 +101,7 @@ class AzureApp:
         except (KeyError, TypeError, ValueError):
             keys = None
         if keys is None or date is None or str(said.get("appId")).lower() != self._client_id:
-            raise not_microsofts(what, answer)
+            raise MICROSOFT.unclear(what, answer)
         return Listing(tuple(keys), date)
 
     def last_used(self, key_id: str) -> LastUse | None:
@@ -118,7 +120,7 @@ class AzureApp:
         answer = self._graph.change(what, f"{self._path}/addPassword", {"passwordCredential": wanted}, HTTPStatus.OK)
         minted = self._minted(answer, draft)
         if minted is None:
-            raise not_microsofts(what, answer)
+            raise MICROSOFT.unclear(what, answer)
         return minted
 
     def prove(self, material: Material) -> Proof:
@@ -127,9 +129,8 @@ class AzureApp:
             self._http,
             self._access,
             client_id=self._client_id,
-            secret=material.fields["secret"],
+            secret=material.secret["secret"],
             subscription=self._fixed["subscriptionId"],
-            now=self._tools.clock.now(),
             span=Span(self._tools.clock, self._tools.deadline),
         )
 
@@ -144,7 +145,7 @@ class AzureApp:
     def delete(self, key_id: str) -> Reply:
         """RemovePassword. That the secret is gone already is success; that its application is gone is not.
 
-        It is asked for first and looked at afterwards: the list may come from a replica that is behind.
+        It is asked for first and looked at afterwards: the list may come from a replica that lags.
         """
         what = "removePassword"
         try:
@@ -154,18 +155,11 @@ class AzureApp:
                 raise
             refused = failure
         else:
-            if request_id(answer) is None:
-                raise not_microsofts(what, answer)
-            return Reply(request_id(answer))
+            if MICROSOFT.request_id(answer) is None:
+                raise MICROSOFT.unclear(what, answer)
+            return Reply(MICROSOFT.request_id(answer))
         # Without the application the list is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(
-                f"{refused.message}, and yet the secret is listed",
-                verdict=Verdict.NOT_APPLIED,
-                code=refused.code,
-                request_id=refused.request_id,
-            )
-        return Reply(refused.request_id)
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by rotator's own token, and by who owns the app."""
@@ -181,11 +175,10 @@ class AzureApp:
             key = _key(said)
         except (KeyError, TypeError, ValueError):
             return None
-        if not isinstance(secret, str) or not secret or key.mark != draft.mark or request_id(answer) is None:
+        if not isinstance(secret, str) or not secret or key.mark != draft.mark or MICROSOFT.request_id(answer) is None:
             return None
-        fields = {**self._fixed, "secret": secret}
-        material = Material({name: SecretStr(value) for name, value in fields.items()})
-        return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", request_id(answer))
+        material = Material(public=self._fixed, secret={"secret": SecretStr(secret)})
+        return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", MICROSOFT.request_id(answer))
 
 
 def _key(said: Mapping[str, Any]) -> Key:
@@ -212,9 +205,9 @@ def _time(text: str | None) -> datetime | None:
 
 def _cannot(key_id: str) -> CallFailed:
     return CallFailed(
-        f"a client secret can't be disabled or enabled: {key_id}",
+        f"{key_id} can't be disabled or enabled: Azure can't disable a client secret",
         verdict=Verdict.REFUSED,
         code="NotPossible",
         permanent=True,
-        remedy="Azure can only remove it.",
+        remedy="Remove the client secret instead.",
     )

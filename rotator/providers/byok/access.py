@@ -7,7 +7,6 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,9 +17,10 @@ from lightkube.core.exceptions import ConfigError
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
 
 _CHECK = (
-    "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows what is in a file."
+    "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows the content of a file."
 )
 
 
@@ -30,7 +30,7 @@ class Access:
 
     Args:
         server: the API server's address.
-        origin: where that comes from, for people.
+        origin: where that comes from, for the operator.
         in_cluster: rotator runs in the cluster: the address means nothing outside of it.
         ca: the CA's certificates (PEM); None: those that the machine trusts.
         tls: trusts these, and holds rotator's client certificate, if it has one.
@@ -63,20 +63,21 @@ class Access:
             raise
         except Exception as error:  # noqa: BLE001  # a file may hold anything; a parser's message quotes it, token and all
             problem = f"{type(error).__name__} while it was read"
-        raise RotatorError(f"The cluster can't be reached: {problem}.", remedy=_CHECK)
+        raise RotatorError(f"rotator can't enter the cluster: {problem}.", remedy=_CHECK)
 
 
 def _access(settings: Mapping[str, object], pod: str) -> Access:
     config, origin, in_cluster = _config(settings, pod)
     cluster, user = config.cluster, config.user or User()
     server = cluster.server.rstrip("/")
-    parts = urlsplit(server)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if not is_https_or_loopback(server):
         raise ConfigError(f"{server}, from {origin}, is not https")
     if cluster.insecure:
-        raise ConfigError(f"{origin} has insecure-skip-tls-verify: anybody could read rotator's token; name the CA")
+        raise ConfigError(
+            f"{origin} has insecure-skip-tls-verify, which would expose rotator's token; name the CA instead"
+        )
     if user.exec or user.auth_provider or user.username:
-        raise ConfigError(f"{origin} logs in by a plug-in or a password; rotator takes a token or a certificate")
+        raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
     ca = None
     if cluster.certificate_auth_data is not None:
         ca = base64.b64decode(cluster.certificate_auth_data)
@@ -85,7 +86,7 @@ def _access(settings: Mapping[str, object], pod: str) -> Access:
     # Without TLS nothing is verified, and nothing needs to be loaded.
     tls = (
         verify_cluster(cluster, user, config.abs_file)
-        if parts.scheme == "https"
+        if urlsplit(server).scheme == "https"
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
     return Access(server, origin, in_cluster, ca, tls, _bearer(config, user))
@@ -124,14 +125,7 @@ def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:
             f"nothing was sent: rotator's own token in {path} can't be read: {problem}",
             verdict=Verdict.NOT_APPLIED,
             code="no-token",
-            remedy="Check that the file is there and that rotator may read it.",
+            remedy="Check that the file exists and that rotator may read it.",
         )
 
     return read
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -20,9 +20,11 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, date_of, patiently, send
+from rotator.http.answers import Answer, date_of
+from rotator.http.calls import patiently, send
+from rotator.http.exchange import Span
 from rotator.providers.byok.access import Access
-from rotator.providers.byok.errors import failure_in, request_id
+from rotator.providers.byok.errors import CLUSTER, failure_in
 
 Value = TypeVar("Value")
 
@@ -66,7 +68,7 @@ class Api:
         return patiently(lambda span: read(self._visit(bearer, span)), clock=self._clock, deadline=self._deadline)
 
     def _visit(self, bearer: Callable[[], str] | None, span: Span) -> Visit:
-        carrier = _Carrier(self._http, bearer, span, self._clock)
+        carrier = _Carrier(self._http, bearer, span)
         return Visit(Client(self._config, transport=carrier, trust_env=False, field_manager="rotator"), carrier)
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class Visit:
     @property
     def request_id(self) -> str | None:
         """The latest answer's."""
-        return request_id(self._carrier.last())
+        return CLUSTER.request_id(self._carrier.last())
 
     @property
     def date(self) -> datetime:
@@ -136,16 +138,15 @@ class Visit:
 class _Carrier(httpx2.BaseTransport):
     """Sends what lightkube made, and lets it see only what the API server carried out."""
 
-    def __init__(self, http: httpx.Client, bearer: Callable[[], str] | None, span: Span, clock: Clock) -> None:
+    def __init__(self, http: httpx.Client, bearer: Callable[[], str] | None, span: Span) -> None:
         self.span = span
         self.what = ""
         self._latest: Answer | None = None
         self._http = http
         self._bearer = bearer
-        self._clock = clock
 
     def last(self) -> Answer:
-        assert self._latest is not None  # noqa: S101  # whoever asks has got an answer
+        assert self._latest is not None  # noqa: S101  # asked for only after an answer
         return self._latest
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -164,7 +165,7 @@ class _Carrier(httpx2.BaseTransport):
             content=body or None,
             span=self.span,
         )
-        failure = failure_in(self.what, answer, self._clock.now())
+        failure = failure_in(self.what, answer)
         if failure is not None:
             raise failure
         self._latest = answer

@@ -9,12 +9,13 @@ from lightkube.core.client import Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed
+from rotator.providers._shared import APART, tried, unmet
 from rotator.providers.base import Right
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api
 from rotator.providers.byok.kubeconfig import ClusterAddress
-from rotator.providers.byok.own import OwnIdentity
+from rotator.providers.byok.own import OwnAccount
 
 _GRANT = "`rotator policy NAME` prints the Role."
 
@@ -37,23 +38,17 @@ _NEEDS = {
 """By whether the tokens are bound."""
 
 
-def rights(api: Api, access: Access, target: ClusterAddress, own: OwnIdentity, *, bound: bool) -> Iterator[Right]:
+def rights(api: Api, access: Access, target: ClusterAddress, own: OwnAccount, *, bound: bool) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where the cluster doesn't know us."""
-    yield Right(f"the cluster at {access.server}, from {access.origin}; Northflank's way: {target.server}", holds=True)
+    yield Right(f"the cluster at {access.server}, from {access.origin}; Northflank uses {target.server}", holds=True)
     known = "the cluster knows rotator"
     try:
         who = own.username
     except CallFailed as failure:
-        yield _unmet(known, failure)
+        yield unmet(known, failure)
         return
     yield Right(f"{known}, as {who}", holds=True)
-    apart = "rotator's own identity is another one"
-    try:
-        own.differs_from(target.username)
-    except CallFailed as failure:
-        yield _unmet(apart, failure)
-    else:
-        yield Right(apart, holds=True)
+    yield tried(APART, lambda: own.differs_from(target.username))
     for need in _NEEDS[bound]:
         yield _judged(api, target, need)
 
@@ -81,9 +76,3 @@ def _judged(api: Api, target: ClusterAddress, need: _Need) -> Right:
     except CallFailed as failure:
         return Right(name, None, f"{failure.message}. {failure.remedy}".strip())
     return Right(name, allowed, "" if allowed else _GRANT)
-
-
-def _unmet(name: str, failure: CallFailed) -> Right:
-    # A refusal alone tells that something is missing; a network that is down tells nothing.
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    return Right(name, holds, f"{failure.message}. {failure.remedy}".strip())

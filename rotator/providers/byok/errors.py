@@ -7,69 +7,55 @@ which priority and fairness answers 429 in plain text with Retry-After, and an u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, is_refusal, json_object
+from rotator.http.answers import Answer, is_refusal, json_object
+from rotator.http.calls import Vendor
 from rotator.http.outside_text import outside_text
-from rotator.northflank.budget import retry_after
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, ALREADY_EXISTS = "Unauthorized", "Forbidden", "NotFound", "AlreadyExists"
 
+CLUSTER = Vendor(
+    "the cluster",
+    ids=("audit-id",),  # under which the cluster's audit log has the request
+    remedy="If this repeats, check what stands between rotator and the cluster. Use Kubernetes 1.28 or newer.",
+)
+
 _REMEDIES = {
-    UNAUTHORIZED: "The cluster doesn't know rotator's own token or certificate: renew it.",
+    UNAUTHORIZED: "Renew rotator's own token or certificate: the cluster doesn't know it.",
     FORBIDDEN: "`rotator policy NAME` prints the Role that rotator's own account needs.",
     NOT_FOUND: "Check `namespace`, `service_account` and `context`.",
     "BadRequest": "Check the credential's `byok` section.",
-    "Invalid": "Check the credential's `byok` section; a bound token lives ten minutes at least.",
+    "Invalid": "Check the credential's `byok` section; a bound token must live ten minutes or more.",
 }
-"""The refusals that only a person can clear, and how."""
+"""The refusals that only an operator can clear, and how."""
 
 
-def failure_in(what: str, answer: Answer, now: datetime) -> CallFailed | None:
+def failure_in(what: str, answer: Answer) -> CallFailed | None:
     """Why this answer doesn't say, in Kubernetes's own words, that the request was carried out; None if it does.
 
     Args:
         what: names the request in the error, e.g. `create secrets`.
         answer: a complete one.
-        now: the wall clock (aware UTC).
     """
     said = json_object(answer.body) or {}
     if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED} and "kind" in said and "apiVersion" in said:
         return None
-    code = str(answer.status)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return CallFailed(
-            f"{what}: the cluster has too many requests",
-            verdict=Verdict.NOT_APPLIED,
-            code=code,
-            request_id=request_id(answer),
-            retry_after=retry_after(answer, now),
-        )
+        return CLUSTER.throttled(what, answer)
     reason = said.get("reason")
     if not _refuses(answer, said) or not isinstance(reason, str):
-        return CallFailed(
-            f"{what}: an answer ({code}) that isn't the API server's",
-            verdict=Verdict.UNKNOWN,
-            code=code,
-            retry_after=retry_after(answer, now),
-            remedy="If it stays so, look at what stands between rotator and the cluster. Kubernetes 1.28 is needed.",
-        )
+        return CLUSTER.unclear(what, answer)
     return CallFailed(
         f"{what}: {outside_text(reason)}: {outside_text(said.get('message', ''))}",
         verdict=Verdict.REFUSED,
         code=outside_text(reason),
-        request_id=request_id(answer),
+        request_id=CLUSTER.request_id(answer),
         permanent=reason in _REMEDIES,
         remedy=_REMEDIES.get(reason, ""),
     )
-
-
-def request_id(answer: Answer) -> str | None:
-    """The id under which the cluster's audit log has the request."""
-    return outside_text(answer.headers.get("audit-id", ""), 64) or None
 
 
 def _refuses(answer: Answer, said: Mapping[str, Any]) -> bool:

@@ -52,9 +52,9 @@ class ClusterAddress:
             ],
             "current-context": _CLUSTER,
         }
-        return Material({FIELD: SecretStr(yaml.safe_dump(written, sort_keys=False))})
+        return Material(secret={FIELD: SecretStr(yaml.safe_dump(written, sort_keys=False))})
 
 
 def token_of(material: Material) -> SecretStr:
     """The token in a kubeconfig that was made here."""
-    return SecretStr(yaml.safe_load(material.reveal()[FIELD])["users"][0]["user"]["token"])
+    return SecretStr(yaml.safe_load(material.secret[FIELD].get_secret_value())["users"][0]["user"]["token"])

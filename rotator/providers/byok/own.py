@@ -1,4 +1,4 @@
-"""Who rotator itself is in a cluster, and who anybody is."""
+"""Which account rotator is in a cluster, and which account a token is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import cached_property
 from lightkube.core.client import Client
 from lightkube.resources.authentication_v1 import SelfSubjectReview
 
-from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import own_identity
 from rotator.providers.byok.api import Api, Visit
 
 
@@ -22,14 +22,14 @@ def username(visit: Visit) -> str:
     def ask(client: Client) -> str:
         status = client.create(SelfSubjectReview()).status
         if status is None or status.userInfo is None or not status.userInfo.username:
-            raise ValueError("the answer names nobody")
+            raise ValueError("the answer names no user")
         return outside_text(status.userInfo.username)
 
     return visit.ask("create selfsubjectreviews", ask)
 
 
-class OwnIdentity:
-    """Rotator's own. Asked for once: whoever a token or a certificate names, its successor names as well."""
+class OwnAccount:
+    """Rotator's own. Asked for once: a renewed token or certificate names the same account."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -47,13 +47,11 @@ class OwnIdentity:
         """Make sure that rotator isn't this account.
 
         Raises:
-            CallFailed: it is, or it can't be told.
+            CallFailed: it is, or the cluster did not say.
         """
         if self.username == account:
-            raise CallFailed(
-                f"{account} is rotator's own identity in the cluster: it would revoke its own token",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator an account of its own; `rotator policy NAME` prints the Role that it needs.",
+            raise own_identity(
+                account,
+                "Give rotator an account of its own; `rotator policy NAME` prints the Role that rotator needs.",
+                danger="it would revoke its own token",
             )

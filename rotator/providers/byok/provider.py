@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from secrets import token_hex
 
 from lightkube.core.client import Client, FieldSelector, LabelSelector
@@ -23,6 +22,7 @@ from lightkube.resources.core_v1 import Secret, ServiceAccount, ServiceAccountTo
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.clients import ca_bytes
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
@@ -31,7 +31,7 @@ from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
-from rotator.providers.byok.own import OwnIdentity, username
+from rotator.providers.byok.own import OwnAccount, username
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
 
@@ -51,18 +51,18 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
         tools: of which the HTTP clients aren't used: a kubeconfig brings its own CA and certificate.
 
     Raises:
-        RotatorError: there is no usable way into the cluster, or Northflank's way can't be told.
+        RotatorError: there is no usable way into the cluster, or Northflank's way is not known.
     """
     access = Access.of(settings)
     server, ca_file = settings["server"], settings["ca_file"]
     if server is None and access.in_cluster:
         raise RotatorError(
-            "Northflank can't reach the cluster as rotator does, at the address for pods.",
+            "rotator reaches the cluster at the address for pods, which Northflank can't reach.",
             remedy="Set `server` to the API server's address as Northflank reaches it.",
         )
     target = ClusterAddress(
         server=access.server if server is None else str(server),
-        ca=access.ca if ca_file is None else _read(str(ca_file)),
+        ca=access.ca if ca_file is None else ca_bytes(str(ca_file)),
         namespace=str(settings["namespace"]),
         account=str(settings["service_account"]),
     )
@@ -79,7 +79,7 @@ class ByokAccount:
         self._api = api
         self._bound = bound
         self._lifetime = lifetime
-        self._own = OwnIdentity(api)
+        self._own = OwnAccount(api)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -95,7 +95,7 @@ class ByokAccount:
         return f"byok:{self._target.namespace}/{self._target.account}@{self._access.server}"
 
     def list_keys(self) -> Listing:
-        """The Secrets of this account: all token Secrets, whoever made them, and ours that bound tokens live with.
+        """The Secrets of this account: all token Secrets, of any maker, and ours that bound tokens live with.
 
         Bound tokens that others asked for live with no Secret, and aren't listed by Kubernetes.
 
@@ -135,7 +135,7 @@ class ByokAccount:
         """Ask the API server, with the candidate, who it is: once, and not repeated.
 
         Raises:
-            CallFailed: also if the token works but is somebody else's. It must not be pushed then.
+            CallFailed: also if the token works but is another account's. It must not be pushed then.
         """
         try:
             found = username(self._api.visit(token_of(material)))
@@ -149,11 +149,11 @@ class ByokAccount:
         if found == self._target.username:
             return Proof.ALIVE
         raise CallFailed(
-            f"the candidate works, but not as {self._target.username}: as {found}",
+            f"the candidate belongs to {found}, not to {self._target.username}",
             verdict=Verdict.REFUSED,
             code="WrongPrincipal",
             permanent=True,
-            remedy="It was not pushed. Check `namespace` and `service_account`.",
+            remedy="Check `namespace` and `service_account`. The candidate was not pushed.",
         )
 
     def disable(self, key_id: str) -> Reply:
@@ -245,7 +245,7 @@ class ByokAccount:
 
         token, expires_at = visit.ask("create serviceaccounts/token", ask)
         request_id = visit.request_id
-        # No listing tells when a bound token ends; so the Secret has to say it, as the cluster granted it.
+        # No listing shows when a bound token ends; so the Secret has to say it, as the cluster granted it.
         patch = {"metadata": {"annotations": {_EXPIRES: expires_at.isoformat()}}}
         noted = visit.ask(
             "patch secrets",
@@ -268,7 +268,7 @@ class ByokAccount:
                 f"the cluster has put no token into the Secret {key.key_id}",
                 verdict=Verdict.UNKNOWN,
                 code="no-token",
-                remedy="The token controller of kube-controller-manager does this: see whether it runs.",
+                remedy="Check that the token controller of kube-controller-manager runs.",
             )
         return Minted(key, self._target.material(token.get_secret_value()), _hint(key.key_id), request_id)
 
@@ -310,17 +310,9 @@ def _utc(at: datetime) -> datetime:
 
 
 def _hint(name: str) -> str:
-    """The generation is in the stamp already; the end of the name tells one Secret from another."""
+    """The generation is in the stamp already; the end of the name distinguishes the Secrets."""
     return f"..{name[-8:]}"
 
 
 def _cannot(word: str, key_id: str) -> CallFailed:
     return CallFailed(f"{key_id} can't be {word}", verdict=Verdict.REFUSED, code="Unsupported", permanent=True)
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        problem = error.strerror or type(error).__name__
-    raise RotatorError(f"The CA file {path} can't be read: {problem}.", remedy="Check `ca_file`.")

@@ -36,22 +36,22 @@ class Found:
 
     @property
     def key(self) -> Key:
-        """As it is listed. Nothing tells when Civo made it."""
+        """As it is listed. Civo does not say when it made the key."""
         return Key(self.key_id, self.seen_at, mark=self.key_id)
 
     @property
     def material(self) -> Material:
         """As Northflank takes it."""
-        return Material({"apiKey": self.value})
+        return Material(secret={"apiKey": self.value})
 
 
 class KeyPlace:
     """Where the operator puts the key. Remembers the keys that were there until they are forgotten. Thread-safe.
 
     Args:
-        name: what people call it.
+        name: for the operator.
         read: reads it; may raise RotatorError.
-        clock: tells when a key was seen.
+        clock: dates when a key was seen.
     """
 
     def __init__(self, name: str, read: Callable[[], SecretStr], clock: Clock) -> None:
@@ -93,6 +93,6 @@ class KeyPlace:
         return None if found is None else found.value
 
     def forget(self, key_id: str) -> None:
-        """Nobody will ask for this key again."""
+        """This key is not asked for again."""
         with self._lock:
             self._found.pop(key_id, None)

@@ -1,4 +1,4 @@
-"""Civo: the one API key of an account, which a person makes.
+"""Civo: the one API key of an account, which the operator makes.
 
 Facts from Civo's documentation and API reference: an account has one API key; no API makes or revokes it; `Regenerate`
 in the dashboard makes the next one, which ends the one before at once.
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, LastUse, Proof, Reply
+from rotator.providers._shared import met, unmet
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
@@ -30,7 +31,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> CivoApiKey:
     """The provider for one account. No call is made, and the key isn't read yet.
 
     Args:
-        settings: `api_key`, a reader; `place`, what people call where it reads; `account`, `api_url` and `ca_file`.
+        settings: `api_key`, a reader; `place`, a name for where it reads; `account`, `api_url` and `ca_file`.
         tools: the deadline, the clock and the HTTP clients are used.
 
     Raises:
@@ -61,7 +62,7 @@ class CivoApiKey:
 
     @property
     def capabilities(self) -> Capabilities:
-        """A person makes the keys. Each is its own mark."""
+        """The operator makes the keys. A key is its own mark."""
         return _CAPABILITIES
 
     @property
@@ -79,7 +80,7 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Listing((found.key,), answer.date)
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # Civo tells nothing of the kind
+    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # Civo reports nothing of the kind
         """Never called: there is no evidence of use."""
         return None
 
@@ -93,7 +94,7 @@ class CivoApiKey:
         return Draft(found.key_id, found.material)
 
     def mint(self, draft: Draft) -> Minted:
-        """See that the key is still in its place: nothing is created, and nobody is asked.
+        """See that the key is still in its place: nothing is created, and Civo is not asked.
 
         Raises:
             CallFailed: NOT_APPLIED, if it isn't.
@@ -101,7 +102,7 @@ class CivoApiKey:
         found = self._place.look(Verdict.NOT_APPLIED)
         if found.key_id != draft.mark:
             raise CallFailed(
-                f"the API key in {self._place.name} was replaced meanwhile, by {found.key_id}",
+                f"the API key in {self._place.name} changed to {found.key_id} before the mint",
                 verdict=Verdict.NOT_APPLIED,
                 code="KeyReplaced",
             )
@@ -113,7 +114,7 @@ class CivoApiKey:
         Raises:
             CallFailed: also if it is another account's.
         """
-        candidate = material.fields["apiKey"]
+        candidate = material.secret["apiKey"]
         answer = self._quota.ask_once(candidate)
         if isinstance(answer, KeyRefused):
             return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD
@@ -131,7 +132,7 @@ class CivoApiKey:
     def delete(self, key_id: str) -> Reply:
         """Let go of the key in the place, which is the operator's. Of any other, see that it is dead.
 
-        What this process never read can't be asked about: Regenerate has ended it, and nobody proves it.
+        What this process never read can't be asked about: Regenerate has ended it, without proof.
 
         Raises:
             CallFailed: also if the key still works.
@@ -146,12 +147,12 @@ class CivoApiKey:
             self._place.forget(key_id)
             return Reply()
         raise CallFailed(
-            f"the old key {key_id} still works, for {answer.account}: it wasn't regenerated",
+            f"the old key {key_id} still works for {answer.account}: the key was not regenerated",
             verdict=Verdict.REFUSED,
             code="StillAlive",
             permanent=True,
-            remedy="Press Regenerate beside that key in Civo's dashboard, which shows one for each account of an "
-            "organisation.",
+            remedy="Press Regenerate beside that key in Civo's dashboard. The dashboard shows one key for each account "
+            "of an organisation.",
         )
 
     def check(self) -> Sequence[Right]:
@@ -160,10 +161,8 @@ class CivoApiKey:
         try:
             found, answer = self._look_and_ask()
         except CallFailed as failure:
-            # A refusal alone tells that something is missing; a network that is down tells nothing.
-            holds = False if failure.verdict is Verdict.REFUSED else None
-            return (Right(known, holds, f"{failure.message}. {failure.remedy}".strip()),)
-        return Right(f"{known}: {found.key_id}", holds=True), self._ownership(answer.account)
+            return (unmet(known, failure),)
+        return met(f"{known}: {found.key_id}"), self._ownership(answer.account)
 
     def close(self) -> None:
         """Nothing to do: the connections are the process's."""
@@ -173,8 +172,8 @@ class CivoApiKey:
         answer = self._quota.ask(found.value)
         if isinstance(answer, KeyRefused):
             raise CallFailed(
-                f"Civo refuses the API key in {self._place.name} ({answer.code}): it was regenerated, and the new one "
-                "isn't there yet",
+                f"Civo refuses the API key in {self._place.name} ({answer.code}): the key was regenerated, and "
+                "the new key is not there yet",
                 verdict=Verdict.REFUSED,
                 code=answer.code,
                 permanent=True,
@@ -184,10 +183,12 @@ class CivoApiKey:
 
     def _ownership(self, account: KeyAccount) -> Right:
         if self._account is None:
-            remedy = f"Name it in the config, and no other account's key is ever pushed: `account: {account.email}`."
+            remedy = (
+                f"Set `account: {account.email}` in the config. rotator then never pushes a key of another account."
+            )
             return Right(f"the key's account, {account}, is the right one", None, remedy)
         ours = account.is_called(self._account)
-        return Right(f"the key's account, {account}, is {self._account}", ours, "" if ours else self._mend_account)
+        return Right(f"the key's account, {account}, is {self._account}", ours, "" if ours else self._right_account)
 
     def _must_be_ours(self, account: KeyAccount) -> None:
         with self._lock:
@@ -196,22 +197,22 @@ class CivoApiKey:
                 self._first = account.email
         if expected is not None and not account.is_called(expected):
             raise CallFailed(
-                f"the API key in {self._place.name} is of {account}, not of {expected}",
+                f"the API key in {self._place.name} belongs to {account}, not to {expected}",
                 verdict=Verdict.REFUSED,
                 code="WrongAccount",
                 permanent=True,
-                remedy=self._mend_account,
+                remedy=self._right_account,
             )
 
     @property
-    def _mend_account(self) -> str:
-        return f"It isn't pushed. Put the right account's key into {self._place.name}, or mend `account` in the config."
+    def _right_account(self) -> str:
+        return f"Put the right account's key into {self._place.name}, or correct `account`. The key was not pushed."
 
     def _cannot(self, done: str, key_id: str) -> NoReturn:
         raise CallFailed(
-            f"{key_id} can't be {done}: Civo can't do that",
+            f"{key_id} can't be {done}: Civo can't disable a key",
             verdict=Verdict.REFUSED,
             code="Unsupported",
             permanent=True,
-            remedy="Regenerate in Civo's dashboard ends a key.",
+            remedy="Press Regenerate in Civo's dashboard to end a key.",
         )

@@ -18,10 +18,12 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import Answer, Span, date_of, is_refusal, json_object, patiently, send
+from rotator.http.answers import Answer, date_of, is_refusal, json_object
+from rotator.http.calls import Vendor, patiently, send
+from rotator.http.exchange import Span
 from rotator.http.outside_text import outside_text
-from rotator.northflank.budget import retry_after
 
+_CIVO = Vendor("Civo", remedy="If this repeats, check `api_url`, and what stands between rotator and Civo.")
 _WHAT = "asking Civo for the quota"
 _UNKNOWN_KEY = frozenset({"authentication_invalid_key", "database_account_not_found"})
 _CODE = re.compile("[a-z][a-z0-9_]{0,79}")
@@ -58,7 +60,7 @@ class KeyRefused:
 
 
 class Quota:
-    """Asks for the quota of whoever's key it is given. Changes nothing. Thread-safe.
+    """Asks for the quota of the account whose key is given. Changes nothing. Thread-safe.
 
     Args:
         http: shared by the whole process.
@@ -88,36 +90,31 @@ class Quota:
     def _ask(self, key: SecretStr, span: Span) -> Taken | KeyRefused:
         headers = {"Authorization": f"bearer {key.get_secret_value()}", "Accept": "application/json"}
         answer = send(self._http, "GET", self._url, what=_WHAT, headers=headers, span=span)
-        read = _read(answer, key, self._clock.now())
+        read = _read(answer, key)
         if isinstance(read, CallFailed):
             raise read
         return read
 
 
-def _read(answer: Answer, key: SecretStr, now: datetime) -> Taken | KeyRefused | CallFailed:
+def _read(answer: Answer, key: SecretStr) -> Taken | KeyRefused | CallFailed:
     said = json_object(answer.body) or {}
     if answer.status == HTTPStatus.OK:
-        return _taken(answer, said) or _foreign(answer, now)
+        return _taken(answer, said) or _CIVO.unclear(_WHAT, answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return CallFailed(
-            f"{_WHAT}: Civo has had too many requests",
-            verdict=Verdict.NOT_APPLIED,
-            code=str(answer.status),
-            retry_after=retry_after(answer, now),
-        )
+        return _CIVO.throttled(_WHAT, answer)
     error = _error(answer, said)
     if error is None:
-        return _foreign(answer, now)
+        return _CIVO.unclear(_WHAT, answer)
     code, reason = error
     if code in _UNKNOWN_KEY:
         return KeyRefused(code)
-    told = outside_text(reason.replace(key.get_secret_value(), "**********"))
+    shown = outside_text(reason.replace(key.get_secret_value(), "**********"))
     return CallFailed(
-        f"{_WHAT}: {code}: {told}",
+        f"{_WHAT}: {code}: {shown}",
         verdict=Verdict.REFUSED,
         code=code,
         permanent=True,
-        remedy="Look at the account in Civo's dashboard, and check `api_url`.",
+        remedy="Check the account in Civo's dashboard, and `api_url`.",
     )
 
 
@@ -135,13 +132,3 @@ def _error(answer: Answer, said: Mapping[str, object]) -> tuple[str, str] | None
     if not (is_refusal(answer.status) and isinstance(code, str) and isinstance(reason, str) and _CODE.fullmatch(code)):
         return None
     return code, reason
-
-
-def _foreign(answer: Answer, now: datetime) -> CallFailed:
-    return CallFailed(
-        f"{_WHAT}: HTTP {answer.status}, not from Civo",
-        verdict=Verdict.UNKNOWN,
-        code=str(answer.status),
-        retry_after=retry_after(answer, now),
-        remedy="If it stays so, look at what stands between rotator and Civo, and check `api_url`.",
-    )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import google.auth
@@ -14,9 +12,11 @@ from google.auth.credentials import Credentials, with_scopes_if_required
 
 from rotator import __version__
 from rotator.errors import RotatorError
+from rotator.http.clients import ca_bytes
+from rotator.settings.section import is_https_or_loopback
 
 USER_AGENT = f"rotator/{__version__}"
-"""So that Cloud Audit Logs tell rotator's calls from a person's."""
+"""Cloud Audit Logs show it, so rotator's calls can be found there."""
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _HTTPS = 443
@@ -81,26 +81,11 @@ class GcpAccess:
         """
         options = [("grpc.enable_retries", 0), ("grpc.primary_user_agent", USER_AGENT)]
         if self.endpoint is not None and urlsplit(self.endpoint).scheme != "https":
-            if not _is_loopback(urlsplit(self.endpoint).hostname or ""):
-                raise RotatorError(f"{self.endpoint} is not https", remedy="Plain http is for loopback only.")
+            if not is_https_or_loopback(self.endpoint):
+                raise RotatorError(
+                    f"{self.endpoint} is not https", remedy="Use https: plain http is allowed on loopback only."
+                )
             # What listens on this machine is no proxy's business.
             return grpc.insecure_channel(self.target, options=[*options, ("grpc.enable_http_proxy", 0)])
-        return grpc.secure_channel(self.target, grpc.ssl_channel_credentials(self._roots()), options=options)
-
-    def _roots(self) -> bytes | None:
-        if self.ca_file is None:
-            return None
-        try:
-            return Path(self.ca_file).read_bytes()
-        except OSError as error:
-            raise RotatorError(
-                f"The CA file {self.ca_file} can't be used: {error.strerror}.",
-                remedy="Name a PEM file with the CA's certificate in `ca_file`.",
-            ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        roots = None if self.ca_file is None else ca_bytes(self.ca_file)
+        return grpc.secure_channel(self.target, grpc.ssl_channel_credentials(roots), options=options)

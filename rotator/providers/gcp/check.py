@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed
 from rotator.model import Key
+from rotator.providers._shared import apart, met, unmet
 from rotator.providers.base import Provider, Right
 from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
 
@@ -29,24 +30,20 @@ def rights(
         own_email: asks who rotator is.
         granted: asks IAM which of PERMISSIONS rotator has on the account.
     """
-    yield Right(where, holds=True)
+    yield met(where)
     known = "Google Cloud knows rotator's own credentials"
     try:
         email = own_email()
-        yield Right(known, holds=True)
+        yield met(known)
         having = frozenset(granted())
     except CallFailed as failure:
-        yield _unmet(known, failure)
+        yield unmet(known, failure)
         return
-    apart = email is None or not provider.identity.endswith(f"/{email}")
-    yield Right(
-        "rotator's own identity is another one",
-        holds=apart,
-        remedy="" if apart else "Give rotator a service account of its own: it would revoke its own key.",
-    )
+    own = email is not None and provider.identity.endswith(f"/{email}")
+    yield apart(own=own, remedy="Give rotator a service account of its own: it would revoke its own key.")
     for permission in PERMISSIONS:
         yield Right(permission, holds=permission in having, remedy="" if permission in having else _GRANT)
-    if provider.capabilities.has_evidence and apart:
+    if provider.capabilities.has_evidence and not own:
         yield _evidence(provider)
 
 
@@ -54,14 +51,8 @@ def _evidence(provider: Provider) -> Right:
     try:
         keys: Sequence[Key] = provider.list_keys().keys
         if not keys:
-            return Right(ANALYSE, holds=None, remedy="There is no key yet to ask about.")
+            return Right(ANALYSE, holds=None, remedy="The account has no key yet to ask about.")
         provider.last_used(keys[0].key_id)
     except CallFailed as failure:
-        return _unmet(ANALYSE, failure)
-    return Right(ANALYSE, holds=True)
-
-
-def _unmet(name: str, failure: CallFailed) -> Right:
-    # A refusal alone tells that something is missing; a network that is down tells nothing.
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    return Right(name, holds, f"{failure.message}. {failure.remedy}".strip())
+        return unmet(ANALYSE, failure)
+    return met(ANALYSE)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from weakref import WeakValueDictionary
 
 import httpx
 from google.api_core.gapic_v1.method import wrap_method
@@ -18,8 +16,10 @@ from google.cloud.iam_admin_v1 import IAMClient
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.exchange import NoAnswer, Span, exchange
+from rotator.http.answers import NoAnswer
+from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
 from rotator.providers.gcp.access import GcpAccess
 
 LEAKING_LOGGERS = (
@@ -88,7 +88,7 @@ class GcpClients:
 
     @property
     def own_email(self) -> str | None:
-        """The service account that rotator is, where its credentials tell. Some do so after the first token only."""
+        """The service account that rotator is, where its credentials say so. Some do so after the first token only."""
         email = getattr(self._credentials, "service_account_email", None)
         return str(email) if email else None
 
@@ -105,8 +105,10 @@ def _not_renewed(error: Exception) -> CallFailed:
             permanent="reasonable timeframe" not in str(error.args[0]),
             remedy=f"{_CHECK_OWN} Check this host's clock.",
         )
-    told = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
-    return CallFailed(f"{what} could not be renewed{told}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN)
+    problem = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
+    return CallFailed(
+        f"{what} could not be renewed{problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +141,15 @@ class _Http(Request):
         return _Answer(HTTPStatus(answer.status), answer.headers, answer.body)
 
 
-# Shared because a channel is a connection and threads of its own. Weak: they last as long as some provider holds them,
-# so that a later one reads the credentials anew.
-_open_clients: WeakValueDictionary[GcpAccess, GcpClients] = WeakValueDictionary()
-_opening = threading.Lock()
+# A channel is a connection, and threads of its own.
+_clients = Shared(GcpClients)
 
 
 def clients_for(access: GcpAccess) -> GcpClients:
-    """The client of this way into Google Cloud, the same for everybody who asks while it is in use.
+    """The client of this way into Google Cloud, one for all credentials that use it.
 
     Raises:
         RotatorError: as GcpClients.
     """
-    with _opening:
-        for logger in map(logging.getLogger, LEAKING_LOGGERS):
-            logger.setLevel(max(logger.level, logging.WARNING))
-        clients = _open_clients.get(access)
-        if clients is None:
-            clients = _open_clients[access] = GcpClients(access)
-        return clients
+    quieten(LEAKING_LOGGERS)
+    return _clients.of(access)

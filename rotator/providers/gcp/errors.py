@@ -16,9 +16,12 @@ from google.rpc.error_details_pb2 import PreconditionFailure, RetryInfo
 from grpc import StatusCode
 
 from rotator.errors import CallFailed, Verdict
+from rotator.http.calls import Vendor
 from rotator.http.outside_text import outside_text
 
 Value = TypeVar("Value")
+
+GOOGLE = Vendor("Google Cloud", remedy="If this repeats, check what stands between rotator and Google Cloud.")
 
 NOT_FOUND = StatusCode.NOT_FOUND.name
 BARE_PRECONDITION = StatusCode.FAILED_PRECONDITION.name
@@ -34,7 +37,7 @@ _OF_THE_SERVICE = frozenset(
         StatusCode.OUT_OF_RANGE,
     }
 )
-"""gRPC never makes these up: whoever gets one was answered by the service."""
+"""gRPC never makes these up: with one of these, the service has answered."""
 
 _OF_A_PROXY_AS_WELL = frozenset({StatusCode.PERMISSION_DENIED, StatusCode.UNAUTHENTICATED})
 """gRPC makes these of a proxy's 403 and 401. Google's own carry an ErrorInfo."""
@@ -49,11 +52,11 @@ as unknown, which is safe."""
 _PERMISSION = "`rotator policy` prints the role that rotator's own identity needs, and how to grant it."
 _REMEDIES = {
     StatusCode.PERMISSION_DENIED: _PERMISSION,
-    StatusCode.UNAUTHENTICATED: "Google Cloud refuses rotator's own credentials: renew them.",
+    StatusCode.UNAUTHENTICATED: "Renew rotator's own credentials: Google Cloud refuses them.",
     StatusCode.NOT_FOUND: "Check `service_account`.",
     StatusCode.INVALID_ARGUMENT: "Check `service_account` and the `gcp` section.",
 }
-"""The refusals that only a person can clear, and how."""
+"""The refusals that only an operator can clear, and how."""
 
 _CONSTRAINT = re.compile(r"constraints/([\w.]+)")
 
@@ -134,7 +137,7 @@ def _constraint(message: str, error: GoogleAPICallError) -> str | None:
 
 def _exemption(constraint: str) -> str:
     if constraint.endswith("serviceAccountKeyExpiryHours"):
-        return f"Shorten `max_age` and `grace`: their sum is over constraints/{constraint}."
+        return f"Shorten `max_age` or `grace`: the sum of both is over constraints/{constraint}."
     other = ""
     if constraint.endswith("KeyUpload"):
         other = ", or set `key_origin: google`"

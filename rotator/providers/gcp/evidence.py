@@ -1,13 +1,12 @@
-"""When a key was last used, as the policy analyzer tells it: by the day, and a day or more late.
+"""When a key was last used, as the policy analyzer reports it: by the day, and a day or more late.
 
-A day is told by its beginning in Pacific Standard Time. Google counts as a use also that it listed the account's keys
-while it checked another one, so that a silent key may seem used, never the other way round
+A day is reported as its beginning in Pacific Standard Time. Google counts as a use also that it listed the account's
+keys while it checked another one, so that a silent key may seem used, never the other way round
 (https://cloud.google.com/policy-intelligence/docs/activity-analyzer-service-account-authentication).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,14 +16,17 @@ from urllib.parse import urlencode
 import httpx
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.exchange import Answer, NoAnswer, Span, exchange
+from rotator.http.answers import Answer, json_object
+from rotator.http.calls import send
+from rotator.http.exchange import Span
 from rotator.http.outside_text import outside_text
 from rotator.model import LastUse
+from rotator.providers.gcp.errors import GOOGLE
 
 PERMISSION = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
 _TYPE = "serviceAccountKeyLastAuthentication"
 _WHAT = "the policy analyzer"
-_SERVICE = "Google Cloud"  # the analyzer doesn't tell which of its services
+_SERVICE = "Google Cloud"  # the analyzer doesn't say which service
 _REMEDY = (
     f"Enable the Policy Analyzer API in the account's project and grant rotator {PERMISSION} there, or set "
     "`evidence: false`."
@@ -46,25 +48,18 @@ def last_use(http: httpx.Client, url: str, token: str, key_name: str, span: Span
     """
     project = key_name.split("/")[1]
     query = urlencode({"filter": f'activities.fullResourceName="//iam.googleapis.com/{key_name}"'})
-    answer = exchange(
-        http,
-        "GET",
-        f"{url}/v1/projects/{project}/locations/global/activityTypes/{_TYPE}/activities:query?{query}",
-        headers={"Authorization": f"Bearer {token}"},
-        content=None,
-        span=span,
-    )
-    if isinstance(answer, NoAnswer):
-        verdict = Verdict.UNKNOWN if answer.sent else Verdict.NOT_APPLIED
-        raise CallFailed(f"{_WHAT} gave no answer: {answer.reason}", verdict=verdict, code="NoAnswer")
-    body = _object(answer)
+    where = f"{url}/v1/projects/{project}/locations/global/activityTypes/{_TYPE}/activities:query?{query}"
+    answer = send(http, "GET", where, what=_WHAT, headers={"Authorization": f"Bearer {token}"}, span=span)
+    body = json_object(answer.body)
     if answer.status != HTTPStatus.OK:
-        raise _refused(answer, body)
+        raise _refused(answer, body or {})
+    if body is None:
+        raise GOOGLE.unclear(_WHAT, answer)
     try:
         return _latest(body)
     except (KeyError, TypeError, ValueError):
-        pass
-    raise CallFailed(f"{_WHAT} told no readable time", verdict=Verdict.UNKNOWN, code="Unreadable")
+        unreadable = GOOGLE.unclear(_WHAT, answer)
+    raise unreadable  # outside of the handler: the original may quote the body
 
 
 def _latest(body: Mapping[str, Any]) -> LastUse | None:
@@ -76,11 +71,9 @@ def _refused(answer: Answer, body: Mapping[str, Any]) -> CallFailed:
     error = body.get("error")
     named = error.get("status") if isinstance(error, dict) else None
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return CallFailed(f"{_WHAT}: HTTP {answer.status}", verdict=Verdict.NOT_APPLIED, code=str(answer.status))
+        return GOOGLE.throttled(_WHAT, answer)
     if not isinstance(error, dict) or not isinstance(named, str) or not _refuses(answer.status):
-        return CallFailed(
-            f"{_WHAT}: HTTP {answer.status}, not in its form", verdict=Verdict.UNKNOWN, code=str(answer.status)
-        )
+        return GOOGLE.unclear(_WHAT, answer)
     return CallFailed(
         f"{_WHAT}: {outside_text(named)}: {outside_text(error.get('message') or '')}",
         verdict=Verdict.REFUSED,
@@ -92,15 +85,3 @@ def _refused(answer: Answer, body: Mapping[str, Any]) -> CallFailed:
 
 def _refuses(status: int) -> bool:
     return status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-
-
-def _object(answer: Answer) -> Mapping[str, Any]:
-    try:
-        read = json.loads(answer.body)
-    except ValueError:
-        read = None
-    if isinstance(read, dict):
-        return read
-    raise CallFailed(
-        f"{_WHAT}: HTTP {answer.status}, not in its form", verdict=Verdict.UNKNOWN, code=str(answer.status)
-    )

@@ -1,4 +1,4 @@
-"""What a service account's address tells."""
+"""What a service account's address says."""
 
 from __future__ import annotations
 

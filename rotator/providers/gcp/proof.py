@@ -18,18 +18,21 @@ from google.auth.crypt import RSASigner
 
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.exchange import Answer, NoAnswer, Span, exchange
+from rotator.http.answers import Answer, json_object
+from rotator.http.calls import send
+from rotator.http.exchange import Span
 from rotator.http.outside_text import outside_text
 from rotator.model import Proof
+from rotator.providers.gcp.errors import GOOGLE
 from rotator.providers.gcp.keys import token_endpoint
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SCOPE = "https://www.googleapis.com/auth/userinfo.email"  # enough for a proof; the token is dropped at once
 _LIFETIME = 600  # seconds
-_WHAT = "the token endpoint"
+_WHAT = "the candidate's access token"
 _REMEDIES = {
-    "disabled_client": "The service account is disabled: enable it.",
-    "deleted_client": "The service account was deleted.",
+    "disabled_client": "Enable the service account: it is disabled.",
+    "deleted_client": "Check `service_account`: Google Cloud says that the account was deleted.",
     "invalid_grant": "Check `service_account`, and `token_uri` and `universe_domain` of the `gcp` section.",
 }
 
@@ -49,18 +52,8 @@ def prove(http: httpx.Client, token_uri: str | None, key_file: str, clock: Clock
     """
     key = json.loads(key_file)
     url = token_uri or token_endpoint(key["universe_domain"])
-    answer = exchange(
-        http,
-        "POST",
-        url,
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-        content=_assertion(key, clock),
-        span=span,
-    )
-    if isinstance(answer, NoAnswer):
-        verdict = Verdict.UNKNOWN if answer.sent else Verdict.NOT_APPLIED
-        raise CallFailed(f"{_WHAT} gave no answer: {answer.reason}", verdict=verdict, code="NoAnswer")
-    return _read(answer)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return _read(send(http, "POST", url, what=_WHAT, headers=headers, content=_assertion(key, clock), span=span))
 
 
 def _assertion(key: Mapping[str, str], clock: Clock) -> bytes:
@@ -78,17 +71,15 @@ def _assertion(key: Mapping[str, str], clock: Clock) -> bytes:
 
 
 def _read(answer: Answer) -> Proof:
-    body = _object(answer.body)
+    body = json_object(answer.body) or {}
     if answer.status == HTTPStatus.OK and isinstance(body.get("access_token"), str):
         return Proof.ALIVE
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise CallFailed(f"{_WHAT}: HTTP {answer.status}", verdict=Verdict.NOT_APPLIED, code=str(answer.status))
+        raise GOOGLE.throttled(_WHAT, answer)
     error, description = body.get("error"), outside_text(body.get("error_description") or "")
     refused = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if not refused or not isinstance(error, str):
-        raise CallFailed(
-            f"{_WHAT}: HTTP {answer.status}, not in its form", verdict=Verdict.UNKNOWN, code=str(answer.status)
-        )
+        raise GOOGLE.unclear(_WHAT, answer)
     if error == "invalid_grant" and "signature" in description.casefold():
         return Proof.NOT_YET
     if error == "invalid_grant" and "timeframe" in description.casefold():
@@ -98,13 +89,5 @@ def _read(answer: Answer) -> Proof:
         verdict=Verdict.REFUSED,
         code=outside_text(error),
         permanent=True,
-        remedy=_REMEDIES.get(error, "The candidate was not pushed."),
+        remedy=_REMEDIES.get(error, "Check the service account in Google Cloud. The candidate was not pushed."),
     )
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        read = json.loads(body)
-    except ValueError:
-        return {}
-    return read if isinstance(read, dict) else {}

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,10 +21,12 @@ from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.calls import patiently
+from rotator.http.answers import http_date
+from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone, own_identity
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
 from rotator.providers.gcp import evidence as gcp_evidence
@@ -141,7 +142,7 @@ class GcpAccount:
 
     def prove(self, material: Material) -> Proof:
         """Exchange an assertion, signed with the candidate, for an access token; not repeated."""
-        key_file = material.reveal()[_FIELD]
+        key_file = material.secret[_FIELD].get_secret_value()
         return gcp_proof.prove(self._http, self._token_uri, key_file, self._tools.clock, self._span())
 
     def disable(self, key_id: str) -> Reply:
@@ -162,11 +163,9 @@ class GcpAccount:
         except CallFailed as failure:
             if failure.code != NOT_FOUND:
                 raise
-            gone = failure
-        # One code for both. The list tells them apart: without the account it is refused in the same way, and raises.
-        if any(key.key_id == key_id for key in self.list_keys().keys):
-            raise CallFailed(f"{gone.message}, and yet the key is listed", verdict=Verdict.NOT_APPLIED, code=gone.code)
-        return Reply()
+            refused = failure
+        # One code for both. The list shows which: without the account it is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
 
     def check(self) -> Sequence[Right]:
         """Asks IAM which of the rights it has (TestIamPermissions)."""
@@ -178,7 +177,7 @@ class GcpAccount:
         """Nothing to do: the channel is the clients', and ends when its last holder lets go of it."""
 
     def _upload(self, draft: Upload, span: Span) -> Minted:
-        account = _before(partial(self._account, span))
+        account = beforehand(partial(self._account, span))
         request = iam.UploadServiceAccountKeyRequest(name=self._name, public_key_data=draft.certificate)
 
         def read(answer: iam.ServiceAccountKey) -> Minted:
@@ -275,12 +274,9 @@ class GcpAccount:
 
     def _refuse_own(self) -> None:
         if self._gcp.own_email == self._email:
-            raise CallFailed(
-                f"service account {self._email} is rotator's own identity: it would revoke its own key",
-                verdict=Verdict.REFUSED,
-                code="OwnIdentity",
-                permanent=True,
-                remedy="Give rotator a service account of its own, with rights over this one's keys.",
+            raise own_identity(
+                f"service account {self._email}",
+                "Give rotator a service account of its own, with rights over this one's keys.",
             )
 
     def _change(self, what: str, call: Callable[..., Any], request: object) -> Reply:
@@ -308,16 +304,6 @@ class GcpAccount:
         return f"{self._name}/keys/{key_id}"
 
 
-def _before(read: Callable[[], Value]) -> Value:
-    """A read that a change needs: if it fails, the change was not sent."""
-    try:
-        return read()
-    except CallFailed as failure:
-        if failure.verdict is Verdict.UNKNOWN:
-            failure.verdict = Verdict.NOT_APPLIED
-        raise
-
-
 def _left(span: Span) -> float:
     left = span.left()
     if left <= 0:
@@ -329,11 +315,10 @@ def _with_date(
     answered: tuple[iam.ListServiceAccountKeysResponse, Any],
 ) -> tuple[list[iam.ServiceAccountKey], datetime]:
     answer, call = answered
-    date = dict(call.initial_metadata())["date"]
-    at = parsedate_to_datetime(date)
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return list(answer.keys), at.astimezone(UTC)
+    at = http_date(dict(call.initial_metadata()).get("date"))
+    if at is None:
+        raise ValueError("the answer has no date")
+    return list(answer.keys), at
 
 
 def _whole(account: iam.ServiceAccount) -> iam.ServiceAccount:
@@ -366,4 +351,4 @@ def _id(name: str) -> str:
 
 def _minted(key: Key, key_file: str) -> Minted:
     hint = f"{key.key_id[:4]}..{key.key_id[-4:]}"
-    return Minted(key, Material({_FIELD: SecretStr(key_file)}), hint)
+    return Minted(key, Material(secret={_FIELD: SecretStr(key_file)}), hint)

@@ -11,7 +11,9 @@ import httpx
 
 from rotator.clock import Clock
 from rotator.errors import RotatorError
-from rotator.http.calls import Answer, Span, patiently, send
+from rotator.http.answers import Answer
+from rotator.http.calls import patiently, send
+from rotator.http.exchange import Span
 from rotator.providers.oci.answers import done
 from rotator.providers.oci.signing import Signer
 
@@ -118,7 +120,7 @@ class IdentityApi:
     ) -> Answer:
         headers = {"accept": "application/json", **signer.sign(method, url, body, self._clock.now())}
         answer = send(self._http, method, str(url), what=what, headers=headers, content=body, span=span)
-        return done(what, answer, self._clock.now())
+        return done(what, answer)
 
     def _url(self, path: tuple[str, ...], **query: str) -> httpx.URL:
         # Colons in a fingerprint are encoded, as in Oracle's SDK: what is signed is what is sent.

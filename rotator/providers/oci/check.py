@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed
+from rotator.providers._shared import met, tried, unmet
 from rotator.providers.base import Listing, Right
 from rotator.providers.oci.answers import NOT_AUTHORIZED
 from rotator.providers.oci.rights import statements
@@ -38,46 +39,31 @@ class Looks(Protocol):
 def rights(provider: Looks) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where rotator has no identity, or OCI doesn't know it."""
     for address in provider.addresses:
-        yield Right(f"Identity at {address}", holds=True)
+        yield met(f"Identity at {address}")
     try:
         own = provider.signer()
     except CallFailed as failure:
-        yield _unmet("rotator has an identity of its own", failure)
+        yield unmet("rotator has an identity of its own", failure)
         return
     yield Right(f"rotator has an identity of its own, {own.user}", holds=True)
-    grant = f"The statements needed: {' ; '.join(statements(provider.user))}"
+    grant = f"Grant these statements: {' ; '.join(statements(provider.user))}"
     try:
         user = provider.look_up()
     except CallFailed as failure:
-        yield _unmet("GetUser", failure, grant)
+        yield unmet("GetUser", failure, grant=grant, denied=NOT_AUTHORIZED)
         if failure.code not in NOT_AUTHORIZED:
             return
     else:
-        yield Right("GetUser", holds=True)
+        yield met("GetUser")
         yield _usable(user)
-    yield _tried("ListApiKeys", provider.list_keys, grant)
+    yield tried("ListApiKeys", provider.list_keys, grant=grant, denied=NOT_AUTHORIZED)
     for operation in _CHANGES:
-        yield Right(operation, None, f"It can't be tried harmlessly. {grant}")
+        yield Right(operation, None, f"rotator can't try this without changing something. {grant}")
 
 
 def _usable(user: Mapping[str, object]) -> Right:
     can = user.get("capabilities")
     barred = isinstance(can, Mapping) and can.get("canUseApiKeys") is False
     active = user.get("lifecycleState") == "ACTIVE"
-    remedy = "" if active and not barred else "Activate the user, and let it use API keys, in its user capabilities."
+    remedy = "" if active and not barred else "Activate the user, and allow API keys in the user's capabilities."
     return Right("the user may use API keys", active and not barred, remedy)
-
-
-def _tried(operation: str, call: Callable[[], object], grant: str) -> Right:
-    try:
-        call()
-    except CallFailed as failure:
-        return _unmet(operation, failure, grant)
-    return Right(operation, holds=True)
-
-
-def _unmet(name: str, failure: CallFailed, grant: str = "") -> Right:
-    # A refusal alone tells that something is missing; a network that is down tells nothing.
-    holds = False if failure.verdict is Verdict.REFUSED else None
-    remedy = grant if failure.code in NOT_AUTHORIZED else failure.remedy
-    return Right(name, holds, f"{failure.message}. {remedy}".strip())

@@ -19,15 +19,15 @@ from rotator.providers.oci.signing import Signer
 
 _NEEDED = ("tenancy", "user", "fingerprint", "key_file")
 _WHERE = (
-    "It is the SDK's own file: `oci setup config` writes one. A session token's profile won't do: it ends in an hour."
+    "Run `oci setup config` to write the SDK's config file. A session token's profile ends in an hour: use an API key."
 )
 
 
-class OwnIdentity:
+class OwnProfile:
     """Reads the profile at each use, so that a key that was replaced needs no restart. Thread-safe.
 
     Args:
-        config_file: the SDK's config file; `~` is the home of whoever runs rotator.
+        config_file: the SDK's config file; `~` is the home of the user that rotator runs as.
         profile: the one in it.
     """
 
@@ -59,7 +59,7 @@ class OwnIdentity:
         else:
             readable = True
         if not readable:
-            raise self._unusable("it isn't written as key=value lines under [PROFILE]")
+            raise self._unusable("it has other lines than key=value under [PROFILE]")
         if self._profile not in parser:
             raise self._unusable(f"it has no profile {self._profile}")
         profile = dict(parser[self._profile])
@@ -78,7 +78,7 @@ class OwnIdentity:
             return Signer(said["tenancy"], said["user"], said["fingerprint"], key)
         raise RotatorError(
             f"rotator's own key, {outside_text(said['key_file'])}, can't be used: {problem}.",
-            remedy=f"Mend `key_file` or `pass_phrase` in the profile {self._profile} of {self._config_file}.",
+            remedy=f"Correct `key_file` or `pass_phrase` in the profile {self._profile} of {self._config_file}.",
         )
 
     def _unusable(self, why: str) -> RotatorError:
@@ -92,5 +92,5 @@ def _text(path: str, what: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
     raise RotatorError(
         f"{what}, {outside_text(path)}, can't be read: {reason}.",
-        remedy="Check that the file is there, and that the user that rotator runs as may read it.",
+        remedy="Check that the file exists, and that the user that rotator runs as may read it.",
     )

@@ -77,11 +77,11 @@ def load(pem: SecretStr, passphrase: SecretStr | None, *, made_here: bool = Fals
             data, secret if b"ENCRYPTED" in data else None, unsafe_skip_rsa_key_validation=made_here
         )
     except TypeError:
-        problem = "it is encrypted, and there is no passphrase"
+        problem = "the key is encrypted, and no passphrase is given"
     except (ValueError, UnsupportedAlgorithm):
-        problem = "it is no private key in PEM, or the passphrase is wrong"
+        problem = "the file has no private key in PEM, or the passphrase is wrong"
     else:
         if isinstance(key, RSAPrivateKey):
             return key
-        problem = "it is no RSA key"
+        problem = "the key is not an RSA key"
     raise ValueError(problem)  # outside of the handler: the original may quote the key

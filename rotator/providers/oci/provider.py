@@ -1,8 +1,8 @@
 """OCI: the API signing keys of one user.
 
 Facts from the Identity service's API reference: three keys a user; a key is called by its fingerprint, which is known
-before it is uploaded; a key can't be disabled, has no end, and nothing tells when it was last used. Keys are changed in
-the tenancy's home region, and are known elsewhere some seconds to minutes later.
+before it is uploaded; a key can't be disabled, has no end, and OCI does not report when it was last used. Keys are
+changed in the tenancy's home region, and are known elsewhere some seconds to minutes later.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.calls import Answer, date_of, json_object
+from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
     CLOCK_SKEW,
     NOT_AUTHENTICATED,
     NOT_AUTHORIZED,
+    OCI,
     listed,
-    request_id,
-    unreadable,
 )
 from rotator.providers.oci.api import IdentityApi, endpoint
 from rotator.providers.oci.check import rights
-from rotator.providers.oci.identity import OwnIdentity
+from rotator.providers.oci.identity import OwnProfile
 from rotator.providers.oci.signing import Signer
 
 Value = TypeVar("Value")
@@ -78,16 +78,15 @@ class Keys:
         """A fresh key, complete."""
         private = oci_keys.generate()
         passphrase = SecretStr(token_urlsafe(_PASSPHRASE_BYTES)) if self.passphrase else None
-        plain = {
+        public = {
             "region": self.region,
             "tenancyId": self.tenancy,
             "userId": self.user,
             "fingerprint": oci_keys.fingerprint(private.public_key()),
             "compartmentId": self.compartment,
         }
-        fields = {name: SecretStr(value) for name, value in plain.items()}
-        fields["privateKey"] = oci_keys.private_pem(private, self.pem, passphrase)
-        return Material(fields if passphrase is None else {**fields, "passphrase": passphrase})
+        secret = {"privateKey": oci_keys.private_pem(private, self.pem, passphrase)}
+        return Material(public=public, secret=secret if passphrase is None else {**secret, "passphrase": passphrase})
 
 
 def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
@@ -102,7 +101,7 @@ def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
     """
     keys = Keys.of(settings)
     http = tools.http.trusting(cast("str | None", settings["ca_file"]))
-    own = OwnIdentity(str(settings["admin_config_file"]), str(settings["admin_profile"]))
+    own = OwnProfile(str(settings["admin_config_file"]), str(settings["admin_profile"]))
 
     def identity_in(region: object) -> IdentityApi:
         url = str(settings["endpoint"] or endpoint(str(region), keys.tenancy))
@@ -121,7 +120,7 @@ class OciUser:
         there: the one where the integration works, and where candidates are proved.
     """
 
-    def __init__(self, keys: Keys, own: OwnIdentity, home: IdentityApi, there: IdentityApi) -> None:
+    def __init__(self, keys: Keys, own: OwnProfile, home: IdentityApi, there: IdentityApi) -> None:
         self._keys = keys
         self._own = own
         self._home = home
@@ -147,14 +146,14 @@ class OciUser:
         """
         return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI tells nothing of the kind
+    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI reports nothing of the kind
         """Never called: there is no evidence of use."""
         return None
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
         """Make the key pair. Its fingerprint is what OCI will call it."""
         material = self._keys.make()
-        return Draft(material.reveal()["fingerprint"], material)
+        return Draft(material.public["fingerprint"], material)
 
     def mint(self, draft: Draft) -> Minted:
         """UploadApiKey: one attempt on the wire. Only the public half is sent."""
@@ -167,15 +166,15 @@ class OciUser:
         )
         key = _read(what, answer, lambda answer: _key(json_object(answer.body)))
         if key is None or key.key_id != draft.mark:
-            raise unreadable(what, answer)
-        return Minted(key, material, _hint(key.key_id), request_id(answer))
+            raise OCI.unclear(what, answer)
+        return Minted(key, material, _hint(key.key_id), OCI.request_id(answer))
 
     def prove(self, material: Material) -> Proof:
         """GetUser on itself, signed with the candidate, in the integration's region; not repeated.
 
         OCI says the same of a key that it doesn't know yet and of a wrong one: neither is given up before its time.
         """
-        what, held = "GetUser", material.reveal()
+        what, held = "GetUser", material.public
         signer = Signer(held["tenancyId"], held["userId"], held["fingerprint"], _private_key(material))
         try:
             answer = self._there.once(what, signer, "GET", self._user, span=self._there.span())
@@ -189,7 +188,7 @@ class OciUser:
             raise
         user = json_object(answer.body)
         if user is None or user.get("id") != self._keys.user:
-            raise unreadable(what, answer)
+            raise OCI.unclear(what, answer)
         return Proof.ALIVE
 
     def disable(self, key_id: str) -> Reply:
@@ -210,8 +209,8 @@ class OciUser:
                 raise
             refusal = failure
         else:
-            return Reply(request_id(answer))
-        # One code for both. The list tells them apart: without the user it is refused in the same way, and raises.
+            return Reply(OCI.request_id(answer))
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
         if any(key.key_id == key_id for key in _listing(self._home.pages(_LIST, signer, self._api_keys, span)).keys):
             raise refusal
         return Reply(refusal.request_id)
@@ -242,13 +241,20 @@ class OciUser:
         try:
             signer = self._own.signer()
         except RotatorError as unusable:
-            problem, remedy, code = unusable.message.rstrip("."), unusable.remedy, "NoIdentity"
+            failure = CallFailed(
+                unusable.message.rstrip("."),
+                verdict=Verdict.REFUSED,
+                code="NoIdentity",
+                permanent=True,
+                remedy=unusable.remedy,
+            )
         else:
             if signer.user != self._keys.user:
                 return signer
-            problem = f"user {self._keys.user} is rotator's own OCI identity: it would revoke its own key"
-            remedy, code = "Give rotator a user of its own, with rights over this user's keys.", "OwnIdentity"
-        raise CallFailed(problem, verdict=Verdict.REFUSED, code=code, permanent=True, remedy=remedy)
+            failure = own_identity(
+                f"user {self._keys.user}", "Give rotator a user of its own, with rights over this user's keys."
+            )
+        raise failure  # outside of the handler: what the reader held would hang on to it
 
     def look_up(self) -> Mapping[str, object]:
         """GetUser, in rotator's own name."""
@@ -256,7 +262,7 @@ class OciUser:
         [answer] = self._home.read(what, self.signer(), self._user)
         user = json_object(answer.body)
         if user is None:
-            raise unreadable(what, answer)
+            raise OCI.unclear(what, answer)
         return user
 
 
@@ -264,7 +270,7 @@ def _read(what: str, answer: Answer, read: Callable[[Answer], Value]) -> Value:
     try:
         return read(answer)
     except (KeyError, TypeError, ValueError, AttributeError):
-        failure = unreadable(what, answer)
+        failure = OCI.unclear(what, answer)
     raise failure  # outside of the handler: the original may quote the body
 
 
@@ -305,7 +311,7 @@ def _date(answer: Answer) -> datetime:
 
 
 def _private_key(material: Material) -> RSAPrivateKey:
-    return oci_keys.load(material.fields["privateKey"], material.fields.get("passphrase"), made_here=True)
+    return oci_keys.load(material.secret["privateKey"], material.secret.get("passphrase"), made_here=True)
 
 
 def _hint(fingerprint: str) -> str:
@@ -314,9 +320,9 @@ def _hint(fingerprint: str) -> str:
 
 def _cannot(done: str, key_id: str) -> NoReturn:
     raise CallFailed(
-        f"{key_id} can't be {done}: OCI can't do that",
+        f"{key_id} can't be {done}: OCI can't disable a key",
         verdict=Verdict.REFUSED,
         code="Unsupported",
         permanent=True,
-        remedy="Deleting a key is all there is.",
+        remedy="Delete the key instead.",
     )

@@ -171,7 +171,9 @@ class MotoAccount:
         """Create a key of this user, made at this time."""
         made = self._iam.create_access_key(user)
         self.set_created(made.access_key_id, at)
-        return Material({"accessKey": SecretStr(made.access_key_id), "secretKey": SecretStr(made.secret_access_key)})
+        return Material(
+            public={"accessKey": made.access_key_id}, secret={"secretKey": SecretStr(made.secret_access_key)}
+        )
 
     def keys(self, user: str) -> tuple[Key, ...]:
         """The keys of this user."""

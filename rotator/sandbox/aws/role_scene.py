@@ -61,7 +61,7 @@ class AwsRoleScene:
             policy={"Version": "2012-10-17", "Statement": []},
         )
         self.aws.grant("iam:GetRole", "iam:UpdateAssumeRolePolicy", "sts:AssumeRole", on=self.role_arn)
-        self.held = Material({"roleArn": SecretStr(self.role_arn), "externalId": SecretStr(external_id)})
+        self.held = Material(public={"roleArn": self.role_arn}, secret={"externalId": SecretStr(external_id)})
         self._profile = directory / "aws-by-role-credentials"
         self._profile.touch(mode=0o600)
         self._profile.write_text(_CREDENTIALS.substitute(self.aws.admin.reveal(), profile=self.name))
@@ -84,7 +84,7 @@ class AwsRoleScene:
             "provider": "aws",
             "mode": "crossAccountRole",
             "role_arn": self.role_arn,
-            "current_key": key_id_of(self.held.reveal()["externalId"]),
+            "current_key": key_id_of(self.held.secret["externalId"].get_secret_value()),
             "aws": {"probe": True, "profile": self.name, "region": REGION, **self.aws.endpoints},
         }
 

@@ -70,7 +70,7 @@ class AwsScene:
         return {
             "provider": "aws",
             "user": USER,
-            "current_key": self.held.reveal()["accessKey"],
+            "current_key": self.held.public["accessKey"],
             "aws": {"region": REGION, **self.aws.endpoints},
         }
 

@@ -107,14 +107,13 @@ class AzureStandIn:
     def create_secret(self, app: App, name: str | None = "by hand") -> tuple[Key, Material]:
         """Make a client secret as an operator would; it works at once."""
         made = self._add_secret(app, name)
-        fields = {
+        public = {
             "tenantId": self.tenant.tenant,
             "clientId": app.app_id,
             "objectId": app.principal_id,
             "subscriptionId": self.tenant.subscription,
-            "secret": made.value,
         }
-        return _key(made), Material({name: SecretStr(value) for name, value in fields.items()})
+        return _key(made), Material(public=public, secret={"secret": SecretStr(made.value)})
 
     def keys(self, app: App) -> tuple[Key, ...]:
         """The application's client secrets."""

@@ -98,7 +98,7 @@ class ByokScene:
 
     def use(self, held: Mapping[str, str]) -> str:
         """List the cluster's nodes, as Northflank does."""
-        token = token_of(Material({FIELD: SecretStr(held[FIELD])})).get_secret_value()
+        token = token_of(Material(secret={FIELD: SecretStr(held[FIELD])})).get_secret_value()
         answer = self._http.get(
             f"{self.kubernetes.server.url}/api/v1/nodes", headers={"Authorization": f"Bearer {token}"}
         )

@@ -54,7 +54,7 @@ class CivoScene:
         self._lock = threading.Lock()
         self._http = httpx.Client(timeout=10)
         first = self.civo.key(self.account)
-        self.held = Material({"apiKey": first.value})
+        self.held = Material(secret={"apiKey": first.value})
         self.put(first)
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ class CivoScene:
         """The file, the account, the key that is held, and where the stand-in is."""
         return {
             "provider": "civo",
-            "current_key": key_id_of(self.held.fields["apiKey"]),
+            "current_key": key_id_of(self.held.secret["apiKey"]),
             "civo": {
                 "api_key": {"file": str(self.key_file)},
                 "account": EMAIL,

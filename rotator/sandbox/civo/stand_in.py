@@ -125,7 +125,7 @@ class CivoStandIn:
 
     def works(self, material: Material) -> bool:
         """The key is some account's."""
-        return self._owner(material.reveal()["apiKey"]) is not None
+        return self._owner(material.secret["apiKey"].get_secret_value()) is not None
 
     def _owner(self, key: str) -> CivoAccount | None:
         with self._lock:

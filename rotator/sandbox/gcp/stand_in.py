@@ -126,7 +126,7 @@ class GcpStandIn:
 
     def create_key(self, email: str) -> Material:
         """Create a key as an operator would in the console; it works at once."""
-        return Material({"keyfileJson": SecretStr(self._create_key(self._account(email)))})
+        return Material(secret={"keyfileJson": SecretStr(self._create_key(self._account(email)))})
 
     def keys(self, email: str) -> tuple[Key, ...]:
         """The account's user-managed keys, as Google lists them; none of an account that is gone."""

@@ -63,7 +63,7 @@ class OciScene:
         """The user, the key that is held, and where the stand-in is."""
         return {
             "provider": "oci",
-            "current_key": self.held.reveal()["fingerprint"],
+            "current_key": self.held.public["fingerprint"],
             "oci": {
                 "tenancy": self.oci.tenancy,
                 "user": self.user,

@@ -157,11 +157,11 @@ class OciStandIn:
             "fingerprint": oci_keys.fingerprint(public),
             "compartmentId": self.compartment,
         }
-        return Material({**{name: SecretStr(value) for name, value in fields.items()}, "privateKey": pem})
+        return Material(public=fields, secret={"privateKey": pem})
 
     def remove_key(self, material: Material) -> None:
         """Delete a key as an operator would."""
-        key = material.reveal()
+        key = material.public
         with self._lock:
             del self._users[key["userId"]].keys[key["fingerprint"]]
 
@@ -193,9 +193,8 @@ class OciStandIn:
 
     def works(self, material: Material) -> bool:
         """Use a key as a consumer would, by GetUser on itself, and return whether OCI answered."""
-        held = {name: SecretStr(value) for name, value in material.reveal().items()}
-        private = oci_keys.load(held["privateKey"], held.get("passphrase"), made_here=True)
-        tenancy, user, name = (held[key].get_secret_value() for key in ("tenancyId", "userId", "fingerprint"))
+        private = oci_keys.load(material.secret["privateKey"], material.secret.get("passphrase"), made_here=True)
+        tenancy, user, name = (material.public[key] for key in ("tenancyId", "userId", "fingerprint"))
         url = httpx.URL(f"{self.server.url}/20160918/users/{user}")
         headers = Signer(tenancy, user, name, private).sign("GET", url, None, self.server.clock())
         answer = Client(self._respond).get(url.path, base_url=self.server.url, headers=dict(headers))

@@ -103,7 +103,7 @@ class TestContract(ProviderContract):
             prove={"action": "GetCallerIdentity"},
             listed=lambda: aws.keys(USER),
             works=aws.works,
-            foreign_key=lambda: aws.create_key(USER).reveal()["accessKey"],
+            foreign_key=lambda: aws.create_key(USER).public["accessKey"],
             delete_identity=lambda: aws.delete_user(USER),
             secrets=aws.secrets,
             down=world.stop,
@@ -194,7 +194,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("action", sorted(POLICY_ACTIONS))
     def test_a_missing_right_is_permanent_and_named(self, world: World, action: str) -> None:
-        key_id = world.aws.create_key(USER).reveal()["accessKey"]
+        key_id = world.aws.create_key(USER).public["accessKey"]
         world.aws.denied.add(action)
         calls: dict[str, Callable[[], object]] = {
             "iam:CreateAccessKey": world.mint,
@@ -248,8 +248,8 @@ class TestProof:
 
     def test_a_wrong_secret_is_dead(self, world: World) -> None:
         key, _ = world.mint()
-        other = world.aws.create_key(USER).fields["secretKey"]
-        mixed = Material({**world.aws.admin.fields, "secretKey": other})
+        other = world.aws.create_key(USER).secret["secretKey"]
+        mixed = Material(public=world.aws.admin.public, secret={"secretKey": other})
         assert world.provider.prove(mixed) is Proof.DEAD
         assert key in world.aws.keys(USER)
 
@@ -315,7 +315,7 @@ class TestEvidence:
 
     def test_the_last_use_of_several_is_told_late(self, world: World) -> None:
         noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-        key_id = world.aws.create_key(USER).reveal()["accessKey"]
+        key_id = world.aws.create_key(USER).public["accessKey"]
         body = (
             "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>u</UserName><AccessKeyLastUsed>"
             f"<LastUsedDate>{noon.isoformat()}</LastUsedDate><ServiceName>s3\u202e</ServiceName><Region>N/A</Region>"
@@ -471,7 +471,7 @@ class TestCheck:
         assert self.rights(world.open(assume_role=role))["rotator's own identity is another one"] is True
 
     def refuses_to_look(self, provider: AwsUser) -> None:
-        with pytest.raises(CallFailed, match="rotator's own AWS identity") as caught:
+        with pytest.raises(CallFailed, match="rotator's own identity") as caught:
             provider.list_keys()
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
 

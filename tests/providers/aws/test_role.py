@@ -82,7 +82,7 @@ class World:
         return self.http.send(assume_role(self.aws.server.url, self.principal, material.reveal())).is_success
 
     def held(self, external_id: str) -> Material:
-        return Material({"roleArn": SecretStr(self.role), "externalId": SecretStr(external_id)})
+        return Material(public={"roleArn": self.role}, secret={"externalId": SecretStr(external_id)})
 
     def change(self, **changes: object) -> None:
         """As a person would: other members in the statement."""
@@ -320,7 +320,7 @@ class TestSomebodyElseChangesThePolicy:
         theirs = (OLD, "second", "fourth") if back else ("second", "fourth")
         failure = self.between(world, pool, lambda: provider.delete(key_id_of(OLD)), lambda: world.allow(*theirs))
         assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
-        assert f"{key_id_of(OLD)} {'is' if back else 'is not'} in it" in failure.message
+        assert f"{key_id_of(OLD)} {'is' if back else 'is not'} in the policy" in failure.message
         assert world.ids() == list(theirs)
 
     def test_a_deletion_that_is_not_seen_may_be_late(
@@ -372,7 +372,7 @@ class TestDelete:
         told = []
         for minute in (0, 1, 9, 11):
             world.clock.elapsed = minute * 60
-            with pytest.raises(CallFailed, match="STS still takes it") as caught:
+            with pytest.raises(CallFailed, match="STS still accepts") as caught:
                 provider.delete(key_id_of(OLD))
             told.append((caught.value.verdict, caught.value.permanent, caught.value.retry_after is not None))
         assert told == [(Verdict.NOT_APPLIED, False, True)] * 3 + [(Verdict.REFUSED, True, False)]
@@ -388,7 +388,7 @@ class TestDelete:
         with pytest.raises(CallFailed) as caught:
             provider.delete(key_id_of(OLD))
         assert caught.value.verdict is Verdict.UNKNOWN
-        with pytest.raises(CallFailed, match="STS still takes it"):
+        with pytest.raises(CallFailed, match="STS still accepts"):
             provider.delete(key_id_of(OLD))
 
     def test_a_condition_that_protects_nothing_is_told_loudly(self, world: World, provider: AwsRole) -> None:
@@ -396,7 +396,7 @@ class TestDelete:
         trust = copy.deepcopy(dict(world.aws.trust(world.role)))
         open_door = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": trust["Statement"][0]["Principal"]}
         world.aws.set_trust(world.role, {**trust, "Statement": [*trust["Statement"], open_door]})
-        with pytest.raises(CallFailed, match="WITHOUT AN EXTERNAL ID") as caught:
+        with pytest.raises(CallFailed, match="THE EXTERNAL ID PROTECTS NOTHING") as caught:
             provider.delete(key_id_of(OLD))
         failure = caught.value
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "ConditionNotEnforced", True)
@@ -405,7 +405,7 @@ class TestDelete:
     def test_when_sts_can_not_be_asked_nothing_is_claimed(self, world: World, provider: AwsRole) -> None:
         mint(provider)
         world.spoil("AssumeRole", error(500, "InternalFailure"))
-        with pytest.raises(CallFailed, match="could not be asked") as caught:
+        with pytest.raises(CallFailed, match="could not ask STS") as caught:
             provider.delete(key_id_of(OLD))
         assert caught.value.verdict is Verdict.UNKNOWN
         assert len(world.listed()) == 1
@@ -545,7 +545,7 @@ class TestCheck:
             f"external id ({key_id_of(OLD)})": True,
             next(name for name in rights if "room for one more" in name): True,
             "sts:AssumeRole, for `probe`": True,
-            "STS refuses who says no external id": True,
+            "STS refuses a caller without an external id": True,
         }
         assert world.count("UpdateAssumeRolePolicy") == 0
         assert not [secret for secret in world.aws.secrets if secret in str(provider.check())]
@@ -580,7 +580,7 @@ class TestCheck:
         trust = copy.deepcopy(dict(world.aws.trust(world.role)))
         open_door = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": trust["Statement"][0]["Principal"]}
         world.aws.set_trust(world.role, {**trust, "Statement": [*trust["Statement"], open_door]})
-        assert self.rights(provider)["STS refuses who says no external id"] is False
+        assert self.rights(provider)["STS refuses a caller without an external id"] is False
 
     def test_everybody_as_the_principal_shows(self, world: World, provider: AwsRole) -> None:
         world.change(Principal={"AWS": "*"})

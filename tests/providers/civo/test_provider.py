@@ -137,7 +137,7 @@ class TestListing:
         world.spoil(Canned(status=404, body=f'{{"code": "{code}", "reason": "No"}}'))
         failure = failure_of(world.open().list_keys)
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, code, True)
-        assert "it was regenerated, and the new one isn't there yet" in failure.message
+        assert "the key was regenerated, and the new key is not there yet" in failure.message
         assert failure.remedy == f"Put the new key into {world.file}. rotator looks again by itself."
 
     def test_the_new_key_is_seen_without_a_restart(self, world: World) -> None:
@@ -171,7 +171,7 @@ class TestAccount:
         for call in (provider.list_keys, lambda: provider.prove(material)):
             failure = failure_of(call)
             assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "WrongAccount", True)
-            assert f"is of other@example.com ({other.quota_id}), not of {EMAIL}" in failure.message
+            assert f"belongs to other@example.com ({other.quota_id}), not to {EMAIL}" in failure.message
             assert str(world.file) in failure.remedy
         world.put()
         assert len(provider.list_keys().keys) == 1
@@ -200,7 +200,7 @@ class TestAccount:
 
     def material(self, world: World, account: CivoAccount) -> Material:
         world.put(account)
-        return Material({"apiKey": world.civo.key(account).value})
+        return Material(secret={"apiKey": world.civo.key(account).value})
 
 
 class TestMint:
@@ -292,7 +292,7 @@ class TestDelete:
         world.regenerate()
         failure = failure_of(lambda: provider.delete(old.key_id))
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "StillAlive", True)
-        assert f"{old.key_id} still works, for {EMAIL} ({twin.quota_id})" in failure.message
+        assert f"{old.key_id} still works for {EMAIL} ({twin.quota_id})" in failure.message
         assert "Press Regenerate" in failure.remedy
         world.civo.regenerate(twin)
         provider.delete(old.key_id)

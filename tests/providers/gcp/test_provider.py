@@ -290,10 +290,14 @@ class TestProof:
         assert description in failure.message
         assert failure.remedy
 
-    def test_throttling_is_no_proof(self, world: World) -> None:
+    @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
+    def test_a_token_endpoint_that_asks_to_wait_is_no_proof_and_is_heard(
+        self, world: World, status: int, verdict: Verdict
+    ) -> None:
         material = world.mint().material
-        world.spoil("^/token$", Canned(status=429, body="{}"))
-        assert failure_of(lambda: world.provider.prove(material)).verdict is Verdict.NOT_APPLIED
+        world.spoil("^/token$", Canned(status=status, body="{}", headers={"Retry-After": "17"}))
+        failure = failure_of(lambda: world.provider.prove(material))
+        assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
 
 class TestEvidence:
@@ -330,6 +334,12 @@ class TestEvidence:
     def test_an_unreadable_answer_is_not_never(self, world: World, body: str) -> None:
         world.spoil("activities:query", Canned(status=200, body=body))
         assert failure_of(lambda: world.provider.last_used("0" * 40)).verdict is Verdict.UNKNOWN
+
+    @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
+    def test_an_analyzer_that_asks_to_wait_is_heard(self, world: World, status: int, verdict: Verdict) -> None:
+        world.spoil("activities:query", Canned(status=status, body="<html/>", headers={"Retry-After": "17"}))
+        failure = failure_of(lambda: world.provider.last_used("0" * 40))
+        assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
     def test_by_default_there_is_none(self, world: World) -> None:
         assert not world.open(evidence=False).capabilities.has_evidence

@@ -62,7 +62,7 @@ class TestOwnIdentity:
 
     @pytest.mark.parametrize("encrypted", [True, False])
     def test_a_passphrase_is_used_where_it_is_needed(self, world: World, encrypted: bool) -> None:
-        pem = world.oci.admin.fields["privateKey"]
+        pem = world.oci.admin.secret["privateKey"]
         passphrase = SecretStr("a pass % phrase")
         key = Path(self.profile(world)["key_file"])
         written = oci_keys.private_pem(oci_keys.load(pem, None), "pkcs8", passphrase if encrypted else None)
@@ -73,7 +73,7 @@ class TestOwnIdentity:
     def test_a_key_that_was_replaced_needs_no_restart(self, world: World) -> None:
         provider = world.open()
         assert provider.list_keys().keys == ()
-        old, new = world.oci.admin, world.oci.create_key(world.oci.admin.reveal()["userId"])
+        old, new = world.oci.admin, world.oci.create_key(world.oci.admin.public["userId"])
         world.oci.admin = new
         world.oci.write_config(world.config_file.parent)
         world.oci.remove_key(old)
@@ -84,7 +84,7 @@ class TestOwnIdentity:
         [
             ({"user": None, "key_file": None}, "its profile DEFAULT lacks user, key_file"),
             ({"key_file": "/nowhere/key.pem"}, "/nowhere/key.pem, can't be read: No such file or directory"),
-            ({"tenancy": "t]\n[x"}, "it isn't written as key=value lines under [PROFILE]"),
+            ({"tenancy": "t]\n[x"}, "it has other lines than key=value under [PROFILE]"),
         ],
     )
     def test_a_profile_that_cannot_be_used(self, world: World, changed: dict[str, str | None], says: str) -> None:
@@ -106,10 +106,13 @@ class TestOwnIdentity:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            ("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n", "it is no private key in PEM"),
-            ("ssh-rsa Y2FuYXJ5", "it is no private key in PEM"),
-            ("ED25519", "it is no RSA key"),
-            ("ENCRYPTED", "it is encrypted, and there is no passphrase"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n",
+                "the file has no private key in PEM",
+            ),
+            ("ssh-rsa Y2FuYXJ5", "the file has no private key in PEM"),
+            ("ED25519", "the key is not an RSA key"),
+            ("ENCRYPTED", "the key is encrypted, and no passphrase is given"),
         ],
     )
     def test_a_key_that_cannot_be_used(self, world: World, content: str, says: str) -> None:
@@ -125,7 +128,7 @@ class TestOwnIdentity:
 
     @pytest.mark.parametrize("call", ["list_keys", "mint", "delete"])
     def test_it_is_never_the_user_that_is_rotated(self, world: World, call: str) -> None:
-        provider = world.open(user=world.oci.admin.reveal()["userId"])
+        provider = world.open(user=world.oci.admin.public["userId"])
         drafted = provider.draft("7f3a", 1)
         calls = {
             "list_keys": provider.list_keys,
@@ -194,7 +197,7 @@ class TestCheck:
     def test_all_is_well_as_far_as_can_be_told(self, world: World) -> None:
         assert self.holds(world) == {
             f"Identity at {world.oci.server.url}": True,
-            f"rotator has an identity of its own, {world.oci.admin.reveal()['userId']}": True,
+            f"rotator has an identity of its own, {world.oci.admin.public['userId']}": True,
             "GetUser": True,
             "the user may use API keys": True,
             "ListApiKeys": True,

@@ -46,7 +46,7 @@ class Recorded:
     def draft(self, store_id: str, generation: int) -> Draft:
         drafted = self.provider.draft(store_id, generation)
         assert drafted.material is not None
-        self.secrets.update(secret_parts(drafted.material.fields["privateKey"]))
+        self.secrets.update(secret_parts(drafted.material.secret["privateKey"]))
         return drafted
 
     def __getattr__(self, name: str) -> Any:
@@ -84,7 +84,7 @@ class TestContract(ProviderContract):
             prove=GET_USER,
             listed=lambda: oci.keys(user),
             works=oci.works,
-            foreign_key=lambda: oci.create_key(user).reveal()["fingerprint"],
+            foreign_key=lambda: oci.create_key(user).public["fingerprint"],
             delete_identity=lambda: oci.delete_user(user),
             secrets=oci.secrets,
             down=world.stop,
@@ -98,7 +98,7 @@ class TestMaterial:
         drafted = world.open().draft("7f3a", 1)
         assert drafted.material is not None
         plain = drafted.material.reveal()
-        private = oci_keys.load(drafted.material.fields["privateKey"], None, made_here=True)
+        private = oci_keys.load(drafted.material.secret["privateKey"], None, made_here=True)
         assert plain == {
             "region": REGION,
             "tenancyId": world.oci.tenancy,
@@ -159,7 +159,7 @@ class TestMaterial:
 
         with Server(listening) as between:
             minted = world.mint(endpoint=between.url)
-        private = oci_keys.load(minted.material.fields["privateKey"], None, made_here=True)
+        private = oci_keys.load(minted.material.secret["privateKey"], None, made_here=True)
         assert bodies == [json.dumps({"key": oci_keys.public_pem(private.public_key())}).encode()]
 
     def test_a_stamp_can_show_the_hint(self, world: World) -> None:
@@ -171,7 +171,7 @@ class TestMaterial:
 class TestListing:
     def test_all_pages_are_read(self, world: World) -> None:
         world.oci.page_size = 1
-        made = [world.oci.create_key(world.user.ocid).reveal()["fingerprint"] for _ in range(3)]
+        made = [world.oci.create_key(world.user.ocid).public["fingerprint"] for _ in range(3)]
         assert [key.key_id for key in world.open().list_keys().keys] == made
         assert [seen.query for seen in world.oci.faults.requests(**LIST)] == ["", "page=1", "page=2"]
 
@@ -237,6 +237,12 @@ class TestRefusals:
         failure = failure_of(world.mint)
         assert (failure.verdict, failure.slots_full, failure.permanent) == (Verdict.REFUSED, True, False)
 
+    def test_an_outage_that_says_how_long_it_takes_is_heard(self, world: World) -> None:
+        world.spoil(UPLOAD, says(503, "ServiceUnavailable", **{"Retry-After": "7"}))
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.retry_after) == (Verdict.UNKNOWN, timedelta(seconds=7))
+        assert world.count(UPLOAD) == 1
+
     def test_throttling_is_not_applied(self, world: World) -> None:
         world.spoil(UPLOAD, says(429, "TooManyRequests", **{"Retry-After": "7"}))
         failure = failure_of(world.mint)
@@ -281,7 +287,7 @@ class TestRefusals:
         [("USER_APIKEY_ADD", "UploadApiKey"), ("USER_READ", "ListApiKeys"), ("USER_APIKEY_REMOVE", "DeleteApiKey")],
     )
     def test_a_missing_right_is_permanent_and_named(self, world: World, missing: str, operation: str) -> None:
-        key_id = world.oci.create_key(world.user.ocid).reveal()["fingerprint"]
+        key_id = world.oci.create_key(world.user.ocid).public["fingerprint"]
         world.user.granted = LEAST - {missing}
         calls: dict[str, Callable[[], object]] = {
             "UploadApiKey": world.mint,
@@ -329,7 +335,7 @@ class TestProof:
 
     def test_a_key_that_signs_wrongly_is_not_alive(self, world: World) -> None:
         minted, other = world.mint(), world.mint()
-        mixed = Material({**minted.material.fields, "privateKey": other.material.fields["privateKey"]})
+        mixed = Material(public=minted.material.public, secret=other.material.secret)
         assert world.open().prove(mixed) is Proof.NOT_YET
 
     @pytest.mark.parametrize("minutes", [-6, 6])

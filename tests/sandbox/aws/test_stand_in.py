@@ -58,11 +58,12 @@ def aws() -> Iterator[AwsStandIn]:
 
 
 def changed(material: Material, **fields: str) -> Material:
-    return Material({**material.fields, **{name: SecretStr(value) for name, value in fields.items()}})
+    plain = {**material.reveal(), **fields}
+    return Material(public={"accessKey": plain["accessKey"]}, secret={"secretKey": SecretStr(plain["secretKey"])})
 
 
 def made(answer: Any) -> Material:
-    return changed(Material({}), accessKey=answer["AccessKeyId"], secretKey=answer["SecretAccessKey"])
+    return changed(Material(secret={}), accessKey=answer["AccessKeyId"], secretKey=answer["SecretAccessKey"])
 
 
 def sts(aws: AwsStandIn, material: Material) -> STSClient:
@@ -134,7 +135,7 @@ class TestKeys:
 
     def test_a_disabled_key_is_refused_until_it_is_enabled(self, aws: AwsStandIn) -> None:
         material = aws.create_key(USER)
-        key_id = material.reveal()["accessKey"]
+        key_id = material.public["accessKey"]
         client = sts(aws, material)
         iam(aws).update_access_key(UserName=USER, AccessKeyId=key_id, Status="Inactive")
         with refused("InvalidClientTokenId"):
@@ -146,7 +147,7 @@ class TestKeys:
 
     def test_a_deleted_key_is_refused(self, aws: AwsStandIn) -> None:
         material = aws.create_key(USER)
-        iam(aws).delete_access_key(UserName=USER, AccessKeyId=material.reveal()["accessKey"])
+        iam(aws).delete_access_key(UserName=USER, AccessKeyId=material.public["accessKey"])
         with refused("InvalidClientTokenId"):
             sts(aws, material).get_caller_identity()
 
@@ -201,7 +202,7 @@ class TestKeys:
 
 class TestLastUse:
     def last_use(self, aws: AwsStandIn, material: Material) -> Any:
-        return iam(aws).get_access_key_last_used(AccessKeyId=material.reveal()["accessKey"])["AccessKeyLastUsed"]
+        return iam(aws).get_access_key_last_used(AccessKeyId=material.public["accessKey"])["AccessKeyLastUsed"]
 
     def test_it_names_service_and_region(self, aws: AwsStandIn) -> None:
         material = aws.create_key(USER)

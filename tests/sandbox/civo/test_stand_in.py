@@ -161,8 +161,8 @@ class TestScene:
         )
         read = section.settings()["api_key"]
         assert callable(read)
-        assert read() == scene.held.fields["apiKey"]
-        assert section.current_key == key_id_of(scene.held.fields["apiKey"])
+        assert read() == scene.held.secret["apiKey"]
+        assert section.current_key == key_id_of(scene.held.secret["apiKey"])
 
     def test_a_workload_fails_between_regenerate_and_push_and_that_is_foreseen(self, scene: CivoScene) -> None:
         listed: Scene = scene
@@ -171,7 +171,7 @@ class TestScene:
         assert (scene.use(old), scene.awaiting(old)) == ("", False)
         scene.regenerate()
         new = {"apiKey": scene.key_file.read_text()}
-        assert scene.use(old) == f"{key_id_of(scene.held.fields['apiKey'])}: 404"
+        assert scene.use(old) == f"{key_id_of(scene.held.secret['apiKey'])}: 404"
         assert (scene.awaiting(old), scene.awaiting(new)) == (True, False)
         assert scene.use(new) == ""
         assert scene.regenerated == 1

@@ -109,7 +109,7 @@ def a_certificate(
 class TestKeys:
     def test_a_key_lives_from_its_creation_to_its_deletion(self, gcp: GcpStandIn, email: str, call: Call) -> None:
         made = call("create_service_account_key", name=name_of(email))
-        material = Material({"keyfileJson": SecretStr(made.private_key_data.decode())})
+        material = Material(secret={"keyfileJson": SecretStr(made.private_key_data.decode())})
         assert made.name == f"projects/{gcp.project.project}/serviceAccounts/{email}/keys/" + made.name[-40:]
         assert token_for(gcp, material).startswith("ya29.")
         call("disable_service_account_key", name=made.name)
@@ -188,7 +188,7 @@ class TestKeys:
         gcp.project.propagation = timedelta(seconds=60)
         assert gcp.works(gcp.create_key(email))
         made = call("create_service_account_key", name=name_of(email))
-        fresh = Material({"keyfileJson": SecretStr(made.private_key_data.decode())})
+        fresh = Material(secret={"keyfileJson": SecretStr(made.private_key_data.decode())})
         assert not gcp.works(fresh)
         gcp.clock = lambda: utc_now() + timedelta(seconds=61)
         assert gcp.works(fresh)
@@ -244,7 +244,7 @@ class TestTokens:
         stranger = fields_of(one) | {"client_email": "none@x.iam.gserviceaccount.com"}
         for fields, said in ((mixed, "Invalid JWT Signature"), (stranger, "account not found")):
             with pytest.raises(RefreshError, match=said):
-                token_for(gcp, Material({"keyfileJson": SecretStr(json.dumps(fields))}))
+                token_for(gcp, Material(secret={"keyfileJson": SecretStr(json.dumps(fields))}))
         gcp.clock = lambda: utc_now() + timedelta(hours=2)
         with pytest.raises(RefreshError, match="reasonable timeframe"):
             token_for(gcp, one)

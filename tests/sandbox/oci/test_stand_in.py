@@ -43,7 +43,7 @@ def http() -> Iterator[httpx.Client]:
 
 def signer_of(material: Material) -> Signer:
     held = material.reveal()
-    private = oci_keys.load(material.fields["privateKey"], material.fields.get("passphrase"), made_here=True)
+    private = oci_keys.load(material.secret["privateKey"], material.secret.get("passphrase"), made_here=True)
     return Signer(held["tenancyId"], held["userId"], held["fingerprint"], private)
 
 
@@ -131,7 +131,7 @@ class TestSignatures:
         is_refused(admin("GET", user.ocid, changed=signed), 401, "NotAuthenticated", "Failed to verify")
 
     def test_colons_are_signed_as_they_are_sent(self, admin: Caller, oci: OciStandIn, user: TenancyUser) -> None:
-        name = oci.create_key(user.ocid).reveal()["fingerprint"]
+        name = oci.create_key(user.ocid).public["fingerprint"]
         encoded = f"{user.ocid}/{KEYS}/{name.replace(':', '%3A')}"
         plain = httpx.URL(f"{oci.server.url}/20160918/users/{user.ocid}/{KEYS}/{name}")
         signed = admin.signer.sign("DELETE", plain, None, utc_now())
@@ -149,7 +149,7 @@ class TestSignatures:
     def test_another_users_key(self, oci: OciStandIn, user: TenancyUser, http: httpx.Client) -> None:
         caller = Caller(oci, http, oci.create_key(user.ocid))
         assert caller("GET", user.ocid).status_code == 200
-        caller.signer = Signer(oci.tenancy, oci.admin.reveal()["userId"], *self.half(caller.signer))
+        caller.signer = Signer(oci.tenancy, oci.admin.public["userId"], *self.half(caller.signer))
         is_refused(caller("GET", user.ocid), 401, "NotAuthenticated")
 
     def half(self, signer: Signer) -> tuple[str, rsa.RSAPrivateKey]:
@@ -228,7 +228,7 @@ class TestKeys:
         self, admin: Caller, user: TenancyUser, oci: OciStandIn
     ) -> None:
         material = oci.create_key(user.ocid)
-        path = f"{user.ocid}/{KEYS}/{material.reveal()['fingerprint'].replace(':', '%3A')}"
+        path = f"{user.ocid}/{KEYS}/{material.public['fingerprint'].replace(':', '%3A')}"
         assert oci.works(material)
         answer = admin("DELETE", path)
         assert (answer.status_code, answer.content, bool(answer.headers["opc-request-id"])) == (204, b"", True)
@@ -237,7 +237,7 @@ class TestKeys:
 
     def test_pages(self, admin: Caller, user: TenancyUser, oci: OciStandIn) -> None:
         oci.page_size = 2
-        names = [oci.create_key(user.ocid).reveal()["fingerprint"] for _ in range(3)]
+        names = [oci.create_key(user.ocid).public["fingerprint"] for _ in range(3)]
         first = admin("GET", f"{user.ocid}/{KEYS}")
         second = admin("GET", f"{user.ocid}/{KEYS}?page={first.headers['opc-next-page']}")
         assert [key["fingerprint"] for key in first.json() + second.json()] == names
@@ -260,7 +260,7 @@ class TestRights:
     def test_each_permission_is_needed(
         self, admin: Caller, user: TenancyUser, oci: OciStandIn, permission: str
     ) -> None:
-        name = oci.create_key(user.ocid).reveal()["fingerprint"].replace(":", "%3A")
+        name = oci.create_key(user.ocid).public["fingerprint"].replace(":", "%3A")
         key = {"key": oci_keys.public_pem(oci_keys.generate().public_key())}
         user.granted = LEAST - {permission}
         answers = {

@@ -83,7 +83,7 @@ class AcmeRobot:
     def prove(self, material: Material) -> Proof:
         """Use the candidate itself. One that isn't known yet is no failure: rotator asks again."""
         try:
-            answer = self._ask("GET", "me", token=material.fields["apiKey"])
+            answer = self._ask("GET", "me", token=material.secret["apiKey"])
         except CallFailed as failed:
             if failed.code == "unauthorized":
                 return Proof.NOT_YET
@@ -136,4 +136,4 @@ def _key(said: Mapping[str, Any]) -> Key:
 def _minted(said: Mapping[str, Any]) -> Minted:
     """The fields of the material are those that Northflank takes. What the stamp may show of the key is the hint."""
     key = _key(said)
-    return Minted(key, Material({"apiKey": SecretStr(said["secret"])}), hint=key.key_id)
+    return Minted(key, Material(secret={"apiKey": SecretStr(said["secret"])}), hint=key.key_id)
