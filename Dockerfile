@@ -5,6 +5,7 @@
 # BASE    a Debian 13; pin it by its digest, or name a mirror's
 # EXTRAS  the clouds, of those in pyproject.toml, with commas between: aws,gcp
 ARG BASE=docker.io/library/debian:trixie-slim
+ARG EXTRAS=all
 
 # What the container has beside rotator: Python, and a pid 1 that passes signals on even before Python has set its
 # handlers. Debian's versions are not pinned: a rebuild is to have the security fixes.
@@ -31,7 +32,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv tools \
  && tools/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/image-build.lock \
  && python3 -m venv --without-pip /opt/rotator
-ARG EXTRAS=all
+ARG EXTRAS
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca \
     [ ! -e /run/secrets/ca ] || export PIP_CERT=/run/secrets/ca; \
@@ -54,10 +55,13 @@ RUN tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index
 FROM base
 COPY --from=build /opt/rotator /opt/rotator
 # PYTHONSAFEPATH: the working directory, which is the volume, is no place to import from.
+# ROTATOR_IMAGE_EXTRAS: where a cloud's extra is missing, rotator names the build argument; there is no pip here.
+ARG EXTRAS
 ENV PATH=/opt/rotator/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1 \
-    ROTATOR_CONFIG=/etc/rotator/rotator.yaml
+    ROTATOR_CONFIG=/etc/rotator/rotator.yaml \
+    ROTATOR_IMAGE_EXTRAS=${EXTRAS}
 USER 10001:10001
 VOLUME /var/lib/rotator
 # SQLite puts temporary files here when there is no /tmp that can be written.

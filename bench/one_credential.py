@@ -12,7 +12,7 @@ import httpx
 
 from rotator.clock import SystemClock
 from rotator.config.load import load
-from rotator.fleet import assemble
+from rotator.service.fleet import assemble
 
 
 def resident() -> int:

@@ -26,10 +26,10 @@ from bench.stand_ins import StandIns, stand_ins
 from rotator.audit.sinks import FileSink
 from rotator.clock import SystemClock, new_id
 from rotator.config.load import load
-from rotator.fleet import assemble, register
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
 from rotator.sandbox.stage import CREDENTIAL
+from rotator.service.fleet import assemble, register
 from rotator.store.journal import Journal
 from rotator.store.requests import RequestWriter
 

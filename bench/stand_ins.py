@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import yaml
 
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
 
 DUE = timedelta(days=1)
@@ -89,7 +89,7 @@ def fed(stage: Stage, number: int) -> Mapping[str, object]:
     stage.aws.server.clock = lambda: clock() - DUE
     held = stage.aws.create_key(user).reveal()
     stage.aws.server.clock = clock
-    stage.account.put(Integration(integration, integration, "aws", description="Bench.", credentials=held))
+    stage.account.put(HeldIntegration(integration, integration, "aws", description="Bench.", credentials=held))
     return {"name": user, "user": user, "current_key": held["accessKey"], "integrations": [integration]}
 
 

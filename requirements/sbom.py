@@ -25,7 +25,7 @@ def debian(status: str) -> Iterator[dict[str, str]]:
 def complete(sbom: Path, status: Path, version: str) -> None:
     """Rewrite the file."""
     document = json.loads(sbom.read_text())
-    document["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/rotator@{version}"}
+    document["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/northflank-rotator@{version}"}
     document["components"] += debian(status.read_text())
     sbom.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 

@@ -1,4 +1,4 @@
-"""Every error that rotator raises on purpose: what happened, what rotator did about it, what a person can do.
+"""Every error that rotator raises on purpose: what happened, what rotator did about it, what the operator can do.
 
 No message, argument or attribute ever holds a secret. Text that came from outside passes through `outside_text`
 before it is put into one.
@@ -6,15 +6,12 @@ before it is put into one.
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 
-_OUTSIDE_TEXT_LIMIT = 300
-
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """How the process ended, for its caller."""
 
     FINE = 0
     ERROR = 1
@@ -23,18 +20,8 @@ class ExitCode(IntEnum):
     HELD = 4
 
 
-def outside_text(text: object, limit: int = _OUTSIDE_TEXT_LIMIT) -> str:
-    """One printable line of at most `limit` characters, made from text that somebody else wrote."""
-    line = "".join(
-        character if not unicodedata.category(character).startswith(("C", "Z")) else " "
-        for character in str(text)[: limit * 4]
-    )
-    line = " ".join(line.split())
-    return line if len(line) <= limit else line[: limit - 2] + ".."
-
-
 class RotatorError(Exception):
-    """The base of all: `message` says what happened, `remedy` what a person can do about it."""
+    """The base of all: `message` says what happened, `remedy` what the operator can do about it."""
 
     exit_code = ExitCode.ERROR
 
@@ -100,7 +87,7 @@ class CallFailed(RotatorError):
         verdict: REFUSED, NOT_APPLIED or UNKNOWN; for calls that only read, REFUSED means that asking again won't help.
         code: the vendor's error code or the HTTP status, as text.
         request_id: the vendor's id of the request, where the answer had one.
-        permanent: a refusal that only a person can clear (auth, permission, validation, policy, not found).
+        permanent: a refusal that only an operator can clear (auth, permission, validation, policy, not found).
         slots_full: the refusal says that the cloud's limit of keys is reached.
         retry_after: how long the vendor asks us to wait.
     """

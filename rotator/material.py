@@ -1,26 +1,28 @@
-"""The secret half of a key. It lives in memory only and prints as asterisks."""
+"""A key as Northflank takes it: its public fields, and its secret half, which lives in memory only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The complete credential set of one key, as Northflank's update endpoint takes it.
+    """The complete credential set of one key, by the names of Northflank's update endpoint.
 
     Args:
-        fields: Northflank's field names and their values, each in a type that hides itself.
+        public: the fields that may be shown: ids, regions, addresses. A key's id is read here.
+        secret: all others, each value in a type that prints as asterisks. A message that repeats one is withheld.
     """
 
-    fields: Mapping[str, SecretStr]
+    public: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, SecretStr]
 
     def reveal(self) -> dict[str, str]:
-        """The plain values. Call it where the request body or the signature is made, and nowhere else."""
-        return {name: value.get_secret_value() for name, value in self.fields.items()}
+        """All fields in the clear, for a request body. One field alone is read from `public` or `secret`."""
+        return {**self.public, **{name: value.get_secret_value() for name, value in self.secret.items()}}
 
     def __reduce__(self) -> str:
         raise TypeError("material is never serialised")

@@ -1,4 +1,4 @@
-"""The words of the design as values: frozen, secret-free, imported by all, importing nothing of rotator but errors."""
+"""The words of the project as values: frozen, secret-free, imported by all, importing nothing of rotator but errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why a rotation stopped and waits for a person. docs/recovery.md has a section for each."""
+    """Why a rotation stopped and waits for the operator. docs/recovery.md has a section for each."""
 
     ADOPT_WHICH = "adopt_which"
     TWO_ROTATORS = "two_rotators"
@@ -64,7 +64,7 @@ class Origin(StrEnum):
     MINTED = "minted"
     ADOPTED = "adopted"
     FOREIGN = "foreign"
-    RELEASED = "released"  # was ours; a person let it go; foreign from then on
+    RELEASED = "released"  # was ours; the operator let it go; foreign from then on
     SUSPECT = "suspect"  # attributed to a lost mint by inference; disabled, and undoable
 
 
@@ -118,7 +118,7 @@ class IntegrationView:
 
 @dataclass(frozen=True, slots=True)
 class LastUse:
-    """Evidence of use of a key: when (aware UTC, as late as the cloud tells it), by which service, in which region."""
+    """Evidence of use of a key: when (aware UTC, as late as the cloud shows it), by which service, in which region."""
 
     at: datetime
     service: str = ""
@@ -220,7 +220,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A rotation that a person asked for, and which waits to begin."""
+    """A rotation that the operator asked for, and which waits to begin."""
 
     reason: str
     now: bool = False
@@ -231,7 +231,7 @@ class Asked:
 class State:
     """All that the journal knows of one credential: one value, replaced whole by each transition.
 
-    The names are those of STATE_MACHINE: docs/state-machine.md explains each. Tuples of key ids keep their order.
+    docs/state-machine.md explains each field. Tuples of key ids keep their order.
     """
 
     phase: Phase = Phase.NEW
@@ -242,30 +242,31 @@ class State:
     attempts: int = 0
     failures: int = 0  # calls and reads that failed in a row: drives the backoff
     not_before: datetime | None = None
-    rolls: int = 0
+    roll_forwards: int = 0
     since: datetime | None = None  # when the present phase began, or its wait was started again
     current: str | None = None
     current_since: datetime | None = None  # when it was confirmed; for an adopted key, when the cloud made it
     candidate: str | None = None
     mint: MintIntent | None = None
     call: Call | None = None  # an intent without an outcome
-    sends: int = 0  # pushes of the candidate that may have been sent
+    pushes_sent: int = 0  # pushes of the candidate that may have been sent
     pushed_at: datetime | None = None  # when the first of them was about to be sent
-    before: tuple[tuple[str, str | None], ...] = ()  # integration, its description before the push or at the adoption
+    # integration, its description before the push or at the adoption
+    texts_before: tuple[tuple[str, str | None], ...] = ()
     baseline: tuple[tuple[str, str], ...] = ()  # dependent, its state before the push
-    accepted: frozenset[str] = frozenset()
-    refused: frozenset[str] = frozenset()
-    stopped: bool = False
-    unsettled_since: datetime | None = None
-    retire: tuple[str, ...] = ()
-    may: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    undone: tuple[str, ...] = ()
+    accepted: frozenset[str] = frozenset()  # integrations that accepted the candidate's push
+    refused: frozenset[str] = frozenset()  # integrations that refused it
+    stopped: bool = False  # a refusal ended the pushes of the candidate
+    unsettled_since: datetime | None = None  # from when `settle` counts
+    to_revoke: tuple[str, ...] = ()  # old keys, recorded at the confirm
+    maybe_held: tuple[str, ...] = ()  # keys that an integration may hold
+    to_delete: tuple[str, ...] = ()  # keys that were given up
+    undone: tuple[str, ...] = ()  # keys that the operator asked back
     suspects: tuple[Suspect, ...] = ()
-    lost: tuple[LostMint, ...] = ()
-    cut: frozenset[str] = frozenset()  # integrations whose loss a person accepted, until they are pushed again
+    lost_mints: tuple[LostMint, ...] = ()
+    accepted_loss: frozenset[str] = frozenset()  # integrations whose loss of access the operator accepted
     keys: tuple[KeyRecord, ...] = ()
-    fed: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
+    confirmed_in: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
     stores: frozenset[str] = frozenset()  # ids of stores whose stamps count as ours, beside our own
     paused: bool = False
     error: str | None = None  # the last call that failed, until one succeeds
@@ -299,10 +300,10 @@ class Capabilities:
         slots: how many keys a credential may have, disabled ones included; None without a limit.
         can_disable: keys can be disabled and enabled again.
         exact: a key made by a lost call can be recognised by its mark.
-        has_evidence: the cloud tells when a key was last used.
+        has_evidence: the cloud shows when a key was last used.
         provable: a candidate can be used by rotator itself before it is pushed.
-        supplied: keys are made by a person, and each ends the one before at once. A rotation begins when one is
-            brought, whatever the window; there is nothing to wait out and nothing to revoke.
+        supplied: the operator makes the keys, and each ends the one before at once. A rotation begins when a new one
+            is there, whatever the window; there is nothing to wait out and nothing to revoke.
     """
 
     slots: int | None

@@ -1,4 +1,4 @@
-"""Imports only point downwards: the order of the rooms in the design, from the command line to the words."""
+"""Imports only point downwards: the order of the rooms, from the command line to the words."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ ROOT = Path(rotator.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
     {"sandbox"},  # stand-ins: they may use whatever they stand in for; nothing but the command line uses them
-    {"daemon", "once"},
-    {"web"},
-    {"people"},
-    {"fleet", "logs"},
+    {"service"},
     {"config"},
-    {"schedule"},
     {"rotation"},
     {"providers"},
     {"northflank"},
     {"store"},
     {"audit"},
-    {"clock", "core_dumps", "journald", "pulse", "systemd", "vitals"},
-    {"material", "model"},
+    {"host"},
+    {"http"},
+    {"settings"},
+    {"clock", "material", "model"},
     {"errors"},
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from rotator.audit.event import Event
-from rotator.errors import outside_text
+from rotator.http.outside_text import outside_text
 
 FIELDS = (
     *("time", "sequence", "event", "outcome", "actor", "credential", "provider", "rotation", "generation"),

@@ -53,7 +53,7 @@ class Result(StrEnum):
 class Event:
     """One audit event as its author knows it; the journal adds time, sequence, fence and the chain.
 
-    `actor` is `schedule`, `recovery`, or `uid:N` with `claimed:NAME` behind it. No field ever holds material.
+    `actor` is `schedule`, `recovery`, or `uid:N` followed by `claimed:NAME`. No field ever holds material.
     `reason` and `code` may carry text from outside; it has been escaped and capped.
     """
 

@@ -17,7 +17,7 @@ import structlog
 from rotator.audit.chain import Record, sequence_of
 from rotator.audit.event import EventName
 from rotator.errors import AuditError
-from rotator.journald import JournalSocket, fields
+from rotator.host.journald import JournalSocket, fields
 
 Find = Callable[[int], Record | None]
 """Asks the store for the record with this sequence."""
@@ -26,7 +26,7 @@ _CHAIN = frozenset({"time", "prev", "hash"})
 """What is of use in the line alone."""
 
 _GRAVE = frozenset({EventName.ROTATION_HELD, EventName.FINDING, EventName.READ_FAILED})
-"""Events that want a person's eye."""
+"""Events that an operator should look at."""
 
 _WARNING, _INFO = 4, 6
 """syslog's."""
@@ -74,7 +74,7 @@ class Sink(Protocol):
 
 
 class StdoutSink:
-    """Writes each record as a line to a stream. After a crash, the last few may come again: `sequence` tells."""
+    """Writes each record as a line to a stream. After a crash, the last few may come again: `sequence` shows which."""
 
     name = "stdout"
 
@@ -140,8 +140,9 @@ class _Mark:
 class FileSink:
     """Appends each record as a line to a file and syncs it to disk.
 
-    What a crash tore off is mended from the store. A file that contradicts the store is never written to. A file that
-    was moved away or emptied (logrotate) is begun anew with the next record, whose `prev` continues the old one.
+    A line that a crash tore off is completed from the store. A file that contradicts the store is never written to. A
+    file that was moved away or emptied (logrotate) begins again with the next record, whose `prev` continues the old
+    one.
     """
 
     path: Path
@@ -206,13 +207,13 @@ class FileSink:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise AuditError(
-                f"the audit file {self.path} must be a regular file of uid {os.geteuid()} that nobody else can write",
+                f"the audit file {self.path} must be a regular file of uid {os.geteuid()} that no other user can write",
                 remedy=f"look at it; if it is rightly there: chown {os.geteuid()} {self.path}; chmod 600 {self.path}",
             )
         return self._fd
 
     def _compare(self, fd: int, cursor: int, find: Find) -> Resumed:
-        """Mend a torn end, and find the sequence that the file ends with."""
+        """Complete a torn end, and find the sequence that the file ends with."""
         size = os.fstat(fd).st_size
         start = max(0, size - _TAIL_LIMIT)
         *lines, torn = os.pread(fd, size - start, start).split(b"\n")
@@ -247,16 +248,16 @@ class FileSink:
 
     def _contradicts(self, how: str) -> AuditError:
         return AuditError(
-            f"the audit file {self.path} contradicts the store: {how}; it was left as it is",
-            remedy="`rotator audit verify` tells more. A restored backup, or another store's file? Keep it, and move it"
-            " out of the way: a new file begins with the next record.",
+            f"the audit file {self.path} contradicts the store: {how}; rotator did not write to it",
+            remedy="run `rotator audit verify` for details. If the file comes from a backup or another store, move it"
+            " away and keep it: rotator begins a new file with the next record.",
         )
 
     def _unusable(self, error: OSError) -> AuditError:
         why = "it is a symlink, and none is followed" if error.errno == errno.ELOOP else error.strerror
         return AuditError(
             f"the audit file {self.path} can't be written: {why}",
-            remedy="make room, or mend the path (`audit.file`) or its permissions; rotator tries again by itself.",
+            remedy="free disk space, or correct `audit.file` or its permissions; rotator retries by itself.",
         )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rotator.audit.chain import Record, genesis, sequence_of, sha256, unseal
-from rotator.errors import AuditError, outside_text
+from rotator.errors import AuditError
+from rotator.http.outside_text import outside_text
 
 Progress = Callable[[int], None]
 """Called now and then with the number of records that this walk has checked."""
@@ -41,14 +42,14 @@ class Trail(Protocol):
         """What the first record names."""
 
     def stored(self, *, after: int = 0) -> Iterator[Stored]:
-        """The rows behind this sequence, in order, streamed."""
+        """The rows after this sequence, in order, streamed."""
 
     def delivered(self) -> Mapping[str, int]:
         """For each sink, the last sequence that it is known to have taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFault:
     """The first bad record of a walk.
 
     Args:
@@ -82,7 +83,7 @@ class Walk:
     records: int
     first: int
     pending: int
-    finding: Finding | None
+    finding: ChainFault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _walk_store(trail: Trail, delivered: int, progress: Progress) -> Walk:
     try:
         _follow_store(trail, delivered, chained)
     except _Bad as bad:
-        finding = Finding(chained.due, None, str(bad))
+        finding = ChainFault(chained.due, None, str(bad))
     return Walk("store", chained.records, 1, 0, finding)
 
 
@@ -176,7 +177,7 @@ def _follow_store(trail: Trail, delivered: int, chained: _Chain) -> None:
         _check_columns(row, chained.check(row.record.line))
         chained.passed()
     if chained.due <= delivered:
-        raise _Bad(f"is missing, and so is all behind it: a sink has taken records up to {delivered}")
+        raise _Bad(f"is missing, and so is every record after it: a sink has taken records up to {delivered}")
 
 
 def _walk_file(trail: Trail, file: Path, size: int, delivered: int, progress: Progress) -> Walk:
@@ -191,12 +192,12 @@ def _walk_file(trail: Trail, file: Path, size: int, delivered: int, progress: Pr
         torn = _follow_file(chain([opening] if opening else [], lines), rows, delivered, chained)
         pending = torn + sum(1 for _ in rows)
     except _Bad as bad:
-        finding = Finding(chained.due, chained.records + 1, str(bad))
+        finding = ChainFault(chained.due, chained.records + 1, str(bad))
     return Walk(str(file), chained.records, first, pending, finding)
 
 
 def _follow_file(lines: Iterable[bytes], rows: Iterator[Stored], delivered: int, chained: _Chain) -> int:
-    """Check the lines against the rows. Gives 1 if a last line is torn, which the daemon mends, else 0."""
+    """Check the lines against the rows. Gives 1 if a last line is torn, which the daemon completes, else 0."""
     torn = 0
     for line in lines:
         row = next(rows, None)
@@ -208,7 +209,7 @@ def _follow_file(lines: Iterable[bytes], rows: Iterator[Stored], delivered: int,
         else:
             torn = 1
     if chained.due <= delivered:
-        raise _Bad(f"is missing, and so is all behind it: the file has taken records up to {delivered}")
+        raise _Bad(f"is missing, and so is every record after it: the file has taken records up to {delivered}")
     return torn
 
 

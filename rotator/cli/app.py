@@ -12,7 +12,7 @@ import typer
 
 from rotator import __version__
 from rotator.cli.manner import Manner
-from rotator.cli.options import Claimed, ConfigPath, Json, Name, Standalone, Team, Wait, Why, Yes
+from rotator.cli.options import Claimed, ConfigPath, JsonOption, Name, Standalone, Team, Wait, Why, Yes
 from rotator.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -105,17 +105,17 @@ def rotate(
     standalone: Standalone = False,
     why: Why = None,
     claimed: Claimed = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Rotate a credential now. Most often: `rotator rotate NAME --now --wait`."""
     from rotator.cli import planning
     from rotator.cli.render import note
-    from rotator.rotation.requests import Kind, Request
+    from rotator.rotation.commands import Command, Kind
 
     if key_id is not None and not leaked:
         raise UsageError("a key is named only with --leaked.", remedy=f"rotator rotate {name} --leaked {key_id}")
     if dry_run:
-        request = Request(kind=Kind.ROTATE, key_id=key_id, now=now, leaked=leaked)
+        request = Command(kind=Kind.ROTATE, key_id=key_id, now=now, leaked=leaked)
         _end(planning.plan(_begin(config).config, [name], request=request, as_json=as_json))
     if leaked:
         note("Sessions issued from a leaked key outlive it: docs/recovery.md#a-key-leaked says how to end them.")
@@ -127,7 +127,7 @@ def rotate(
 def plan(
     names: Annotated[list[str] | None, typer.Argument(help="Credentials; all by default.", show_default=False)] = None,
     config: ConfigPath = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what would be done now and next, and why. Asks clouds and Northflank, and changes nothing."""
     from rotator.cli import planning
@@ -136,7 +136,7 @@ def plan(
 
 
 @app.command()
-def status(config: ConfigPath = None, as_json: Json = False) -> None:
+def status(config: ConfigPath = None, as_json: JsonOption = False) -> None:
     """Show where every credential stands. Exits with 4 if one is held or overdue."""
     from rotator.cli.status import status as show_status
 
@@ -148,7 +148,7 @@ def show(
     name: Name,
     config: ConfigPath = None,
     events: Annotated[int, typer.Option("--events", min=1, help="How many events of the timeline.")] = 50,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show one credential and its history. Its keys, integrations and rotations, and what happened when."""
     from rotator.cli import showing
@@ -168,7 +168,7 @@ def adopt(
     standalone: Standalone = False,
     why: Why = None,
     claimed: Claimed = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Name the key in use. Shows each key's age and last use, and asks. In scripts: `rotator adopt NAME KEY --yes`."""
     from rotator.cli import choosing, wiring
@@ -196,7 +196,7 @@ def resume(
     standalone: Standalone = False,
     why: Why = None,
     claimed: Claimed = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let a held rotation go on. docs/recovery.md says what that means for each hold."""
     from rotator.cli import choosing
@@ -215,7 +215,7 @@ def forget(
     standalone: Standalone = False,
     why: Why = None,
     claimed: Claimed = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Forget a credential that left the config. Its keys stay as they are, and are nobody's to rotator."""
     from rotator.cli import choosing
@@ -234,7 +234,7 @@ def _plain(kind: str, meaning: str) -> None:
         standalone: Standalone = False,
         why: Why = None,
         claimed: Claimed = None,
-        as_json: Json = False,
+        as_json: JsonOption = False,
     ) -> None:
         _ask(_begin(config), kind, name, {}, Manner(why, claimed, standalone, as_json))
 
@@ -249,7 +249,7 @@ def _store_wide(kind: str, meaning: str) -> None:
         standalone: Standalone = False,
         why: Why = None,
         claimed: Claimed = None,
-        as_json: Json = False,
+        as_json: JsonOption = False,
     ) -> None:
         _ask(_begin(config), kind, None, {}, Manner(why, claimed, standalone, as_json))
 
@@ -265,7 +265,7 @@ _store_wide("unfreeze", "End a freeze.")
 
 
 @app.command()
-def check(config: ConfigPath = None, as_json: Json = False) -> None:
+def check(config: ConfigPath = None, as_json: JsonOption = False) -> None:
     """Check all that a rotation needs. Config, store, endpoints, tokens, rights: a line each, and changes nothing."""
     from rotator.cli import checking
 
@@ -280,7 +280,7 @@ def check(config: ConfigPath = None, as_json: Json = False) -> None:
 def health(
     config: ConfigPath = None,
     ready: Annotated[bool, typer.Option("--ready", help="Whether it owns the store and goes by its config.")] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask the service how it is. At its health listener, or the store where that is off. Exits with 1 if not well."""
     from rotator.cli.health import health as tell_health
@@ -289,7 +289,7 @@ def health(
 
 
 @app.command()
-def discover(config: ConfigPath = None, team: Team = None, as_json: Json = False) -> None:
+def discover(config: ConfigPath = None, team: Team = None, as_json: JsonOption = False) -> None:
     """List Northflank's integrations, managed or not. Of a config, or of the token in NORTHFLANK_API_TOKEN."""
     from rotator.cli import discovering
 
@@ -309,7 +309,7 @@ def init(
 
 
 @app.command()
-def policy(name: Name, config: ConfigPath = None, as_json: Json = False) -> None:
+def policy(name: Name, config: ConfigPath = None, as_json: JsonOption = False) -> None:
     """Print the least rights that rotator needs for a credential. Ready to paste; asks nobody."""
     from rotator.cli import rights
 
@@ -320,7 +320,7 @@ def policy(name: Name, config: ConfigPath = None, as_json: Json = False) -> None
 def audit_verify(
     files: Annotated[list[Path] | None, typer.Argument(help="Files that were moved away.", show_default=False)] = None,
     config: ConfigPath = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Walk the chain in the store and in the file, and name the first bad record of each."""
     from rotator.cli import auditing
@@ -345,7 +345,7 @@ def audit_tail(
 def store_backup(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new file, or a directory.")],
     config: ConfigPath = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy the store while it is in use. The copy is checked before it gets its name; nothing is overwritten."""
     from rotator.cli import storing

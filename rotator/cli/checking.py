@@ -14,22 +14,22 @@ from urllib.request import getproxies
 from rotator.cli.render import Styled, moment, progress, show_json, show_table
 from rotator.cli.session import CLOCK, read_store
 from rotator.cli.wiring import fleet_of
-from rotator.config import warnings
 from rotator.config.credential import CredentialSection
-from rotator.config.models import Config, Connection
+from rotator.config.models import Config, ConnectionSection
+from rotator.config.satisfiable import warnings
 from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
-from rotator.fleet import Fleet
 from rotator.rotation.managed import Managed
+from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
 _AT_ONCE = 8
 _RENEW_WITHIN = timedelta(days=14)
 _HEADINGS = ("RESULT", "ABOUT", "CHECK")
 _KEYLESS = "crossAccountRole"  # Northflank's word, for all clouds in which it needs no secret at all
-_USUAL_API = Connection.model_fields["api_url"].default
+_USUAL_API = ConnectionSection.model_fields["api_url"].default
 
 
-class Result(StrEnum):
+class Finds(StrEnum):
     """Good; worth a look; or in the way of every rotation concerned."""
 
     OK = "ok"
@@ -37,14 +37,14 @@ class Result(StrEnum):
     FAIL = "fail"
 
 
-_STYLES = {Result.OK: "green", Result.WARN: "yellow", Result.FAIL: "bold red"}
+_STYLES = {Finds.OK: "green", Finds.WARN: "yellow", Finds.FAIL: "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One check. The names of the fields are those of `--json`."""
 
-    result: Result
+    result: Finds
     about: str
     check: str
     remedy: str = ""
@@ -57,12 +57,12 @@ def check(config: Config, *, as_json: bool) -> ExitCode:
 
 def unusable(error: ConfigError, *, as_json: bool) -> ExitCode:
     """The lines of a config that can't be used."""
-    return show([Line(Result.FAIL, "config", problem) for problem in error.problems], as_json=as_json)
+    return show([Line(Finds.FAIL, "config", problem) for problem in error.problems], as_json=as_json)
 
 
 def show(lines: list[Line], *, as_json: bool) -> ExitCode:
     """Print the lines, and tell whether one of them fails."""
-    failed = any(line.result is Result.FAIL for line in lines)
+    failed = any(line.result is Finds.FAIL for line in lines)
     if as_json:
         show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})
     else:
@@ -82,15 +82,15 @@ def _print(lines: list[Line]) -> None:
 
 
 def _lines(config: Config) -> Iterator[Line]:
-    yield Line(Result.OK, "config", "it is sound, and can be kept")
+    yield Line(Finds.OK, "config", "it is sound, and can be kept")
     for warning in warnings(config):
-        yield Line(Result.WARN, "config", warning)
+        yield Line(Finds.WARN, "config", warning)
     yield from _store(config)
     yield from _audit_file(config)
     for scheme, address in sorted(getproxies().items()):
         if scheme != "no":
             told = f"{scheme} goes through {_without_password(address)}"
-            yield Line(Result.WARN, "proxy", told, "the environment says so; unset it if that is not meant.")
+            yield Line(Finds.WARN, "proxy", told, "the environment says so; unset it if that is not meant.")
     fleet, closed = _open(config)
     yield from closed
     for name, section in config.northflank.items():
@@ -109,14 +109,14 @@ def _open(config: Config) -> tuple[Fleet, list[Line]]:
     try:
         return fleet_of(config), []
     except RotatorError as error:
-        together = Line(Result.FAIL, "providers", error.message, error.remedy)
+        together = Line(Finds.FAIL, "providers", error.message, error.remedy)
     closed, opened = [], []
     for section in config.credentials:
         try:
             fleet_of(config.model_copy(update={"credentials": (section,)}))
         except RotatorError as error:
             told = error.message.removeprefix(f"{section.name}: ")
-            closed.append(Line(Result.FAIL, section.name, told, error.remedy))
+            closed.append(Line(Finds.FAIL, section.name, told, error.remedy))
         else:
             opened.append(section)
     # Where each can be opened by itself, the trouble is between them: two are one cloud identity.
@@ -130,28 +130,28 @@ def _store(config: Config) -> Iterator[Line]:
         there = path.exists()
     except OSError as error:
         told = f"{path} can't be looked at by this user: {error.strerror}"
-        yield Line(Result.FAIL, "store", told, "check `store.url`, and the owner and permissions of its directory.")
+        yield Line(Finds.FAIL, "store", told, "check `store.url`, and the owner and permissions of its directory.")
         return
     if not there:
         made = f"{path} is made at the service's first start"
         if _may_make(path):
-            yield Line(Result.OK, "store", made)
+            yield Line(Finds.OK, "store", made)
         else:
-            yield Line(Result.FAIL, "store", f"{made}, but this user may not", f"make {path.parent}, for the service.")
+            yield Line(Finds.FAIL, "store", f"{made}, but this user may not", f"make {path.parent}, for the service.")
         return
     try:
         with read_store(config) as reader:
             owner = reader.owner()
         alive = owner_alive(config.store.url)
     except RotatorError as error:
-        yield Line(Result.FAIL, "store", error.message, error.remedy)
+        yield Line(Finds.FAIL, "store", error.message, error.remedy)
         return
-    yield Line(Result.OK, "store", f"{path} can be read (store {owner.store_id})")
+    yield Line(Finds.OK, "store", f"{path} can be read (store {owner.store_id})")
     if not alive:
-        yield Line(Result.WARN, "store", "no rotator runs on it: nothing is rotated", "`rotator run`, as a service.")
+        yield Line(Finds.WARN, "store", "no rotator runs on it: nothing is rotated", "`rotator run`, as a service.")
     if owner.frozen_at is not None:
         told = f"every change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}"
-        yield Line(Result.WARN, "store", told, "`rotator unfreeze`")
+        yield Line(Finds.WARN, "store", told, "`rotator unfreeze`")
 
 
 def _audit_file(config: Config) -> Iterator[Line]:
@@ -159,9 +159,9 @@ def _audit_file(config: Config) -> Iterator[Line]:
         return
     path = Path(config.audit.file)
     if os.access(path, os.W_OK) or (not os.access(path, os.F_OK) and _may_make(path)):
-        yield Line(Result.OK, "audit", f"{path} can be written")
+        yield Line(Finds.OK, "audit", f"{path} can be written")
     else:
-        result = Result.FAIL if "file" in config.audit.require else Result.WARN
+        result = Finds.FAIL if "file" in config.audit.require else Finds.WARN
         yield Line(
             result, "audit", f"{path} can't be written by this user", "mend its owner, or that of its directory."
         )
@@ -172,24 +172,24 @@ def _may_make(path: Path) -> bool:
     return os.access(nearest, os.W_OK | os.X_OK)
 
 
-def _connection(fleet: Fleet, name: str, section: Connection) -> Iterator[Line]:
+def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator[Line]:
     about = f"northflank {name}"
     if section.api_url != _USUAL_API:
-        yield Line(Result.WARN, about, f"the API is at {section.api_url}", "take api_url out if that is not meant.")
+        yield Line(Finds.WARN, about, f"the API is at {section.api_url}", "take api_url out if that is not meant.")
     if section.token.credential is not None:
         told = f"the token is systemd's credential {section.token.credential}: copied when the service starts"
-        yield Line(Result.WARN, about, told, "restart the service after you have replaced the token.")
+        yield Line(Finds.WARN, about, told, "restart the service after you have replaced the token.")
     progress(f"asking Northflank about the token of {name} ...")
     try:
         token = fleet.connections[name].introspect()
     except CallFailed as failure:
-        yield Line(Result.FAIL, about, failure.message, failure.remedy or "put a good token where the config says.")
+        yield Line(Finds.FAIL, about, failure.message, failure.remedy or "put a good token where the config says.")
         return
     if token.expires_at is None:
-        yield Line(Result.OK, about, "the token is good; Northflank tells no end of it")
+        yield Line(Finds.OK, about, "the token is good; Northflank tells no end of it")
         return
-    result = Result.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Result.OK
-    remedy = "make a new one and put it in the old one's place." if result is Result.WARN else ""
+    result = Finds.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Finds.OK
+    remedy = "make a new one and put it in the old one's place." if result is Finds.WARN else ""
     yield Line(result, about, f"the token is good until {moment(token.expires_at)}", remedy)
 
 
@@ -198,16 +198,16 @@ def _credential(managed: Managed) -> Iterator[Line]:
         try:
             target.read(fresh=True)
         except CallFailed as failure:
-            yield Line(Result.FAIL, managed.name, failure.message, failure.remedy)
+            yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
         else:
-            yield Line(Result.OK, managed.name, f"integration {target.id} can be read")
+            yield Line(Finds.OK, managed.name, f"integration {target.id} can be read")
     try:
         for right in managed.provider.check():
-            result = {True: Result.OK, False: Result.FAIL, None: Result.WARN}[right.holds]
+            result = {True: Finds.OK, False: Finds.FAIL, None: Finds.WARN}[right.holds]
             untold = "" if right.holds is not None or right.remedy else "that can't be told from here."
             yield Line(result, managed.name, right.name, right.remedy or untold)
     except CallFailed as failure:
-        yield Line(Result.FAIL, managed.name, failure.message, failure.remedy)
+        yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
 
 
 def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
@@ -216,18 +216,18 @@ def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
         try:
             item = fleet.connections[integration.connection].integration(integration.id, urgent=True)
         except CallFailed as failure:
-            yield Line(Result.FAIL, section.name, failure.message, failure.remedy)
+            yield Line(Finds.FAIL, section.name, failure.message, failure.remedy)
             continue
         shown = f"integration {item.id} is one of {item.provider}, {item.mode or 'and its mode is not shown'}"
         if item.provider != section.northflank_provider:
-            yield Line(Result.FAIL, section.name, shown, "check the integration's id, or the credential's provider.")
+            yield Line(Finds.FAIL, section.name, shown, "check the integration's id, or the credential's provider.")
         elif item.mode == _KEYLESS:
-            yield Line(Result.OK, section.name, f"{shown}: keyless, nothing to rotate")
+            yield Line(Finds.OK, section.name, f"{shown}: keyless, nothing to rotate")
         elif item.mode is None:
-            yield Line(Result.WARN, section.name, shown, f"look in Northflank whether it is {_KEYLESS}.")
+            yield Line(Finds.WARN, section.name, shown, f"look in Northflank whether it is {_KEYLESS}.")
         else:
             remedy = f"it holds a key: make it {_KEYLESS} in Northflank, or take `mode` out here to have it rotated."
-            yield Line(Result.FAIL, section.name, shown, remedy)
+            yield Line(Finds.FAIL, section.name, shown, remedy)
 
 
 def _without_password(address: str) -> str:

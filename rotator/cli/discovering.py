@@ -127,7 +127,7 @@ def _states(config: Config) -> dict[str, State]:
 
 def _held_since(item: Item, state: State | None) -> datetime | None:
     """How old the key in it is: by the journal, else by the stamp, which is from the day of its push."""
-    if state is not None and state.current_since is not None and item.id in state.fed:
+    if state is not None and state.current_since is not None and item.id in state.confirmed_in:
         return state.current_since
     day = pushed_on(item.description)
     return datetime.combine(day, time(tzinfo=UTC)) if day is not None else None

@@ -14,10 +14,10 @@ import yaml
 from pydantic import ValidationError
 
 from rotator.config.credential import IntegrationSection
-from rotator.config.gcp import GcpCredential
-from rotator.config.models import Connection
-from rotator.config.providers import PLUGIN, tag_of
+from rotator.config.models import ConnectionSection
 from rotator.northflank.answers import Item
+from rotator.providers.gcp.settings import GcpCredential
+from rotator.providers.registry import PLUGIN, tag_of
 
 _LONGEST_NAME = 50  # characters; with any prefix of a placeholder it is still a name in every cloud
 
@@ -98,7 +98,7 @@ _ENTRIES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ConfigDraft:
     """The text of a config, how many credentials it has, and the integrations that it leaves alone."""
 
     text: str
@@ -106,7 +106,7 @@ class Draft:
     left: tuple[Item, ...]
 
 
-def draft(connection: Connection, items: Sequence[Item]) -> Draft:
+def draft(connection: ConnectionSection, items: Sequence[Item]) -> ConfigDraft:
     """Write a config with an entry for each integration that rotator can rotate, and the others in comments.
 
     Integrations that are known to share one identity share an entry.
@@ -132,7 +132,7 @@ def draft(connection: Connection, items: Sequence[Item]) -> Draft:
     parts = [
         _entry(name, number, fed) for number, (name, fed) in enumerate(zip(names, entries.values(), strict=True), 1)
     ]
-    return Draft("\n".join([head.rstrip("\n"), *parts, *_left_alone(left)]), len(parts), tuple(left))
+    return ConfigDraft("\n".join([head.rstrip("\n"), *parts, *_left_alone(left)]), len(parts), tuple(left))
 
 
 def _entry(name: str, number: int, fed: Sequence[Item]) -> str:

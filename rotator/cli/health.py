@@ -12,10 +12,10 @@ from http.client import HTTPConnection, HTTPException
 
 from rotator.cli.render import note, say, show_json
 from rotator.cli.session import read_store
-from rotator.config.models import Config, Health
+from rotator.config.models import Config, HealthSection
 from rotator.errors import ExitCode, StoreError
+from rotator.service.vitals import Words, words
 from rotator.store.sqlite import owner_alive
-from rotator.vitals import Words, words
 
 _DEADLINE = 5.0
 """Seconds that the listener gets to answer."""
@@ -39,7 +39,7 @@ def health(config: Config, *, ready: bool, as_json: bool) -> ExitCode:
     return ExitCode.FINE if told.get("status") == good else ExitCode.ERROR
 
 
-def _ask(listener: Health, *, ready: bool) -> Words:
+def _ask(listener: HealthSection, *, ready: bool) -> Words:
     """What the listener says. A service that doesn't answer has one word less to say: `process` is failing."""
     host = _REACHED_AT.get(listener.host, listener.host)
     connection = HTTPConnection(host, listener.port, timeout=_DEADLINE)

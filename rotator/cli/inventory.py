@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from rotator import logs
-from rotator.config.models import Connection as ConnectionSection
-from rotator.config.secret import SecretRef
+from rotator.config.models import ConnectionSection
 from rotator.errors import CallFailed, UsageError
+from rotator.host import logs
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
+from rotator.settings.secret import SecretRef
 
 # The names that Northflank's own clients read; the first of each that is set counts.
 _TOKENS = ("NORTHFLANK_API_TOKEN", "NF_API_TOKEN")

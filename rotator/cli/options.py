@@ -10,7 +10,7 @@ import typer
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", envvar="ROTATOR_CONFIG", help="The config file.", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document in place of text.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document in place of text.")]
 Name = Annotated[str, typer.Argument(help="The credential, as the config names it.", show_default=False)]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit log.")]
 Claimed = Annotated[str | None, typer.Option("--as", help="Who asks, for the audit log; marked as claimed.")]

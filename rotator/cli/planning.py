@@ -14,9 +14,9 @@ from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
 from rotator.errors import CallFailed, ExitCode
 from rotator.model import Call, State
+from rotator.rotation.commands import Command
 from rotator.rotation.foresee import foresee, foresee_answer
 from rotator.rotation.managed import Managed
-from rotator.rotation.requests import Request
 from rotator.rotation.step import Step
 from rotator.store.reader import Owner
 from rotator.store.sqlite import owner_alive
@@ -50,7 +50,7 @@ class Foreseen:
     unread: str | None = None
 
 
-def plan(config: Config, names: Iterable[str], *, request: Request | None = None, as_json: bool) -> ExitCode:
+def plan(config: Config, names: Iterable[str], *, request: Command | None = None, as_json: bool) -> ExitCode:
     """What would be done for these credentials, or for all; with a request, what that would bring about.
 
     Raises:
@@ -62,7 +62,7 @@ def plan(config: Config, names: Iterable[str], *, request: Request | None = None
         owner = reader.owner()
     alive = owner_alive(config.store.url)
     progress(f"asking the clouds and Northflank for {len(fleet.managed)} credentials ...")
-    look = partial(_foresee, states=states, owner=owner, request=request, mem=alive)
+    look = partial(_foresee, states=states, owner=owner, request=request, has_material=alive)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         foreseen = list(pool.map(look, fleet.managed.values()))
     if as_json:
@@ -74,7 +74,7 @@ def plan(config: Config, names: Iterable[str], *, request: Request | None = None
 
 
 def _foresee(
-    managed: Managed, *, states: dict[str, State], owner: Owner, request: Request | None, mem: bool
+    managed: Managed, *, states: dict[str, State], owner: Owner, request: Command | None, has_material: bool
 ) -> Foreseen:
     state = states.get(managed.name, State())
     frozen = owner.frozen_at is not None
@@ -85,7 +85,7 @@ def _foresee(
             if not given.accepted:
                 return Foreseen(managed.name, state, given.text, refused=True)
             text, state = given.text, given.state
-        ahead = foresee(managed, state, store_id=owner.store_id, frozen=frozen, clock=CLOCK, mem=mem)
+        ahead = foresee(managed, state, store_id=owner.store_id, frozen=frozen, clock=CLOCK, has_material=has_material)
     except CallFailed as failure:
         return Foreseen(managed.name, state, text, unread=str(failure))
     due_at = managed.calendar.due_at(ahead.steps[-1].state)

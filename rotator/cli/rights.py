@@ -11,8 +11,8 @@ from rotator.cli.render import note, say, show_json
 from rotator.cli.session import refuse_keyless
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
-from rotator.fleet import entry_point
 from rotator.providers.base import Policy
+from rotator.service.fleet import entry_point
 
 POLICIES = "rotator.policies"
 """The entry-point group in which the texts are found, by the names of `rotator.providers`."""

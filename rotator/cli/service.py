@@ -15,13 +15,13 @@ import structlog
 from rotator.cli.session import CLOCK, Session
 from rotator.cli.wiring import fleet_of, own_store
 from rotator.clock import new_id
-from rotator.config import warnings
-from rotator.daemon import WORKERS, Daemon
+from rotator.config.satisfiable import warnings
 from rotator.errors import ExitCode
-from rotator.once import run_once
+from rotator.host.systemd import Notifier
 from rotator.rotation.engine import Engine
+from rotator.service.daemon import WORKERS, Daemon
+from rotator.service.once import run_once
 from rotator.store.journal import Journal
-from rotator.systemd import Notifier
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
 
-from rotator import logs
 from rotator.clock import SystemClock
 from rotator.config.load import load
 from rotator.config.models import Config
 from rotator.errors import UsageError
+from rotator.host import logs
 from rotator.store.journal import Journal
 from rotator.store.reader import JournalReader
 

@@ -109,9 +109,9 @@ def _role(state: State, key: KeyRecord) -> str:
     roles = {
         "current": state.current == key.key_id,
         "candidate": state.candidate == key.key_id,
-        "retiring": key.key_id in state.retire,
-        "an integration may hold it": key.key_id in state.may,
-        "to be deleted": key.key_id in state.drop,
+        "retiring": key.key_id in state.to_revoke,
+        "an integration may hold it": key.key_id in state.maybe_held,
+        "to be deleted": key.key_id in state.to_delete,
         "asked back by a person": key.key_id in state.undone,
         "in doubt": any(suspect.key_id == key.key_id for suspect in state.suspects),
         "disabled": key.disabled and key.gone_at is None,
@@ -129,12 +129,12 @@ def _held(config: Config, standing: Standing) -> list[tuple[str, str, str | None
         if section.name == standing.name
         for integration in section.integrations
     }
-    before = dict(state.before)
-    return [(one, _holds(state, one, wanted), before.get(one)) for one in sorted(wanted | state.fed)]
+    before = dict(state.texts_before)
+    return [(one, _holds(state, one, wanted), before.get(one)) for one in sorted(wanted | state.confirmed_in)]
 
 
 def _holds(state: State, integration: str, wanted: set[str]) -> str:
-    if integration in state.cut:
+    if integration in state.accepted_loss:
         return "cut off by a person until the next push"
     if integration not in wanted:
         return f"{state.current}, but it is no longer in the config"
@@ -142,6 +142,6 @@ def _holds(state: State, integration: str, wanted: set[str]) -> str:
         return f"refused {state.candidate}"
     if integration in state.accepted:
         return f"accepted {state.candidate}, not yet confirmed"
-    if integration in state.fed and state.current is not None:
+    if integration in state.confirmed_in and state.current is not None:
         return state.current
     return "not known yet"

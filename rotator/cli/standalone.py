@@ -11,7 +11,7 @@ from rotator.cli.service import end_now, engine_of
 from rotator.cli.session import CLOCK, Session
 from rotator.cli.wiring import fleet_of, own_store
 from rotator.errors import ExitCode
-from rotator.once import run_once
+from rotator.service.once import run_once
 
 
 def carry_out(

@@ -15,8 +15,8 @@ from rotator.cli.session import CLOCK, read_store
 from rotator.config.models import Config
 from rotator.errors import ExitCode
 from rotator.model import Phase, Policy, State
-from rotator.rotation.times import overdue
-from rotator.schedule import Window, due_at
+from rotator.rotation.moment import overdue
+from rotator.rotation.schedule import Window, due_at
 from rotator.store.reader import CredentialRow, Owner
 from rotator.store.sqlite import owner_alive
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rotator.cli.render import console
 from rotator.errors import ExitCode, UsageError
+from rotator.host.distribution import how_to_add
 
 _MISSING = "the stand-ins are not installed."
-_REMEDY = "pip install 'rotator[sandbox]'"
+_EXTRA = "sandbox"
 
 
 def demo() -> ExitCode:
@@ -17,7 +18,7 @@ def demo() -> ExitCode:
     try:
         from rotator.sandbox.demo import run  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise UsageError(_MISSING, remedy=_REMEDY) from None
+        raise UsageError(_MISSING, remedy=how_to_add(_EXTRA)) from None
     return run(console())
 
 
@@ -34,7 +35,7 @@ def sandbox(
     try:
         from rotator.sandbox.command import serve  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise UsageError(_MISSING, remedy=_REMEDY) from None
+        raise UsageError(_MISSING, remedy=how_to_add(_EXTRA)) from None
     serve(
         console(),
         directory=directory.resolve(),

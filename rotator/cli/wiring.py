@@ -12,14 +12,13 @@ from pathlib import Path
 
 import httpx
 
-from rotator import core_dumps, journald
 from rotator.audit.sinks import FileSink, JournalSink, Sink, StdoutSink
 from rotator.cli.session import CLOCK, refuse_keyless
-from rotator.config.models import Config
-from rotator.config.models import Connection as ConnectionSection
+from rotator.config.models import Config, ConnectionSection
 from rotator.errors import UsageError
-from rotator.fleet import Fleet, assemble, connect, register
+from rotator.host import core_dumps, journald
 from rotator.northflank.client import Connection
+from rotator.service.fleet import Fleet, assemble, connect, register
 from rotator.store.journal import Journal
 
 

@@ -3,27 +3,3 @@
 A package, so that writing (`source`, `yaml_source`, `environment`), meaning (the sections) and contradictions
 (`satisfiable`) can be read apart.
 """
-
-from rotator.config.credential import CredentialSection, IntegrationSection
-from rotator.config.durations import format_duration, parse_duration
-from rotator.config.load import load
-from rotator.config.models import Audit, Config, Connection, Log, Store
-from rotator.config.policy import PolicySection
-from rotator.config.satisfiable import warnings
-from rotator.config.secret import SecretRef
-
-__all__ = [
-    "Audit",
-    "Config",
-    "Connection",
-    "CredentialSection",
-    "IntegrationSection",
-    "Log",
-    "PolicySection",
-    "SecretRef",
-    "Store",
-    "format_duration",
-    "load",
-    "parse_duration",
-    "warnings",
-]

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from rotator.config.policy import PolicySection
-from rotator.config.section import Section
 from rotator.northflank.stamp import DESCRIPTION_LIMIT
+from rotator.settings.section import Section
 
-Dependent = Literal["clusters", "registries", "workload_identity"]
+DependentKind = Literal["clusters", "registries", "workload_identity"]
 
 
 class IntegrationSection(Section):
@@ -29,7 +29,7 @@ class IntegrationSection(Section):
         pattern=r"""^[a-zA-Z0-9.,?\t\n\r \\/'"()\[\];`%^&*_:!-]+$""",
         description="The text before the stamp; null: whatever stands there. Shortened where room is short.",
     )
-    dependents: tuple[Dependent, ...] = Field(
+    dependents: tuple[DependentKind, ...] = Field(
         (), description="What is compared with its state before the push, once the push is confirmed."
     )
 
@@ -38,7 +38,7 @@ def _integration(value: object) -> object:
     return {"id": value} if isinstance(value, str) else value
 
 
-Integration = Annotated[
+AnyIntegration = Annotated[
     IntegrationSection, BeforeValidator(_integration, json_schema_input_type=str | IntegrationSection)
 ]
 
@@ -60,7 +60,7 @@ class CredentialSection(Section):
     current_key: str | None = Field(
         None, description="The id of the key that Northflank holds now; read at first contact only."
     )
-    integrations: tuple[Integration, ...] = Field(min_length=1, description="The integrations that it feeds.")
+    integrations: tuple[AnyIntegration, ...] = Field(min_length=1, description="The integrations that it feeds.")
     policy: PolicySection = Field(
         default_factory=PolicySection, description="Any policy key, for this credential alone."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rotator.config.models import Config
-from rotator.config.source import Origin, Place, Problem, Source
+from rotator.config.source import FieldPath, Location, Problem, Source
 from rotator.config.yaml_source import Malformed, read_value
 
 PREFIX = "ROTATOR_"
@@ -22,13 +22,13 @@ def read_environment(environ: Mapping[str, str]) -> Source:
     sets some for a service named rotator), unless it is nested: then it is a slip of the pen, and reported.
     """
     values: dict[str, object] = {}
-    origins: dict[Place, Origin] = {(): Origin("the environment")}
+    origins: dict[FieldPath, Location] = {(): Location("the environment")}
     problems: list[Problem] = []
     for name, text in environ.items():
         place = tuple(name.removeprefix(PREFIX).lower().split(NESTED))
         if not text or not name.startswith(PREFIX) or (len(place) == 1 and place[0] not in Config.model_fields):
             continue
-        origin = Origin(name)
+        origin = Location(name)
         if place[0] not in Config.model_fields:
             allowed = ", ".join(Config.model_fields)
             problems.append(Problem(origin, place, f"no such section; allowed are {allowed}"))

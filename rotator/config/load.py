@@ -12,13 +12,13 @@ from pydantic_core import ErrorDetails
 
 from rotator.config.credential import CredentialSection
 from rotator.config.environment import read_environment
-from rotator.config.models import Audit, Config, Connection
+from rotator.config.models import AuditSection, Config, ConnectionSection
 from rotator.config.policy import PolicySection
-from rotator.config.providers import BUILT_IN, CLASSES, AnyCredential
 from rotator.config.satisfiable import violations
-from rotator.config.source import Place, Problem, Source
+from rotator.config.source import FieldPath, Problem, Source
 from rotator.config.yaml_source import read_file
 from rotator.errors import ConfigError
+from rotator.providers.registry import BUILT_IN, CLASSES, AnyCredential
 
 _Part = TypeVar("_Part")
 
@@ -68,16 +68,16 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _strange_providers(source: Source) -> dict[Place, Problem]:
+def _strange_providers(source: Source) -> dict[FieldPath, Problem]:
     """The credentials whose provider is neither rotator's own nor a plugin: what else they say can't be judged."""
     credentials, plugins = source.data.get("credentials"), source.data.get("plugins")
     named = [name for name in plugins if isinstance(name, str)] if isinstance(plugins, list) else []
     allowed = (*BUILT_IN, *named)
-    strange: dict[Place, Problem] = {}
+    strange: dict[FieldPath, Problem] = {}
     for position, part in enumerate(credentials if isinstance(credentials, list) else []):
         provider = part.get("provider") if isinstance(part, dict) else None
         if isinstance(provider, str) and provider not in allowed:
-            place: Place = ("credentials", position, "provider")
+            place: FieldPath = ("credentials", position, "provider")
             text = f"found {_found(place, provider)}; allowed: {', '.join(allowed)}, or a plugin"
             strange["credentials", position] = source.problem(place, text)
     return strange
@@ -87,13 +87,13 @@ def _contradictions(source: Source) -> Iterator[Problem]:
     """Those between the parts that make sense by themselves, whatever is wrong with the others."""
     connections = source.data.get("northflank")
     credentials = source.data.get("credentials")
-    of_connection: TypeAdapter[Connection] = TypeAdapter(Connection)
+    of_connection: TypeAdapter[ConnectionSection] = TypeAdapter(ConnectionSection)
     of_credential: TypeAdapter[CredentialSection] = TypeAdapter(AnyCredential)
     findings = violations(
         {name: _sound(of_connection, part) for name, part in connections.items()}
         if isinstance(connections, dict)
         else {},
-        _sound(TypeAdapter(Audit), source.data.get("audit", {})),
+        _sound(TypeAdapter(AuditSection), source.data.get("audit", {})),
         _sound(TypeAdapter(PolicySection), source.data.get("policy", {})),
         {
             position: credential
@@ -137,14 +137,14 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
     return source.problem(place, f"found {_found(place, details['input'])}; {allowed}")
 
 
-def _without_tag(place: Place) -> tuple[Place, str | None]:
+def _without_tag(place: FieldPath) -> tuple[FieldPath, str | None]:
     """Pydantic's place, and the tag that it puts behind a credential's position."""
     if place[:1] == ("credentials",) and place[2:3] and place[2] in CLASSES:
         return (*place[:2], *place[3:]), str(place[2])
     return place, None
 
 
-def _no_provider(source: Source, place: Place, value: object) -> Problem:
+def _no_provider(source: Source, place: FieldPath, value: object) -> Problem:
     allowed = f"allowed: {', '.join(BUILT_IN)}, or one of `plugins`"
     if not isinstance(value, dict):
         return source.problem(place, f"found {_found(place, value)}; allowed is a mapping")
@@ -153,14 +153,14 @@ def _no_provider(source: Source, place: Place, value: object) -> Problem:
     return source.problem((*place, "provider"), f"found {_found(place, value['provider'])}; {allowed}")
 
 
-def _unknown_key(source: Source, place: Place, tag: str | None) -> Problem:
+def _unknown_key(source: Source, place: FieldPath, tag: str | None) -> Problem:
     keys = _keys_at(place[:-1], tag)
     close = get_close_matches(str(place[-1]), keys, n=1)
     text = f"no such key; {f'did you mean {close[0]}? ' if close else ''}allowed: {', '.join(keys)}"
     return source.problem(place if _may_be_shown(place[:-1], str(place[-1])) else place[:-1], text)
 
 
-def _found(place: Place, value: object) -> str:
+def _found(place: FieldPath, value: object) -> str:
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
@@ -172,7 +172,7 @@ def _found(place: Place, value: object) -> str:
     return "something that may be a secret, so it isn't shown"
 
 
-def _may_be_shown(place: Place, text: str) -> bool:
+def _may_be_shown(place: FieldPath, text: str) -> bool:
     return (
         not {"token", "current_key"} & set(place)
         and "@" not in text
@@ -182,7 +182,7 @@ def _may_be_shown(place: Place, text: str) -> bool:
     )
 
 
-def _keys_at(place: Place, tag: str | None) -> list[str]:
+def _keys_at(place: FieldPath, tag: str | None) -> list[str]:
     models: list[type[BaseModel]] = [Config]
     if tag is not None:
         models, place = [CLASSES[tag]], place[2:]

@@ -10,19 +10,19 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from rotator.config.credential import CredentialSection, IntegrationSection
-from rotator.config.durations import PositiveDuration
 from rotator.config.policy import PolicySection
-from rotator.config.providers import AnyCredential
-from rotator.config.secret import SecretRef
-from rotator.config.section import AbsolutePath, Endpoint, Section
 from rotator.model import Policy
+from rotator.providers.registry import AnyCredential
+from rotator.settings.durations import PositiveDuration
+from rotator.settings.secret import SecretRef
+from rotator.settings.section import AbsolutePath, Endpoint, Section
 
-Sink = Literal["file", "stdout"]
+SinkName = Literal["file", "stdout"]
 _SQLITE = "sqlite:///"
 _PORTS = 1 << 16
 
 
-class Connection(Section):
+class ConnectionSection(Section):
     """A way to reach Northflank: an API, a token, and perhaps a team."""
 
     api_url: Endpoint = Field("https://api.northflank.com", description="Where the API is.")
@@ -48,7 +48,7 @@ def _sqlite(url: str) -> str:
     return url
 
 
-class Store(Section):
+class StoreSection(Section):
     """The journal."""
 
     url: Annotated[str, AfterValidator(_sqlite)] = Field(description="Where the journal is.")
@@ -59,17 +59,17 @@ class Store(Section):
         return Path(self.url.removeprefix(_SQLITE))
 
 
-class Audit(Section):
+class AuditSection(Section):
     """Where audit events go beside the journal."""
 
     file: AbsolutePath | None = Field("/var/lib/rotator/audit.jsonl", description="A file of JSON lines; null: none.")
     stdout: bool = Field(default=True, strict=True, description="Standard output, as JSON lines.")
-    require: tuple[Sink, ...] = Field(
+    require: tuple[SinkName, ...] = Field(
         ("file",), description="Nothing is changed anywhere before each of these has been told of it."
     )
 
 
-class Log(Section):
+class LogSection(Section):
     """What the service tells of itself on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is shown.")
@@ -95,7 +95,7 @@ def _split(address: str) -> tuple[str, str]:
     return host.removeprefix("[").removesuffix("]"), port
 
 
-class Health(Section):
+class HealthSection(Section):
     """The listener for `/healthz` and `/readyz`: status words for whoever keeps the service alive, and nothing else."""
 
     listen: Annotated[str, AfterValidator(_listen)] = Field(
@@ -116,13 +116,13 @@ class Health(Section):
 class Config(Section):
     """Everything that an operator decides."""
 
-    northflank: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], Connection] = Field(
+    northflank: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ConnectionSection] = Field(
         min_length=1, description="Connections by name. An integration that names none uses `default`."
     )
-    store: Store = Field(description="The journal.")
-    audit: Audit = Field(default_factory=Audit, description="Where audit events go beside the journal.")
-    log: Log = Field(default_factory=Log, description="What the service tells of itself.")
-    health: Health | None = Field(None, description="Where the service's health can be asked; null: nowhere.")
+    store: StoreSection = Field(description="The journal.")
+    audit: AuditSection = Field(default_factory=AuditSection, description="Where audit events go beside the journal.")
+    log: LogSection = Field(default_factory=LogSection, description="What the service tells of itself.")
+    health: HealthSection | None = Field(None, description="Where the service's health can be asked; null: nowhere.")
     policy: PolicySection = Field(default_factory=PolicySection, description="The times and limits of every rotation.")
     plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(
         (),
@@ -130,7 +130,7 @@ class Config(Section):
     )
     credentials: tuple[AnyCredential, ...] = Field(min_length=1, description="What is rotated.")
 
-    def connection_of(self, integration: IntegrationSection) -> Connection:
+    def connection_of(self, integration: IntegrationSection) -> ConnectionSection:
         """The connection through which this integration is reached."""
         return self.northflank[integration.connection]
 

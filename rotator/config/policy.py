@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rotator.config.durations import Duration, PositiveDuration
-from rotator.config.section import Section
 from rotator.model import OnUnattributed, Policy
-from rotator.schedule import Window
+from rotator.rotation.schedule import Window
+from rotator.settings.durations import Duration, PositiveDuration
+from rotator.settings.section import Section
 
 _DEFAULT = Policy()
 

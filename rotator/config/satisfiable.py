@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rotator.config.credential import CredentialSection
-from rotator.config.durations import format_duration
-from rotator.config.models import Audit, Config, Connection
+from rotator.config.models import AuditSection, Config, ConnectionSection
 from rotator.config.policy import PolicySection
-from rotator.config.source import Place
-from rotator.schedule import Window
+from rotator.config.source import FieldPath
+from rotator.rotation.schedule import Window
+from rotator.settings.durations import format_duration
 
 _A_PAIR = 2
 """Slots of which a rotation takes all: the old key and the new one."""
 
-Finding = tuple[Place, str]
+Contradiction = tuple[FieldPath, str]
 
 
 def violations(
-    connections: Mapping[str, Connection | None],
-    audit: Audit | None,
+    connections: Mapping[str, ConnectionSection | None],
+    audit: AuditSection | None,
     policy: PolicySection | None,
     credentials: Mapping[int, CredentialSection],
-) -> Iterator[Finding]:
+) -> Iterator[Contradiction]:
     """All contradictions between those parts of a config that make sense by themselves; None stands for another."""
     yield from _settle(connections)
     if audit is not None:
@@ -45,7 +45,7 @@ def warnings(config: Config) -> tuple[str, ...]:
     )
 
 
-def _settle(connections: Mapping[str, Connection | None]) -> Iterator[Finding]:
+def _settle(connections: Mapping[str, ConnectionSection | None]) -> Iterator[Contradiction]:
     for name, connection in connections.items():
         if connection is not None and connection.settle < 2 * connection.timeout:
             settle, timeout = format_duration(connection.settle), format_duration(connection.timeout)
@@ -53,14 +53,14 @@ def _settle(connections: Mapping[str, Connection | None]) -> Iterator[Finding]:
             yield ("northflank", name, "settle"), text
 
 
-def _sinks(audit: Audit) -> Iterator[Finding]:
+def _sinks(audit: AuditSection) -> Iterator[Contradiction]:
     if "file" in audit.require and audit.file is None:
         yield ("audit", "require"), "file is required, but audit.file is null"
     if "stdout" in audit.require and not audit.stdout:
         yield ("audit", "require"), "stdout is required, but audit.stdout is false"
 
 
-def _doubles(credentials: Mapping[int, CredentialSection]) -> Iterator[Finding]:
+def _doubles(credentials: Mapping[int, CredentialSection]) -> Iterator[Contradiction]:
     names: dict[str, int] = {}
     principals: dict[tuple[str | None, ...], str] = {}
     integrations: dict[tuple[str, str], str] = {}
@@ -81,19 +81,19 @@ def _doubles(credentials: Mapping[int, CredentialSection]) -> Iterator[Finding]:
 
 
 def _unknown_connections(
-    place: Place, credential: CredentialSection, connections: Mapping[str, Connection | None]
-) -> Iterator[Finding]:
+    place: FieldPath, credential: CredentialSection, connections: Mapping[str, ConnectionSection | None]
+) -> Iterator[Contradiction]:
     for n, integration in enumerate(credential.integrations):
         if connections and integration.connection not in connections:
             text = f"there is no connection {integration.connection}; the config has {', '.join(connections)}"
             yield (*place, n), text
 
 
-def _policies(policy: PolicySection, credentials: Mapping[int, CredentialSection]) -> Iterator[Finding]:
-    findings: dict[Finding, None] = {}  # a set that keeps the order: many credentials share the one policy
+def _policies(policy: PolicySection, credentials: Mapping[int, CredentialSection]) -> Iterator[Contradiction]:
+    findings: dict[Contradiction, None] = {}  # a set that keeps the order: many credentials share the one policy
     for position, credential in credentials.items():
         own = bool(credential.policy.model_fields_set)
-        place: Place = ("credentials", position, "policy") if own else ("policy",)
+        place: FieldPath = ("credentials", position, "policy") if own else ("policy",)
         effective = policy.overridden_by(credential.policy)
         findings |= {(place, text): None for text in _contradictions(effective, credential.slots)}
     yield from findings

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """The way to a part of the config: `("credentials", 0, "user")`."""
 
 
-class Origin(NamedTuple):
+class Location(NamedTuple):
     """Who says so: a line of a file, or an environment variable (line 0)."""
 
     name: str
@@ -23,8 +23,8 @@ class Origin(NamedTuple):
 class Problem(NamedTuple):
     """One thing that is wrong. The text holds no secret."""
 
-    origin: Origin
-    place: Place
+    origin: Location
+    place: FieldPath
     text: str
 
     def __str__(self) -> str:
@@ -37,10 +37,10 @@ class Source:
     """Plain data, the origin of its parts, and what is wrong with the writing itself."""
 
     data: dict[str, object]
-    origins: Mapping[Place, Origin]
+    origins: Mapping[FieldPath, Location]
     problems: tuple[Problem, ...] = ()
 
-    def problem(self, place: Place, text: str) -> Problem:
+    def problem(self, place: FieldPath, text: str) -> Problem:
         """A problem at this place, with the origin of it or of the nearest part around it."""
         around = next(place[:length] for length in range(len(place), -1, -1) if place[:length] in self.origins)
         return Problem(self.origins[around], place, text)
@@ -55,9 +55,9 @@ class Source:
 def _merge(
     under: dict[str, object],
     over: dict[str, object],
-    place: Place,
-    origins: dict[Place, Origin],
-    over_origins: Mapping[Place, Origin],
+    place: FieldPath,
+    origins: dict[FieldPath, Location],
+    over_origins: Mapping[FieldPath, Location],
 ) -> dict[str, object]:
     merged = dict(under)
     for key, value in over.items():

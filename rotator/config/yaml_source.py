@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from rotator.config.source import Origin, Place, Problem, Source
-from rotator.config.textfile import Unreadable, read_text
-from rotator.errors import ConfigError, outside_text
+from rotator.config.source import FieldPath, Location, Problem, Source
+from rotator.errors import ConfigError
+from rotator.http.outside_text import outside_text
+from rotator.settings.textfile import Unreadable, read_text
 
 _LARGEST = 1024 * 1024
 _DEEPEST = 16
@@ -51,13 +52,13 @@ def read_file(path: Path) -> Source:
         reader = _Reader(name, text)
         data = reader.document()
     except Unreadable as reason:
-        problem = Problem(Origin(name), (), f"the config can't be read: {reason}")
+        problem = Problem(Location(name), (), f"the config can't be read: {reason}")
     except Malformed as error:
-        problem = Problem(Origin(name, error.line), (), error.text)
+        problem = Problem(Location(name, error.line), (), error.text)
     else:
         if isinstance(data, dict):
             return Source(data, reader.origins, tuple(reader.problems))
-        problem = Problem(Origin(name, 1), (), "a config is a mapping with northflank, store and credentials in it")
+        problem = Problem(Location(name, 1), (), "a config is a mapping with northflank, store and credentials in it")
     raise ConfigError((str(problem),))
 
 
@@ -76,7 +77,7 @@ def read_value(text: str) -> object:
 
 class _Reader:
     def __init__(self, name: str, text: str) -> None:
-        self.origins: dict[Place, Origin] = {}
+        self.origins: dict[FieldPath, Location] = {}
         self.problems: list[Problem] = []
         self._name = name
         self._events: Iterator[yaml.Event] = _events(text)
@@ -92,8 +93,8 @@ class _Reader:
             raise Malformed(_line(after), "a second document begins here; allowed is one")
         return value
 
-    def _node(self, event: yaml.Event, place: Place) -> object:
-        self.origins.setdefault(place, Origin(self._name, _line(event)))
+    def _node(self, event: yaml.Event, place: FieldPath) -> object:
+        self.origins.setdefault(place, Location(self._name, _line(event)))
         if len(place) > _DEEPEST:
             raise Malformed(_line(event), f"nested deeper than {_DEEPEST} levels")
         if isinstance(event, yaml.AliasEvent):
@@ -106,7 +107,7 @@ class _Reader:
             return [self._node(item, (*place, n)) for n, item in enumerate(self._until(yaml.SequenceEndEvent))]
         return self._mapping(place)
 
-    def _mapping(self, place: Place) -> dict[str, object]:
+    def _mapping(self, place: FieldPath) -> dict[str, object]:
         mapping: dict[str, object] = {}
         for event in self._until(yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
@@ -116,12 +117,14 @@ class _Reader:
                 first = self.origins[inner].line
                 self.problems.append(
                     Problem(
-                        Origin(self._name, _line(event)), inner, f"written twice, on line {first} too; allowed is once"
+                        Location(self._name, _line(event)),
+                        inner,
+                        f"written twice, on line {first} too; allowed is once",
                     )
                 )
                 self._node(next(self._events), inner)
             else:
-                self.origins[inner] = Origin(self._name, _line(event))
+                self.origins[inner] = Location(self._name, _line(event))
                 mapping[event.value] = self._node(next(self._events), inner)
         return mapping
 

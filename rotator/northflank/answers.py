@@ -1,6 +1,6 @@
 """What Northflank's answers say: what they show, secret-free, and what they mean for a call. Pure.
 
-Nothing here raises: failures are returned, so that no traceback keeps an answer with echoed credentials alive.
+Failures are returned, never raised here, so that no traceback keeps an answer with echoed credentials alive.
 """
 
 from __future__ import annotations
@@ -11,29 +11,27 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TypeVar
 
-from rotator.errors import CallFailed, Verdict, outside_text
-from rotator.northflank.exchange import Answer, NoAnswer
-from rotator.northflank.limits import retry_after
+from rotator.errors import CallFailed, Verdict
+from rotator.http.answers import Answer, NoAnswer, json_of
+from rotator.http.calls import no_answer
+from rotator.http.outside_text import outside_text
 
 _REFUSALS = {400, 401, 403, 404, 405, 409, 422}
 _REMEDIES = {
     401: "Check the connection's token: `rotator check` shows what it is and when it expires.",
     403: "Give the token's role Account > Cloud > Integrations > Read, Update; for `dependents` also Clusters > Read.",
     404: "Check the integration's id, and the connection's `api_url` and `team`.",
-    405: "Set the connection's `method` to the one that this API takes.",
-    409: "rotator tries again later.",
+    405: "Set the connection's `method` to the method that this API accepts.",
+    409: "Nothing to do: rotator tries again later.",
 }
-_OTHER_REMEDY = "Northflank's message says what it doesn't accept."
-_QUOTED = 8  # characters in a row that tell that an answer repeats a secret
+_OTHER_REMEDY = "Northflank's message names what Northflank does not accept."
+_QUOTED = 8  # characters in a row that show that an answer repeats a secret
 _MESSAGE_READ = 1000
 _DESCRIPTION_KEPT = 2000  # characters; ten times what Northflank allows
 
 # The field of a provider's credentials that holds the key's id, and what an id looks like that isn't masked.
 _KEY_ID = {"aws": ("accessKey", re.compile(r"[A-Z0-9]{16,128}"))}
-
-Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +40,11 @@ class Item:
 
     Args:
         description: None where the answer has none.
-        mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer tells.
-        project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer tells.
-            A list tells no account.
+        mode: how Northflank authenticates to the cloud, `accessKey` or `crossAccountRole`, if the answer says so.
+        project, service_account: Google Cloud's: the project's id, the account's e-mail address, if the answer has
+            them. A list has no account.
         echoed_key: the key id in the answer's credentials, if it shows one.
-        registries: the state of the registry credentials made from it, if the answer tells.
+        registries: the state of the registry credentials made from it, if the answer has it.
     """
 
     id: str
@@ -62,7 +60,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What Northflank says of the token. `permissions` is None where it doesn't tell them."""
+    """What Northflank says of the token. `permissions` is None where Northflank does not list them."""
 
     kind: str
     name: str
@@ -78,13 +76,6 @@ class Page:
     values: tuple[object, ...]
     more: bool
     cursor: str | None
-
-
-def shown(value: Shown | CallFailed) -> Shown:
-    """The value; raises it where it is a failure."""
-    if isinstance(value, CallFailed):
-        raise value
-    return value
 
 
 def item(value: object) -> Item | None:
@@ -124,7 +115,7 @@ def token_info(value: object) -> TokenInfo:
 
 def page(answer: Answer, name: str) -> Page | None:
     """One page of the list `name`; None if the answer isn't one."""
-    body = _object(_json(answer))
+    body = _object(json_of(answer.body))
     values = _object(body.get("data")).get(name)
     if not isinstance(values, list):
         return None
@@ -138,7 +129,7 @@ def data(answer: Answer) -> Mapping[str, object] | None:
     """The `data` of a 200; None for any other answer."""
     if answer.status != HTTPStatus.OK:
         return None
-    value = _object(_json(answer)).get("data")
+    value = _object(json_of(answer.body)).get("data")
     return value if isinstance(value, dict) else None
 
 
@@ -151,26 +142,24 @@ def _refuses(answer: Answer) -> bool:
     return _error(answer).get("status") == answer.status
 
 
-def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str], now: datetime) -> CallFailed:
+def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -> CallFailed:
     """What a call without its due answer means.
 
     Args:
         result: what came back.
         what: the call, e.g. "the update of integration prod-aws".
         secrets: what was sent and must not be repeated: a message that does is withheld.
-        now: the wall clock (aware UTC).
     """
     if isinstance(result, NoAnswer):
-        return _no_answer(result, what)
-    wait = retry_after(result, now)
+        return no_answer(what, result, address="`api_url`")
     if result.status == HTTPStatus.TOO_MANY_REQUESTS and not _is_page(result):
         return CallFailed(
             f"{what}: Northflank's rate limit is reached",
             verdict=Verdict.NOT_APPLIED,
             code=str(result.status),
             request_id=result.request_id,
-            retry_after=wait,
-            remedy="rotator waits as long as it is told. Other clients of this account share the limit.",
+            retry_after=result.retry_after,
+            remedy="rotator waits as long as Northflank asks. Other clients of this account share the limit.",
         )
     if _refuses(result):
         return CallFailed(
@@ -186,30 +175,19 @@ def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str], n
         verdict=Verdict.UNKNOWN,
         code=str(result.status),
         request_id=result.request_id,
-        retry_after=wait,
-        remedy="If it stays so, look at what stands between rotator and Northflank.",
-    )
-
-
-def _no_answer(result: NoAnswer, what: str) -> CallFailed:
-    if result.sent:
-        return CallFailed(f"{what}: {result.reason}", verdict=Verdict.UNKNOWN, code="no-answer")
-    return CallFailed(
-        f"{what} was not sent: {result.reason}",
-        verdict=Verdict.NOT_APPLIED,
-        code="not-sent",
-        remedy="If it stays so, check `api_url`, DNS, proxies and the firewall.",
+        retry_after=result.retry_after,
+        remedy="If this repeats, check what stands between rotator and Northflank.",
     )
 
 
 def _foreign(answer: Answer) -> str:
     if answer.status == HTTPStatus.OK:
-        return "the answer, a 200, is not what Northflank's API says"
+        return "a 200 that is not in the form of Northflank's API"
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-        return f"a redirect ({answer.status}), which is not followed"
+        return f"a redirect ({answer.status}); rotator follows none"
     if _is_page(answer):
-        return f"a page of some proxy ({answer.status}) in place of an answer"
-    return f"an answer ({answer.status}) that doesn't tell what was done"
+        return f"a proxy's page ({answer.status}) instead of Northflank's answer"
+    return f"an answer ({answer.status}) that does not say what Northflank did"
 
 
 def _is_page(answer: Answer) -> bool:
@@ -218,10 +196,10 @@ def _is_page(answer: Answer) -> bool:
 
 def _message(answer: Answer, secrets: Collection[str]) -> str:
     error = _error(answer)
-    told = (error.get("id"), error.get("message"), _json_text(error.get("details")))
-    text = ", ".join(part for part in told if isinstance(part, str) and part)[:_MESSAGE_READ]
+    parts = (error.get("id"), error.get("message"), _json_text(error.get("details")))
+    text = ", ".join(part for part in parts if isinstance(part, str) and part)[:_MESSAGE_READ]
     if any(_repeats(text, secret) for secret in secrets):
-        return "(its message is withheld, because it repeats a part of what was sent)"
+        return "(message withheld: the message repeats a secret)"
     return outside_text(text) or HTTPStatus(answer.status).phrase
 
 
@@ -232,14 +210,7 @@ def _repeats(text: str, secret: str) -> bool:
 
 
 def _error(answer: Answer) -> Mapping[str, object]:
-    return _object(_object(_json(answer)).get("error"))
-
-
-def _json(answer: Answer) -> object:
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
+    return _object(_object(json_of(answer.body)).get("error"))
 
 
 def _json_text(value: object) -> str:
@@ -259,7 +230,7 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """The text itself, but for what no database takes: half characters, NULs and more than anybody writes."""
+    """The text itself, but for what no database takes: half characters, NULs and more than a description needs."""
     return text[:_DESCRIPTION_KEPT].encode("utf-8", "replace").decode().replace("\0", "?")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Literal, TypeGuard
+from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -16,12 +16,16 @@ from pydantic import SecretStr
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.answers import Answer, NoAnswer
+from rotator.http.calls import never_sent
+from rotator.http.exchange import Span, exchange
 from rotator.material import Material
 from rotator.model import Reply
-from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, shown, token_info
-from rotator.northflank.exchange import Answer, NoAnswer, Span, exchange
-from rotator.northflank.limits import RateLimits
+from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, token_info
+from rotator.northflank.budget import RateLimits
 from rotator.northflank.poll import SharedPoll
+
+Shown = TypeVar("Shown")
 
 _PER_PAGE = 100  # Northflank's largest page
 _PAGES = 200  # a list that is longer has no end
@@ -49,7 +53,7 @@ class _Call:
 
     def secrets(self) -> tuple[str, ...]:
         """What no message may repeat."""
-        return () if self.material is None else tuple(self.material.reveal().values())
+        return () if self.material is None else tuple(map(SecretStr.get_secret_value, self.material.secret.values()))
 
 
 class Connection:
@@ -138,7 +142,7 @@ class Connection:
             if answer.code == "404":  # the integration's or the method's?
                 found = self._integration(integration, span, urgent=True)
                 if isinstance(found, CallFailed):
-                    return _nothing_done(found)
+                    return never_sent(found)  # a method was refused, and the other not tried
             answer = self._ask(replace(call, method=other), span)
             if not _method_refused(answer):
                 self._methods = (other, method)
@@ -159,11 +163,11 @@ class Connection:
             return self._failure(answer, call)
         if seen.id != integration:
             return CallFailed(
-                f"{call.what}: the answer shows another integration, {seen.id}",
+                f"{call.what}: the answer is about another integration, {seen.id}",
                 verdict=Verdict.UNKNOWN,
                 code=str(answer.status),
                 request_id=answer.request_id,
-                remedy="Something between rotator and Northflank mixes up answers, a cache perhaps.",
+                remedy="Check for a cache or a proxy between rotator and Northflank that mixes up answers.",
             )
         return seen
 
@@ -190,7 +194,7 @@ class Connection:
             query, last = {"per_page": str(_PER_PAGE), **place}, query
             if query == last:
                 break
-        raise CallFailed(f"reading the list of {name}: it has no end", verdict=Verdict.UNKNOWN, code="pages")
+        raise CallFailed(f"reading the list of {name}: the list does not end", verdict=Verdict.UNKNOWN, code="pages")
 
     def _ask(self, call: _Call, span: Span) -> Answer | CallFailed:
         """Send one request. What isn't a 200 is a failure."""
@@ -199,12 +203,16 @@ class Connection:
         except RotatorError as error:
             return _no_token(call, error.message, error.remedy)
         if not (token and token.isascii() and token.isprintable()):
-            return _no_token(call, "the token is empty or isn't one line of printable ASCII", "Put the token there.")
+            return _no_token(
+                call,
+                "the token is empty or is not one line of printable ASCII",
+                "Put the token where the connection's `token` says.",
+            )
         budget = self._limits.of(SecretStr(token))
         wait = budget.admit(urgent=call.urgent)
         if wait is not None:
             return CallFailed(
-                f"{call.what} was not sent: the rate limit leaves no call for it for {wait.total_seconds():.0f} s",
+                f"{call.what} was not sent: the rate limit allows it in {wait.total_seconds():.0f} s",
                 verdict=Verdict.NOT_APPLIED,
                 code="rate-limit",
                 retry_after=wait,
@@ -230,7 +238,7 @@ class Connection:
         return exchange(self._http, call.method, call.url, headers=headers, content=content, span=span)
 
     def _failure(self, result: Answer | NoAnswer, call: _Call, *secrets: str) -> CallFailed:
-        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()), now=self.clock.now())
+        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()))
 
     def _url(self, integration: str) -> str:
         return f"{self._clouds}/integrations/{quote(integration, safe='')}"
@@ -244,11 +252,11 @@ def _method_refused(answer: Answer | CallFailed) -> TypeGuard[CallFailed]:
     return isinstance(answer, CallFailed) and answer.verdict is Verdict.REFUSED and answer.code in {"404", "405"}
 
 
-def _nothing_done(failed: CallFailed) -> CallFailed:
-    """A read that failed in the middle of an update, after a refusal: the update is not applied, whatever it says."""
-    if failed.verdict is Verdict.UNKNOWN:
-        failed.verdict = Verdict.NOT_APPLIED
-    return failed
+def shown(value: Shown | CallFailed) -> Shown:
+    """The value; raises it where it is a failure."""
+    if isinstance(value, CallFailed):
+        raise value
+    return value
 
 
 def _no_token(call: _Call, reason: str, remedy: str) -> CallFailed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from rotator.errors import outside_text
+from rotator.http.outside_text import outside_text
 
 Dependent = Literal["clusters", "registries", "workload_identity"]
 """The kinds: its clusters, the registry credentials made from it, its workload identity provider."""
@@ -28,7 +28,7 @@ def clusters_of(integration: str, clusters: Iterable[object]) -> tuple[Pair, ...
 
 
 def registries_of(integration: str, state: str | None) -> tuple[Pair, ...]:
-    """The registry credentials; nothing where Northflank doesn't tell of any."""
+    """The registry credentials; nothing where Northflank names none."""
     return () if state is None else ((f"{integration}/registries", state.lower()),)
 
 

@@ -49,7 +49,7 @@ class Integration:
 
         Args:
             fresh: read it now. Otherwise from the connection's shared list, at most `watch` old and never older than
-                what this integration itself has read or pushed; where the list doesn't tell, it is read.
+                what this integration itself has read or pushed; without a description in the list, it is read.
 
         Raises:
             CallFailed: REFUSED and permanent where asking again won't help.
@@ -95,11 +95,11 @@ class Integration:
     def _view(self, item: Item) -> IntegrationView:
         if item.provider != self._provider:
             raise CallFailed(
-                f"integration {self.id} is one of {item.provider}, not of {self._provider}",
+                f"integration {self.id} is an integration with {item.provider}, not with {self._provider}",
                 verdict=Verdict.REFUSED,
                 code="provider",
                 permanent=True,
-                remedy="Check the integration's id in the config: a credential only goes where it belongs.",
+                remedy="Check the integration's id in the config. Credential and integration must have one provider.",
             )
         return IntegrationView(
             self.id, item.description, stamp.parse(item.description) if self.stamped else None, item.echoed_key

@@ -1,4 +1,4 @@
-"""One list of all integrations, shared by everybody who polls: a call for 100 of them, not one each."""
+"""One list of all integrations, shared by all pollers: one call for 100 integrations."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ class SharedPoll:
             try:
                 latest.items.set_result({item.id: item for item in self._read()})
             except BaseException as failure:
-                latest.items.set_exception(failure)  # whatever it is, nobody must wait for ever
+                latest.items.set_exception(failure)  # whatever it is, no other thread may wait for ever
                 raise
         return latest.items.result()

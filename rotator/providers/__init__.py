@@ -1,1 +1,1 @@
-"""One file per cloud behind one Protocol (`base.Provider`)."""
+"""One folder per cloud, with one Protocol for all (`base.Provider`)."""

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from rotator.clock import Clock
+from rotator.http.clients import HttpClients
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers.http import HttpClients
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from rotator.errors import Verdict
 from rotator.model import Call, Change, HoldReason, KeyRecord, Origin, Outcome, Phase, State
-from rotator.rotation.facts import Surroundings
-from rotator.rotation.step import Step, drop_candidate, hold, without
+from rotator.rotation.moment import Moment
+from rotator.rotation.rows import Row
+from rotator.rotation.step import Step, give_up_candidate, hold, without
 
 
-def conclude(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def conclude(state: State, outcome: Outcome, times: Moment) -> Step:
     """The step that journals the outcome of the open call.
 
     Args:
@@ -22,7 +23,7 @@ def conclude(state: State, outcome: Outcome, times: Surroundings) -> Step:
     """
     call = state.call
     if call is None:
-        return Step("-", "no call was open", state)
+        return Step(None, "no call was open", state)
     closed = replace(state, call=None)
     if outcome.verdict is Verdict.UNKNOWN and call.change in {Change.CREATE, Change.PUSH}:
         closed = replace(closed, unsettled_since=times.now)
@@ -38,13 +39,13 @@ def recover(state: State, now: datetime) -> State:
     return replace(state, call=None, unsettled_since=now) if state.call is not None else state
 
 
-def _created(state: State, _call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _created(state: State, _call: Call, outcome: Outcome, times: Moment) -> Step:
     key = outcome.key
     if outcome.verdict is Verdict.DONE and key is not None:
         known = state.with_record(KeyRecord(key.key_id, Origin.MINTED, state.generation, hint=outcome.hint))
         return Step(
-            "14",
-            f"{key.key_id} was minted",
+            Row.MINTED,
+            f"the cloud minted key {key.key_id}",
             replace(
                 known,
                 phase=Phase.PROVING,
@@ -52,24 +53,32 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Surroundings) -
                 candidate=key.key_id,
                 mint=None,
                 failures=0,
-                sends=0,
+                pushes_sent=0,
                 pushed_at=None,
             ),
         )
     if outcome.verdict is Verdict.REFUSED:
         closed = replace(state, mint=None)
         if outcome.slots_full:
-            return hold(closed, "15", HoldReason.SLOTS_FULL, f"the cloud refused another key: {_said(outcome)}")
+            return hold(
+                closed, Row.MINT_REFUSED, HoldReason.SLOTS_FULL, f"the cloud refused another key: {_said(outcome)}"
+            )
         if outcome.permanent:
-            return hold(closed, "15", HoldReason.MINT_REFUSED, f"the mint was refused: {_said(outcome)}")
-        return Step("15", f"the mint was refused: {_said(outcome)}", _retry(closed, outcome, times))
+            return hold(
+                closed, Row.MINT_REFUSED, HoldReason.MINT_REFUSED, f"the cloud refused the mint: {_said(outcome)}"
+            )
+        return Step(Row.MINT_REFUSED, f"the cloud refused the mint: {_said(outcome)}", _retry(closed, outcome, times))
     spared = replace(state, attempts=state.attempts - 1) if times.attempts_spared else state
     if outcome.verdict is Verdict.NOT_APPLIED:
-        return Step("15", f"no key was minted: {_said(outcome)}", _retry(replace(spared, mint=None), outcome, times))
-    return Step("16", f"the mint was not answered: {_said(outcome)}", _retry(spared, outcome, times))
+        return Step(
+            Row.MINT_REFUSED,
+            f"the mint was not applied: {_said(outcome)}",
+            _retry(replace(spared, mint=None), outcome, times),
+        )
+    return Step(Row.MINT_UNSETTLED, f"the mint has no answer: {_said(outcome)}", _retry(spared, outcome, times))
 
 
-def _pushed(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _pushed(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     integration = call.integration or ""
     match outcome.verdict:
         case Verdict.DONE:
@@ -79,60 +88,74 @@ def _pushed(state: State, call: Call, outcome: Outcome, times: Surroundings) -> 
                 refused=state.refused - {integration},
                 failures=0,
             )
-            return Step("27", f"{integration} accepted the push", accepted)
+            return Step(Row.PUSH, f"integration {integration} accepted the push", accepted)
         case Verdict.NOT_APPLIED:
-            unsent = replace(state, sends=state.sends - 1)
-            return Step("25", f"{integration} did not apply the push: {_said(outcome)}", _retry(unsent, outcome, times))
+            unsent = replace(state, pushes_sent=state.pushes_sent - 1)
+            return Step(
+                Row.PUSH_NOT_APPLIED,
+                f"integration {integration} did not apply the push: {_said(outcome)}",
+                _retry(unsent, outcome, times),
+            )
         case Verdict.UNKNOWN:
-            return Step("27", f"the push was not answered: {_said(outcome)}", _retry(state, outcome, times))
+            return Step(
+                Row.PUSH,
+                f"the push to integration {integration} has no answer: {_said(outcome)}",
+                _retry(state, outcome, times),
+            )
         case Verdict.REFUSED:
             return _push_refused(state, integration, outcome, times)
 
 
-def _push_refused(state: State, integration: str, outcome: Outcome, times: Surroundings) -> Step:
-    said = f"{integration} refused the push: {_said(outcome)}"
-    if state.sends > 1:
-        # Another push of this candidate was sent: only the stamps can tell what became of it (rule 3).
-        return Step("26", said, replace(state, stopped=True, refused=state.refused | {integration}))
-    dropped = drop_candidate(state)
+def _push_refused(state: State, integration: str, outcome: Outcome, times: Moment) -> Step:
+    said = f"integration {integration} refused the push: {_said(outcome)}"
+    if state.pushes_sent > 1:
+        # Another push of this candidate was sent: only the stamps can say what became of it (rule 3).
+        return Step(Row.PUSH_STOPPED, said, replace(state, stopped=True, refused=state.refused | {integration}))
+    given_up = give_up_candidate(state)
     if outcome.permanent:
-        return hold(dropped, "24", HoldReason.PUSH_REFUSED, said)
-    return Step("24", said, _retry(dropped, outcome, times))
+        return hold(given_up, Row.PUSH_REFUSED, HoldReason.PUSH_REFUSED, said)
+    return Step(Row.PUSH_REFUSED, said, _retry(given_up, outcome, times))
 
 
-def _disabled(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _disabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         return _not_revoked(state, call, outcome, times)
-    return Step("47", f"{call.key_id} is disabled", _mark(state, call, disabled=True))
+    return Step(Row.DISABLE, f"key {call.key_id} is disabled", _mark(state, call, disabled=True))
 
 
-def _enabled(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _enabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         # Never held back: a key that Northflank holds must work again. Tried at each tick.
-        return Step("3", f"{call.key_id} could not be enabled: {_said(outcome)}", _retry(state, outcome, times))
-    return Step("3", f"{call.key_id} is enabled", _mark(state, call, disabled=False))
+        return Step(
+            Row.ENABLE_NAMED,
+            f"the cloud did not enable key {call.key_id}: {_said(outcome)}",
+            _retry(state, outcome, times),
+        )
+    return Step(Row.ENABLE_NAMED, f"key {call.key_id} is enabled", _mark(state, call, disabled=False))
 
 
-def _deleted(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
+def _deleted(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         return _not_revoked(state, call, outcome, times)
     key_id = call.key_id or ""
     record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
     struck = replace(
         state,
-        drop=without(state.drop, (key_id,)),
-        retire=without(state.retire, (key_id,)),
-        may=without(state.may, (key_id,)),
+        to_delete=without(state.to_delete, (key_id,)),
+        to_revoke=without(state.to_revoke, (key_id,)),
+        maybe_held=without(state.maybe_held, (key_id,)),
         failures=0,
     )
-    return Step("50", f"{key_id} is deleted", struck.with_record(replace(record, deleting=True, gone_at=times.now)))
+    return Step(
+        Row.DELETE, f"key {key_id} is deleted", struck.with_record(replace(record, deleting=True, gone_at=times.now))
+    )
 
 
-def _not_revoked(state: State, call: Call, outcome: Outcome, times: Surroundings) -> Step:
-    said = f"{call.change.value} of {call.key_id} failed: {_said(outcome)}"
+def _not_revoked(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
+    said = f"the cloud did not {call.change.value} key {call.key_id}: {_said(outcome)}"
     if outcome.verdict is Verdict.REFUSED and outcome.permanent and state.hold is None:
-        return hold(_retry(state, outcome, times), "47", HoldReason.REVOKE_REFUSED, said)
-    return Step("47", said, _retry(state, outcome, times))
+        return hold(_retry(state, outcome, times), Row.DISABLE, HoldReason.REVOKE_REFUSED, said)
+    return Step(Row.DISABLE, said, _retry(state, outcome, times))
 
 
 def _mark(state: State, call: Call, *, disabled: bool) -> State:
@@ -142,7 +165,7 @@ def _mark(state: State, call: Call, *, disabled: bool) -> State:
     return replace(state.with_record(replace(record, disabled=disabled)), failures=0)
 
 
-def _retry(state: State, outcome: Outcome, times: Surroundings) -> State:
+def _retry(state: State, outcome: Outcome, times: Moment) -> State:
     asked = times.now + outcome.retry_after if outcome.retry_after is not None else times.retry_at
     return replace(state, failures=state.failures + 1, not_before=max(asked, times.now))
 
@@ -151,7 +174,7 @@ def _said(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}" if outcome.code else outcome.message
 
 
-_CONCLUSIONS: dict[Change, Callable[[State, Call, Outcome, Surroundings], Step]] = {
+_CONCLUSIONS: dict[Change, Callable[[State, Call, Outcome, Moment], Step]] = {
     Change.CREATE: _created,
     Change.PUSH: _pushed,
     Change.DISABLE: _disabled,

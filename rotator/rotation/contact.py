@@ -7,60 +7,63 @@ from datetime import datetime
 
 from rotator.model import UNMANAGED, HoldReason, KeyRecord, LostMint, Origin, Phase, State
 from rotator.rotation.facts import Facts
-from rotator.rotation.step import Step, added, hold, listed_as, wait, without
+from rotator.rotation.rows import Row
+from rotator.rotation.step import Step, added, frozen, hold, listed_as, wait, without
 
 
 def first_contact(state: State, facts: Facts) -> Step:
-    """Observe only, until somebody names the key in use."""
+    """Observe only, until the config, the operator or an integration names the key in use."""
     if facts.keys is None or facts.readings is None:
-        return wait(state, "11", "not yet seen")
+        return wait(state, Row.ADOPT_WHICH, "the keys and descriptions are not read yet")
     strange = [reading for reading in facts.readings if reading.strange]
     if strange:
         if state.hold is not None and state.hold.reason is HoldReason.TWO_ROTATORS:
-            return wait(state, "10", "another store's stamp")
+            return wait(state, Row.STRANGE_AT_CONTACT, state.hold.detail)
         return hold(
             state,
-            "10",
+            Row.STRANGE_AT_CONTACT,
             HoldReason.TWO_ROTATORS,
-            f"{strange[0].integration} carries the stamp of another store ({strange[0].store})",
+            f"integration {strange[0].integration} carries the stamp of another store ({strange[0].store}): another "
+            "rotator pushes to it, or did so before its journal was lost",
         )
-    if facts.times.frozen:
-        return wait(state, "4", "every change is frozen", finding="every change is frozen")
+    if facts.moment.frozen:
+        return frozen(state)
     named = sorted(_named_as_in_use(facts))
     if named == [UNMANAGED] and all(reading.generation is None for reading in facts.readings):
-        why = "the key in use is none of the credential's own: it is left alone, and replaced"
-        return Step("9", why, _adopt_none(state, facts), finding=why)
+        why = "the key in use is none of the credential's own: rotator leaves it alone and pushes a fresh one"
+        return Step(Row.ADOPT, why, _adopt_none(state, facts), finding=why)
     stamped = [reading.integration for reading in facts.readings if reading.generation is not None]
     if len(named) == 1 and facts.enabled(named[0]) and not stamped:
-        return Step("9", f"{named[0]} is named as the key in use", adopt(state, facts, named[0]))
+        return Step(Row.ADOPT, f"the key in use is named: {named[0]}", adopt(state, facts, named[0]))
     detail = _why_not_adopted(facts, named, stamped)
     if state.hold is not None and state.hold.detail == detail:
-        return wait(state, "11", detail)
-    return hold(state, "11", HoldReason.ADOPT_WHICH, detail)
+        return wait(state, Row.ADOPT_WHICH, detail)
+    return hold(state, Row.ADOPT_WHICH, HoldReason.ADOPT_WHICH, detail)
 
 
 def _named_as_in_use(facts: Facts) -> set[str]:
     """The keys that the config and the integrations' own answers say are in use."""
     echoed = {reading.echoed for reading in facts.readings or ()}
-    return {key_id for key_id in (facts.times.named_key, *echoed) if key_id is not None}
+    return {key_id for key_id in (facts.moment.named_key, *echoed) if key_id is not None}
 
 
 def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
     listed = listed_as(sorted(facts.keys or {}))
     if stamped:
-        return f"{listed_as(stamped)} is stamped by this store, which forgot the credential; keys: {listed}"
+        shown = listed_as(stamped)
+        return f"the journal doesn't know the credential, but integration {shown} carries its stamp; keys: {listed}"
     if not named:
-        return f"nobody named the key in use; keys: {listed}"
+        return f"neither the config nor an integration names the key in use; keys: {listed}"
     if len(named) > 1:
-        return f"config and integrations name several keys as the one in use, {listed_as(named)}; keys: {listed}"
+        return f"config and integrations name several keys as the one in use: {listed_as(named)}; keys: {listed}"
     state = "disabled" if facts.listed(named[0]) else "not among the credential's keys"
-    return f"{named[0]} is named as the key in use but is {state}; keys: {listed}"
+    return f"key {named[0]} is named as the one in use, but is {state}; keys: {listed}"
 
 
 def _adopt_none(state: State, facts: Facts) -> State:
     """First contact is made, and no key is confirmed to be held: the first rotation is due at once."""
     before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
-    return replace(state, phase=Phase.IDLE, hold=None, since=facts.times.now, before=before)
+    return replace(state, phase=Phase.IDLE, hold=None, since=facts.moment.now, texts_before=before)
 
 
 def adopt(state: State, facts: Facts, key_id: str) -> State:
@@ -69,17 +72,19 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
     Keys of ours that were in flight stay alive until the next confirm retires them: any of them may be held.
     """
     readings = facts.readings or ()
-    in_flight = added(added(state.may, state.retire), (*state.drop, *((state.candidate,) if state.candidate else ())))
+    in_flight = added(
+        added(state.maybe_held, state.to_revoke), (*state.to_delete, *((state.candidate,) if state.candidate else ()))
+    )
     former = in_flight if state.current is None else added(in_flight, (state.current,))
     generations = [reading.generation for reading in readings if reading.generation is not None]
-    lost = state.lost
+    lost = state.lost_mints
     if state.mint is not None:
         # An unanswered mint is not resolved while the journal is in doubt: its key is looked for from now on.
         rotation_id = state.rotation.rotation_id if state.rotation is not None else ""
         lost = (*lost, LostMint(rotation_id, state.mint.at, state.mint.mark))
     known = state.record(key_id)
     if known is None or known.origin not in {Origin.MINTED, Origin.ADOPTED}:
-        # Only a stamp of our own store names it from now on; under another's, its text does (`before`).
+        # Only a stamp of our own store names it from now on; under another's, its text does (`texts_before`).
         ours = [r.generation for r in readings if r.ours and r.generation is not None]
         known = KeyRecord(key_id, Origin.ADOPTED, max(ours, default=0))
     created_at: datetime | None = facts.keys[key_id].created_at if facts.keys and key_id in facts.keys else None
@@ -87,17 +92,17 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
         State(
             generation=max((state.generation, *generations)),
             keys=state.keys,
-            lost=lost,
+            lost_mints=lost,
             suspects=state.suspects,
             stores=state.stores | {r.store for r in readings if r.store is not None},
             unsettled_since=state.unsettled_since,
             paused=state.paused,
         ).with_record(replace(known, sent=True)),
         phase=Phase.IDLE,
-        since=facts.times.now,
+        since=facts.moment.now,
         current=key_id,
         current_since=created_at,
-        may=without(former, (key_id,)),
-        before=tuple((reading.integration, reading.description) for reading in readings),
-        fed=facts.times.integrations,
+        maybe_held=without(former, (key_id,)),
+        texts_before=tuple((reading.integration, reading.description) for reading in readings),
+        confirmed_in=facts.moment.integrations,
     )

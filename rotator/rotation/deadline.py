@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from rotator.errors import CallFailed, Verdict
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
 class Watch:
@@ -26,7 +26,7 @@ class Watch:
         self._given_up: defaultdict[str, list[Future[object]]] = defaultdict(list)
         self._lock = threading.Lock()
 
-    def call(self, credential: str, make: Callable[[], Answer], deadline: timedelta) -> Answer:
+    def call(self, credential: str, make: Callable[[], Value], deadline: timedelta) -> Value:
         """The call's result.
 
         Raises:

@@ -1,8 +1,8 @@
 """The pure function at the heart: journal and facts in, one step out, with its reason.
 
-It does no I/O and reads no clock. The rows are those of STATE_MACHINE (docs/state-machine.md), tried in order; the
-first that matches wins. Here are the rows that hold in any phase, of a held rotation and of an idle credential; first
-contact is in `contact.py`, the way forward (minting to confirming) in `forward.py`, the old key's way in `retiring.py`.
+It does no I/O and reads no clock. The rows (`rows.py`, docs/state-machine.md) are tried in order; the first that
+matches wins. Here are the rows that hold in any phase, of a held rotation and of an idle credential; first contact is
+in `contact.py`, the way forward (minting to confirming) in `forward.py`, the old key's way in `retiring.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from rotator.rotation.contact import first_contact
 from rotator.rotation.facts import Facts, marked_keys, unknown_keys
 from rotator.rotation.forward import forward
 from rotator.rotation.retiring import lost_key_named, retiring, roll_forward
+from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
     added,
@@ -22,15 +23,17 @@ from rotator.rotation.step import (
     disable,
     enable,
     enter,
+    frozen,
     hold,
     is_lost,
     listed_as,
-    removed,
+    removed_integrations,
     wait,
     without,
 )
 
-Row = Callable[[State, Facts], Step | None]
+Try = Callable[[State, Facts], Step | None]
+"""One row, or two: its step where it matches, else None."""
 
 HANDS_OFF = frozenset({HoldReason.ADOPT_WHICH, HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND})
 """Holds in which the journal itself is in doubt: nothing is changed outside, not even to repair."""
@@ -48,8 +51,8 @@ def decide(state: State, facts: Facts) -> Step:
     """
     if state.phase is Phase.NEW:
         return first_contact(state, facts)
-    for row in _ANY_PHASE:
-        if step := row(state, facts):
+    for match in _ANY_PHASE:
+        if step := match(state, facts):
             return step
     if state.hold is not None:
         return _held(state, facts)
@@ -59,10 +62,10 @@ def decide(state: State, facts: Facts) -> Step:
         case Phase.MINTING | Phase.PROVING | Phase.PUSHING | Phase.CONFIRMING:
             return forward(state, facts)
         case _:
-            return retiring(state, facts) or wait(state, "12", "waiting")
+            return retiring(state, facts) or wait(state, Row.BACKOFF, "waiting")
 
 
-# Rows 1-8: in any phase but new, held rotations included.
+# Rows 1-8, 12 and 53: in any phase but new, held rotations included.
 
 
 def _journal_behind(state: State, facts: Facts) -> Step | None:
@@ -72,10 +75,10 @@ def _journal_behind(state: State, facts: Facts) -> Step | None:
         return None
     return hold(
         state,
-        "1",
+        Row.JOURNAL_BEHIND,
         HoldReason.JOURNAL_BEHIND,
-        f"{ahead[0].integration} shows generation {ahead[0].generation} of this store, the journal only knows "
-        f"{state.generation}: it is older than the world, as after a restored backup",
+        f"integration {ahead[0].integration} shows generation {ahead[0].generation} of this store, but the journal "
+        f"stops at {state.generation}: the journal is an old copy, such as a restored backup",
     )
 
 
@@ -85,16 +88,16 @@ def _two_rotators(state: State, facts: Facts) -> Step | None:
         return None
     return hold(
         state,
-        "2",
+        Row.TWO_ROTATORS,
         HoldReason.TWO_ROTATORS,
-        f"{strange[0].integration} carries the stamp of another store ({strange[0].store}): two rotators, or a lost "
-        "journal",
+        f"integration {strange[0].integration} carries the stamp of another store ({strange[0].store}): another "
+        "rotator pushes to it, or did so before its journal was lost",
     )
 
 
 def _hands_off(state: State, _facts: Facts) -> Step | None:
     if state.hold is not None and state.hold.reason in HANDS_OFF:
-        return wait(state, "52", state.hold.detail)
+        return wait(state, Row.HELD, state.hold.detail)
     return None
 
 
@@ -106,33 +109,34 @@ def _enable_named(state: State, facts: Facts) -> Step | None:
             continue
         return enable(
             state,
-            "3",
+            Row.ENABLE_NAMED,
             key_id,
             f"an integration holds the disabled key {key_id}",
-            finding=f"lockout: Northflank holds {key_id}, which was disabled; it is being enabled",
+            finding=f"lockout: Northflank holds the disabled key {key_id}; enabling it",
         )
     return None
 
 
 def _give_back(state: State, facts: Facts) -> Step | None:
-    """Row 53: what a person asked for back is enabled, and stays so; a former suspect needs it only once."""
+    """Row 53: a key that the operator asked back is enabled, and stays so; a former suspect needs it only once."""
     for key_id in state.undone:
         if facts.listed(key_id) and not facts.enabled(key_id):
-            return enable(state, "53", key_id, f"a person asked for {key_id} back")
+            return enable(state, Row.GIVE_BACK, key_id, f"the operator asked for key {key_id} back")
         record = state.record(key_id)
         if facts.keys is not None and record is not None and record.origin is Origin.FOREIGN:
-            return Step("53", f"{key_id} is left alone", replace(state, undone=without(state.undone, (key_id,))))
+            left = replace(state, undone=without(state.undone, (key_id,)))
+            return Step(Row.GIVE_BACK, f"foreign key {key_id} is enabled; rotator leaves it alone", left)
     return None
 
 
 def _frozen(state: State, facts: Facts) -> Step | None:
-    return wait(state, "4", "every change is frozen", finding="every change is frozen") if facts.times.frozen else None
+    return frozen(state) if facts.moment.frozen else None
 
 
-def _removed(state: State, facts: Facts) -> Step | None:
-    """Rotating on would retire or drop what an integration out of sight may hold. An idle credential has time."""
-    gone = removed(state, facts)
-    if not gone or state.hold is not None or not (state.in_flight or state.drop):
+def _integration_removed(state: State, facts: Facts) -> Step | None:
+    """Going on would revoke or delete what an integration out of sight may hold. An idle credential has time."""
+    gone = removed_integrations(state, facts)
+    if not gone or state.hold is not None or not (state.in_flight or state.to_delete):
         return None
     return _hold_for_removed(state, gone)
 
@@ -140,41 +144,57 @@ def _removed(state: State, facts: Facts) -> Step | None:
 def _hold_for_removed(state: State, gone: list[str]) -> Step:
     return hold(
         state,
-        "13a",
+        Row.BEGIN,
         HoldReason.INTEGRATION_REMOVED,
-        f"{listed_as(gone)} may hold a key of this credential and is not in the config any more: it could be cut off",
+        f"integration {listed_as(gone)} left the config but may hold a key of this credential; going on could "
+        "cut it off",
     )
 
 
-def _drop(state: State, facts: Facts) -> Step | None:
-    if not state.drop or facts.keys is None:
+def _delete_given_up(state: State, facts: Facts) -> Step | None:
+    if not state.to_delete or facts.keys is None:
         return None
-    key_id = state.drop[0]
+    key_id = state.to_delete[0]
     record = state.record(key_id)
     if record is not None and record.sent and not record.deleting:
-        if facts.readings is None or removed(state, facts):
+        if facts.readings is None or removed_integrations(state, facts):
             return None
         if key_id in facts.named:
-            kept = replace(state, drop=without(state.drop, (key_id,)), may=added(state.may, (key_id,)))
-            return hold(kept, "5", HoldReason.STAMP_LOST, f"an integration holds {key_id} after all; it is kept alive")
+            kept = replace(
+                state, to_delete=without(state.to_delete, (key_id,)), maybe_held=added(state.maybe_held, (key_id,))
+            )
+            return hold(
+                kept,
+                Row.DELETE_GIVEN_UP,
+                HoldReason.STAMP_LOST,
+                f"an integration holds key {key_id} after all; rotator keeps it alive",
+            )
         doubtful = [
-            r.integration for r in facts.readings if is_lost(state, facts, r, key_id) and r.integration not in state.cut
+            r.integration
+            for r in facts.readings
+            if is_lost(state, facts, r, key_id) and r.integration not in state.accepted_loss
         ]
         if doubtful:
-            return _doubtful_drop(state, doubtful, key_id)
+            return _doubtful_deletion(state, doubtful, key_id)
         if facts.can.can_disable and facts.enabled(key_id):
-            return disable(state, "5", key_id, f"{key_id} is not held by any integration; disabled before its deletion")
-    return delete(state, "5", key_id, f"{key_id} is held by nobody")
+            return disable(
+                state,
+                Row.DELETE_GIVEN_UP,
+                key_id,
+                f"no integration holds key {key_id}; disabling it before its deletion",
+            )
+    return delete(state, Row.DELETE_GIVEN_UP, key_id, f"no integration holds key {key_id}")
 
 
-def _doubtful_drop(state: State, doubtful: list[str], key_id: str) -> Step | None:
+def _doubtful_deletion(state: State, doubtful: list[str], key_id: str) -> Step | None:
     if state.hold is not None:
         return None
     return hold(
         state,
-        "5",
+        Row.DELETE_GIVEN_UP,
         HoldReason.STAMP_LOST,
-        f"the description of {listed_as(doubtful)} was changed and no longer proves that {key_id} is unused",
+        f"the description of integration {listed_as(doubtful)} was edited: it no longer proves that the integration "
+        f"doesn't hold key {key_id}",
     )
 
 
@@ -185,21 +205,25 @@ def _suspects(state: State, facts: Facts) -> Step | None:
         record = state.record(suspect.key_id) or KeyRecord(suspect.key_id, Origin.SUSPECT)
         rest = replace(state, suspects=tuple(s for s in state.suspects if s != suspect))
         if not facts.listed(suspect.key_id):
-            gone = rest.with_record(replace(record, gone_at=facts.times.now))
-            return Step("6", f"the suspect {suspect.key_id} is gone", gone)
+            gone = rest.with_record(replace(record, gone_at=facts.moment.now))
+            return Step(Row.SUSPECT, f"suspect key {suspect.key_id} is gone from the cloud", gone)
         used = facts.last_used.get(suspect.key_id) is not None
         if used or (record.disabled and facts.enabled(suspect.key_id)):
-            why = f"{suspect.key_id} is somebody's: it was {'used' if used else 'enabled again'} while suspected"
+            seen = "was used" if used else "was enabled by another than rotator"
+            why = f"suspect key {suspect.key_id} {seen} during quarantine: it is foreign; enabling it"
             theirs = replace(rest, undone=added(rest.undone, (suspect.key_id,)))
-            return Step("6", why, theirs.with_record(replace(record, origin=Origin.FOREIGN)), finding=why)
+            return Step(Row.SUSPECT, why, theirs.with_record(replace(record, origin=Origin.FOREIGN)), finding=why)
         if not record.disabled and facts.can.can_disable:
-            return disable(state, "19", suspect.key_id, f"{suspect.key_id} is probably the key of an unanswered mint")
-        if facts.times.now >= suspect.until and suspect.key_id in facts.last_used:
+            return disable(
+                state, Row.MINT_INFERRED, suspect.key_id, f"an unanswered mint probably made key {suspect.key_id}"
+            )
+        if facts.moment.now >= suspect.until and suspect.key_id in facts.last_used:
             return Step(
-                "6",
-                f"nobody missed the suspect {suspect.key_id}",
+                Row.SUSPECT,
+                f"suspect key {suspect.key_id} was not used during quarantine; deleting it",
                 replace(
-                    rest.with_record(replace(record, origin=Origin.MINTED)), drop=added(state.drop, (suspect.key_id,))
+                    rest.with_record(replace(record, origin=Origin.MINTED)),
+                    to_delete=added(state.to_delete, (suspect.key_id,)),
                 ),
             )
     return None
@@ -214,10 +238,10 @@ def _late_creates(state: State, facts: Facts) -> Step | None:
     key_id = marked[0].key_id
     known = state.with_record(KeyRecord(key_id, Origin.MINTED))
     return Step(
-        "7",
-        f"{key_id} is the late fruit of an unanswered mint",
-        replace(known, drop=added(state.drop, (key_id,))),
-        finding=f"{key_id} was created by a mint whose reply was lost; nobody holds it, it is being deleted",
+        Row.LATE_CREATE,
+        f"a mint without an answer made key {key_id}",
+        replace(known, to_delete=added(state.to_delete, (key_id,))),
+        finding=f"a mint without an answer made key {key_id}, which no integration holds; deleting it",
     )
 
 
@@ -228,45 +252,45 @@ def _classify(state: State, facts: Facts) -> Step | None:
     if not unknown:
         return None
     key = unknown[0]
-    after = next((lost for lost in reversed(state.lost) if key.created_at >= lost.at), None)
+    after = next((lost for lost in reversed(state.lost_mints) if key.created_at >= lost.at), None)
     note = f", created after the unanswered mint of rotation {after.rotation_id}" if after else ""
     return Step(
-        "8",
-        f"{key.key_id} is foreign{note}",
+        Row.FOREIGN,
+        f"key {key.key_id} is foreign{note}",
         state.with_record(KeyRecord(key.key_id, Origin.FOREIGN)),
-        finding=f"unknown key {key.key_id}{note}: it is left alone",
+        finding=f"unknown key {key.key_id}{note}: rotator leaves it alone",
     )
 
 
 def _reappeared(state: State, facts: Facts) -> Step | None:
-    """A deletion that was answered but isn't seen: said again once the cloud's own lag can't explain it."""
+    """A key that the cloud still lists, longer after its deletion than lag explains, is deleted again."""
     if facts.can.supplied:
         return None
     for record in state.keys:
-        if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.drop:
+        if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.to_delete:
             continue
-        if record.origin is Origin.MINTED and facts.times.now - record.gone_at > facts.times.settle:
+        if record.origin is Origin.MINTED and facts.moment.now - record.gone_at > facts.moment.settle:
             return Step(
-                "5",
-                f"{record.key_id} is still listed after its deletion",
-                replace(state, drop=added(state.drop, (record.key_id,))),
+                Row.DELETE_GIVEN_UP,
+                f"the cloud still lists key {record.key_id} after its deletion; deleting it again",
+                replace(state, to_delete=added(state.to_delete, (record.key_id,))),
             )
     return None
 
 
 def _backoff(state: State, facts: Facts) -> Step | None:
-    return wait(state, "12", "backing off") if facts.times.waiting and state.hold is None else None
+    return wait(state, Row.BACKOFF, "backing off") if facts.moment.waiting and state.hold is None else None
 
 
-_ANY_PHASE: tuple[Row, ...] = (
+_ANY_PHASE: tuple[Try, ...] = (
     _journal_behind,
     _two_rotators,
     _hands_off,
     _enable_named,
     _frozen,
     _give_back,
-    _removed,
-    _drop,
+    _integration_removed,
+    _delete_given_up,
     _suspects,
     _late_creates,
     _classify,
@@ -285,10 +309,10 @@ def _held_for(state: State, *reasons: HoldReason) -> bool:
 def _held(state: State, facts: Facts) -> Step:
     locked_out = lost_key_named(state, facts)
     confirmed = state.phase in {Phase.IDLE, Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
-    finding = f"lockout: {listed_as(locked_out)} holds a deleted key" if locked_out else None
-    if locked_out and confirmed and (step := roll_forward(state, facts, "52", finding=finding)):
+    finding = f"lockout: integration {listed_as(locked_out)} holds a deleted key" if locked_out else None
+    if locked_out and confirmed and (step := roll_forward(state, facts, Row.HELD, finding=finding)):
         return step
-    return wait(state, "52", state.hold.detail if state.hold else "", finding=finding)
+    return wait(state, Row.HELD, state.hold.detail if state.hold else "", finding=finding)
 
 
 # Row 13a: idle.
@@ -296,25 +320,32 @@ def _held(state: State, facts: Facts) -> Step:
 
 def _idle(state: State, facts: Facts) -> Step:
     if facts.readings is None:
-        return wait(state, "13a", "not yet seen")
+        return wait(state, Row.BEGIN, "the descriptions are not read yet")
     finding = None
     current = state.record(state.current)
     if current is not None and current.origin is Origin.MINTED:
         changed = [r.integration for r in facts.readings if is_lost(state, facts, r, current.key_id)]
         if changed:
-            finding = f"the stamp of {listed_as(changed)} is gone or was edited; the next push writes it again"
-    why = state.asked.reason if state.asked is not None else facts.times.due
+            finding = (
+                f"the stamp of integration {listed_as(changed)} is gone or was edited; the next push writes it again"
+            )
+    why = state.asked.reason if state.asked is not None else facts.moment.due
     if why is None:
-        return wait(state, "13a", "not due", finding)
+        return wait(state, Row.BEGIN, "not due", finding)
     if facts.key_wanted:
-        return wait(state, "13a", f"{why}; the key is a person's to make", f"{why}: make a new key and bring it")
+        return wait(
+            state,
+            Row.BEGIN,
+            f"{why}; the operator makes the key",
+            f"{why}: make a new key and put it where the config says",
+        )
     if state.paused:
-        return wait(state, "13a", f"{why}, but paused", finding)
-    if not (facts.times.window or facts.times.expiring or (state.asked is not None and state.asked.now)):
-        return wait(state, "13a", f"{why}; the window is closed", finding)
-    if gone := removed(state, facts):
+        return wait(state, Row.BEGIN, f"{why}, but paused", finding)
+    if not (facts.moment.window or facts.moment.expiring or (state.asked is not None and state.asked.now)):
+        return wait(state, Row.BEGIN, f"{why}; the window is closed", finding)
+    if gone := removed_integrations(state, facts):
         return _hold_for_removed(state, gone)
-    return Step("13a", why, _begin(state, facts, why), finding=finding)
+    return Step(Row.BEGIN, why, _begin(state, facts, why), finding=finding)
 
 
 def _begin(state: State, facts: Facts, why: str) -> State:
@@ -322,10 +353,10 @@ def _begin(state: State, facts: Facts, why: str) -> State:
     return replace(
         enter(state, Phase.MINTING, facts),
         rotation=Rotation(
-            rotation_id=facts.times.new_rotation_id,
+            rotation_id=facts.moment.new_rotation_id,
             reason=why,
-            started_at=facts.times.now,
-            now=asked.now if asked is not None else facts.times.expiring,
+            started_at=facts.moment.now,
+            now=asked.now if asked is not None else facts.moment.expiring,
             emergency=asked.emergency if asked is not None else False,
         ),
         asked=None,

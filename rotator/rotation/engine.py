@@ -21,18 +21,19 @@ from rotator.clock import Clock
 from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Observation, Outcome, State
 from rotator.providers.base import Draft
-from rotator.pulse import Pulse
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.deadline import Watch
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings
+from rotator.rotation.facts import Facts
 from rotator.rotation.managed import Managed
+from rotator.rotation.moment import Moment, next_look
 from rotator.rotation.narrate import Narrator
 from rotator.rotation.observe import Candidate, Freshness, Needs, needs, observe
-from rotator.rotation.requests import Answer, Request, answer
+from rotator.rotation.pulse import Pulse
 from rotator.rotation.settling import Settling
 from rotator.rotation.step import Step
-from rotator.rotation.times import next_look
 from rotator.rotation.turns import Turns
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered
@@ -40,7 +41,7 @@ from rotator.store.requests import Answered
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.engine")
 
@@ -87,7 +88,7 @@ class Engine:
             except CallFailed as failure:
                 return self._cannot_read(managed, narrator, failure)
 
-    def ask(self, managed: Managed, request_id: str, request: Request, actor: str, why: str | None) -> Answer:
+    def ask(self, managed: Managed, request_id: str, request: Command, actor: str, why: str | None) -> Ruling:
         """Decide on what a person asks for, and why; the answer and what it changes are one transaction."""
         with self._turns.of(managed.name):
             narrator = Narrator(managed.name, managed.provider_name, actor)
@@ -188,7 +189,7 @@ class Engine:
             del self._outcomes[managed.name]
             return concluded
         if self._watch.ended(managed.name):
-            # The call that was given up can land no later than its thread: settle is counted from here (DESIGN 5).
+            # The call that was given up can land no later than its thread: settle is counted from here (rule 7).
             state = replace(state, unsettled_since=self._clock.now())
             self._unsettle(managed.name)
             self._commit(managed, state, [])
@@ -199,7 +200,7 @@ class Engine:
             return state
         unknown = Outcome(Verdict.UNKNOWN, code="no outcome", message="the journal holds no outcome of this call")
         recovered = recover(state, self._clock.now())
-        step = Step("-", unknown.message, recovered)
+        step = Step(None, unknown.message, recovered)
         self._unsettle(managed.name)
         events = replace(narrator, actor="recovery").outcome(state, state.call, unknown, step)
         self._write(managed, recovered, events)
@@ -237,13 +238,13 @@ class Engine:
     def _facts(self, managed: Managed, state: State, seen: Observation) -> Facts:
         return managed.facts(state, seen, self._moment(managed, state, seen), self._journal.store_id)
 
-    def _moment(self, managed: Managed, state: State, seen: Observation) -> Surroundings:
+    def _moment(self, managed: Managed, state: State, seen: Observation) -> Moment:
         return managed.moment(
             state,
             seen,
             now=self._clock.now(),
             new_id=self._new_id(),
-            mem=self._candidate(managed.name, state) is not None,
+            has_material=self._candidate(managed.name, state) is not None,
             quiescent=self._quiescent(managed.name, managed.policy.settle),
             frozen=self._journal.frozen,
         )
@@ -339,7 +340,7 @@ class Engine:
             self._commit(managed, concluded, told)
         return concluded
 
-    def _call(self, managed: Managed, make: Callable[[], Result]) -> Result:
+    def _call(self, managed: Managed, make: Callable[[], Value]) -> Value:
         self.pulse.beat()
         try:
             return self._watch.call(managed.name, make, managed.policy.settle / 2)

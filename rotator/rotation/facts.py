@@ -1,6 +1,6 @@
 """From an observation to the facts that `decide` reads: which stamp names which key, which keys are unknown.
 
-Pure. What depends on time is in `Surroundings`, which `times.py` computes; here nothing reads a clock.
+Pure. What depends on time is in `Moment`; here nothing reads a clock.
 """
 
 from __future__ import annotations
@@ -20,58 +20,7 @@ from rotator.model import (
     Stamp,
     State,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What time, the process and the config say about this moment.
-
-    Args:
-        now: the wall clock, aware UTC.
-        new_rotation_id: the id that a rotation begun now will have.
-        integrations: the ids of the integrations that the config names for this credential.
-        named_key: the key that the config names as the one in use; read at first contact only.
-        mem: the candidate's material is in this process.
-        settled: `settle` has passed since the last thing that might still land.
-        waiting: the backoff or a vendor's Retry-After isn't over.
-        window: changes that the window gates are allowed now (not counting `now` and emergency).
-        frozen: a person stopped every change of this store.
-        clock_ok: our clock agrees with the cloud's Date header to 2 minutes.
-        due: why a rotation is due, or None. `expiring` means that it can't wait for the window.
-        brought: a person brought a new key, where that is how keys are made.
-        grace_over, quiet, overstayed: `grace` is over; the old keys are silent; `max_grace` is over.
-        quarantine_over, proving_over: the respective time is over.
-        retry_at: when a call that fails now may be tried again.
-        quarantine_until: when a quarantine that begins now ends.
-        attempts_spared: transport errors, throttling and 5xx don't count as attempts (max_age isn't near).
-        max_attempts, proofs_wanted, settle, hold_unattributed: from the policy.
-    """
-
-    now: datetime
-    new_rotation_id: str
-    integrations: frozenset[str]
-    retry_at: datetime
-    quarantine_until: datetime
-    named_key: str | None = None
-    mem: bool = False
-    settled: bool = True
-    waiting: bool = False
-    window: bool = True
-    frozen: bool = False
-    clock_ok: bool = True
-    due: str | None = None
-    expiring: bool = False
-    brought: bool = False
-    grace_over: bool = False
-    quiet: bool = True
-    overstayed: bool = False
-    quarantine_over: bool = False
-    proving_over: bool = False
-    attempts_spared: bool = True
-    max_attempts: int = 12
-    proofs_wanted: int = 3
-    settle: timedelta = timedelta(seconds=60)
-    hold_unattributed: bool = False
+from rotator.rotation.moment import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +55,11 @@ class Reading:
 class Facts:
     """All that `decide` looks at beside the journal. Keys and readings are None where they weren't read.
 
-    `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss a person
-    accepted (`cut`) doesn't count.
+    `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss the
+    operator accepted (`accepted_loss`) doesn't count.
     """
 
-    times: Surroundings
+    moment: Moment
     can: Capabilities
     keys: dict[str, Key] | None
     cloud_time: datetime | None
@@ -124,8 +73,8 @@ class Facts:
 
     @property
     def key_wanted(self) -> bool:
-        """Only a person can make the next key, and none was brought."""
-        return self.can.supplied and not self.times.brought
+        """Only the operator can make the next key, and has not made it yet."""
+        return self.can.supplied and not self.moment.brought
 
     @property
     def slot(self) -> bool:
@@ -144,7 +93,7 @@ class Facts:
 def look(
     state: State,
     seen: Observation,
-    times: Surroundings,
+    moment: Moment,
     can: Capabilities,
     store_id: str,
     *,
@@ -156,7 +105,7 @@ def look(
     Args:
         state: the journal's row.
         seen: what was read.
-        times: what time, process and config say.
+        moment: what time, process and config say.
         can: the cloud's capabilities.
         store_id: our own store's id.
         blind: the integrations whose connection has `stamp: false`.
@@ -169,7 +118,7 @@ def look(
             for view in seen.integrations
         )
     return Facts(
-        times=times,
+        moment=moment,
         can=can,
         keys=None if seen.keys is None else {key.key_id: key for key in seen.keys},
         cloud_time=seen.cloud_time,
@@ -177,7 +126,7 @@ def look(
         named=frozenset(
             reading.names
             for reading in readings or ()
-            if reading.names is not None and reading.integration not in state.cut
+            if reading.names is not None and reading.integration not in state.accepted_loss
         ),
         last_used=dict(seen.last_used),
         proof=seen.proof,
@@ -190,7 +139,7 @@ def look(
 def _read(state: State, view: IntegrationView, store_id: str, *, blind: bool) -> Reading:
     if blind:
         return Reading(view.integration, view.description, names=_echoed(state, view), blind=True)
-    before = (view.integration, view.description) in state.before
+    before = (view.integration, view.description) in state.texts_before
     stamp = view.stamp
     if stamp is None:
         return Reading(view.integration, view.description, names=_echoed(state, view), before=before)
@@ -208,7 +157,7 @@ def _read(state: State, view: IntegrationView, store_id: str, *, blind: bool) ->
     named = _stamped(state, stamp) if ours else None
     echoed = _echoed(state, view)
     if echoed is not None and echoed != named:
-        # Somebody changed the credential and kept the text: the key that is really there counts, the stamp doesn't.
+        # Another than rotator changed the credential and kept the text: the key that is really there counts.
         return Reading(view.integration, view.description, names=echoed)
     # A stamp of ours is judged by what it names; the text from before may be that of a push that landed late.
     before = before and not ours
@@ -246,7 +195,7 @@ def unknown_keys(state: State, facts: Facts) -> tuple[Key, ...]:
 
 def marked_keys(state: State, facts: Facts) -> tuple[Key, ...]:
     """Unknown keys that carry the mark of a mint of ours that was given up."""
-    marks = {lost.mark for lost in state.lost if lost.mark is not None}
+    marks = {lost.mark for lost in state.lost_mints if lost.mark is not None}
     return tuple(key for key in unknown_keys(state, facts) if key.mark is not None and key.mark in marks)
 
 
@@ -259,6 +208,6 @@ def inferred_keys(state: State, facts: Facts) -> tuple[Key, ...]:
         key
         for key in unknown_keys(state, facts)
         if key.key_id not in intent.listed
-        and created_by(intent, key, facts.times.settle)
+        and created_by(intent, key, facts.moment.settle)
         and facts.last_used.get(key.key_id) is None
     )

@@ -7,13 +7,14 @@ from datetime import datetime
 
 from rotator.clock import Clock
 from rotator.model import Observation, State
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
 from rotator.rotation.managed import Managed
+from rotator.rotation.moment import next_look
 from rotator.rotation.observe import Freshness, Needs, needs, observe
-from rotator.rotation.requests import Answer, Request, answer
 from rotator.rotation.step import Step
-from rotator.rotation.times import next_look
 
 _LONGEST_PLAN = 10
 
@@ -26,7 +27,7 @@ class Plan:
     next_look: datetime
 
 
-def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, clock: Clock, mem: bool) -> Plan:
+def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, clock: Clock, has_material: bool) -> Plan:
     """Follow the state machine without acting.
 
     Args:
@@ -35,7 +36,7 @@ def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, cloc
         store_id: our store's id.
         frozen: every change of the store is frozen.
         clock: the time.
-        mem: a running daemon may hold the candidate's material.
+        has_material: a running daemon may hold the candidate's material.
 
     Raises:
         CallFailed: something can't be read.
@@ -43,10 +44,14 @@ def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, cloc
     steps: list[Step] = []
     seen, had = Observation(), Needs()
     while len(steps) < _LONGEST_PLAN:
-        want = needs(state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=mem).times)
+        want = needs(
+            state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=has_material).moment
+        )
         if not want.covered_by(had):
             seen, had = observe(managed, state, want, None), want
-        step = decide(state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=mem))
+        step = decide(
+            state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=has_material)
+        )
         steps.append(step)
         if step.call is not None or step.state == state:
             break
@@ -56,8 +61,8 @@ def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, cloc
 
 
 def foresee_answer(
-    managed: Managed, state: State, request: Request, *, store_id: str, frozen: bool, clock: Clock
-) -> Answer:
+    managed: Managed, state: State, request: Command, *, store_id: str, frozen: bool, clock: Clock
+) -> Ruling:
     """What a request would be answered, and the journal after it.
 
     Raises:
@@ -65,13 +70,15 @@ def foresee_answer(
     """
     want = Needs(keys=True, integrations=Freshness.FRESH, evidence=True, dependents=True)
     seen = observe(managed, state, want, None)
-    return answer(state, request, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, mem=False))
+    return answer(
+        state, request, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=False)
+    )
 
 
 def _facts(
-    managed: Managed, state: State, seen: Observation, store_id: str, *, frozen: bool, clock: Clock, mem: bool
+    managed: Managed, state: State, seen: Observation, store_id: str, *, frozen: bool, clock: Clock, has_material: bool
 ) -> Facts:
     times = managed.moment(
-        state, seen, now=clock.now(), new_id="(not yet begun)", mem=mem, quiescent=True, frozen=frozen
+        state, seen, now=clock.now(), new_id="(not yet begun)", has_material=has_material, quiescent=True, frozen=frozen
     )
     return managed.facts(state, seen, times, store_id)

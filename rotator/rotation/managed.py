@@ -12,8 +12,8 @@ from rotator.model import IntegrationView, Observation, Policy, Reply, Stamp, St
 from rotator.northflank.dependents import worse
 from rotator.northflank.stamp import compose, strip
 from rotator.providers.base import Provider
-from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.times import Calendar, surroundings
+from rotator.rotation.facts import Facts, look
+from rotator.rotation.moment import Calendar, Moment, moment_of
 
 
 class Target(Protocol):
@@ -71,7 +71,7 @@ class Managed:
         if not target.stamped:
             return None
         text = self.texts.get(target.id)
-        own = text if text is not None else strip(dict(state.before).get(target.id))
+        own = text if text is not None else strip(dict(state.texts_before).get(target.id))
         record = state.record(state.candidate)
         stamp = Stamp(store_id, state.generation, record.hint if record is not None else None)
         since = state.pushed_at or state.since
@@ -80,10 +80,18 @@ class Managed:
         return compose(own, stamp, since.date())
 
     def moment(
-        self, state: State, seen: Observation, *, now: datetime, new_id: str, mem: bool, quiescent: bool, frozen: bool
-    ) -> Surroundings:
-        """What this moment means for the credential. See `times.surroundings`."""
-        return surroundings(
+        self,
+        state: State,
+        seen: Observation,
+        *,
+        now: datetime,
+        new_id: str,
+        has_material: bool,
+        quiescent: bool,
+        frozen: bool,
+    ) -> Moment:
+        """What this moment means for the credential. See `times.moment_of`."""
+        return moment_of(
             state,
             policy=self.policy,
             calendar=self.calendar,
@@ -93,12 +101,12 @@ class Managed:
             new_rotation_id=new_id,
             integrations=frozenset(target.id for target in self.targets),
             named_key=self.named_key,
-            mem=mem,
+            has_material=has_material,
             quiescent=quiescent,
             frozen=frozen,
         )
 
-    def facts(self, state: State, seen: Observation, times: Surroundings, store_id: str) -> Facts:
+    def facts(self, state: State, seen: Observation, times: Moment, store_id: str) -> Facts:
         """What an observation means for the credential. See `facts.look`."""
         blind = frozenset(target.id for target in self.targets if not target.stamped)
         worsened = worse(state.baseline, seen.dependents)

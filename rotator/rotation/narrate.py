@@ -1,4 +1,4 @@
-"""From a change of the journal to the audit events that tell it. Derived from the two states, so none is forgotten."""
+"""From a change of the journal to the audit events that record it: derived from both states, so none is forgotten."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from rotator.audit.event import Event, EventName, Result
 from rotator.errors import Verdict
 from rotator.model import Call, Change, Origin, Outcome, Phase, State
-from rotator.rotation.requests import Answer, Request
+from rotator.rotation.commands import Command, Ruling
+from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
 
 _CALLS: dict[Change, EventName] = {
@@ -29,7 +30,7 @@ _RESULTS: dict[Verdict, Result] = {
 
 @dataclass(frozen=True, slots=True)
 class Narrator:
-    """Tells what happens to one credential, on behalf of one actor."""
+    """Words what happens to one credential, on behalf of one actor."""
 
     credential: str
     provider: str
@@ -44,18 +45,18 @@ class Narrator:
 
     def outcome(self, old: State, call: Call, outcome: Outcome, step: Step) -> list[Event]:
         """The outcome of a call, and what it made of the rotation."""
-        told = self._call(old, call, _RESULTS[outcome.verdict], step.reason)
-        key_ids = (outcome.key.key_id,) if outcome.key is not None else told.key_ids
-        told = replace(told, code=outcome.code, request_id=outcome.request_id, key_ids=key_ids)
-        return [told, *self._changes(old, step)]
+        event = self._call(old, call, _RESULTS[outcome.verdict], step.reason)
+        key_ids = (outcome.key.key_id,) if outcome.key is not None else event.key_ids
+        event = replace(event, code=outcome.code, request_id=outcome.request_id, key_ids=key_ids)
+        return [event, *self._changes(old, step)]
 
-    def answered(self, old: State, request: Request, given: Answer, why: str | None) -> list[Event]:
-        """A person's request, why they made it, its answer, and what it changed."""
+    def answered(self, old: State, request: Command, given: Ruling, why: str | None) -> list[Event]:
+        """An operator's request, its reason, the answer, and what it changed."""
         what = because(f"{request.kind.value}: {given.text}", why)
-        told = self.event(given.state, EventName.REQUEST_ANSWERED, what, code=request.kind.value)
+        event = self.event(given.state, EventName.REQUEST_ANSWERED, what, code=request.kind.value)
         result = Result.DONE if given.accepted else Result.REFUSED
-        step = Step("request", given.text, given.state)
-        return [replace(told, outcome=result), *(self._changes(old, step) if given.accepted else ())]
+        step = Step(None, given.text, given.state)
+        return [replace(event, outcome=result), *(self._changes(old, step) if given.accepted else ())]
 
     def event(self, state: State, name: EventName, reason: str = "", *, code: str = "") -> Event:
         """A plain fact about the credential as it stands."""
@@ -73,8 +74,8 @@ class Narrator:
 
     def _call(self, state: State, call: Call, result: Result, reason: str) -> Event:
         key_ids = (call.key_id,) if call.key_id is not None else ()
-        told = self.event(state, _CALLS[call.change], reason)
-        return replace(told, outcome=result, key_ids=key_ids, integration=call.integration)
+        event = self.event(state, _CALLS[call.change], reason)
+        return replace(event, outcome=result, key_ids=key_ids, integration=call.integration)
 
     def _changes(self, old: State, step: Step) -> Iterator[Event]:
         new = step.state
@@ -104,20 +105,20 @@ class Narrator:
             if record.origin is Origin.RELEASED:
                 yield replace(self.event(new, EventName.KEY_RELEASED, reason), key_ids=(record.key_id,))
             elif record.key_id in before or record.origin is not Origin.MINTED:
-                told = self.event(new, EventName.KEY_CLASSIFIED, reason, code=record.origin.value)
-                yield replace(told, key_ids=(record.key_id,))
+                event = self.event(new, EventName.KEY_CLASSIFIED, reason, code=record.origin.value)
+                yield replace(event, key_ids=(record.key_id,))
 
 
 def _phase_event(old: State, new: State, step: Step) -> EventName:
-    if new.phase is Phase.MINTING and old.phase is Phase.IDLE and step.row.startswith("13"):
+    if step.row is Row.BEGIN:
         return EventName.ROTATION_STARTED
-    if step.row in {"42", "52"}:
+    if step.row in {Row.ROLL_FORWARD, Row.HELD}:
         return EventName.ROTATION_ROLLED_FORWARD
     if new.phase is Phase.IDLE and old.rotation is not None:
-        return EventName.ROTATION_DONE if step.row == "51" else EventName.ROTATION_ABANDONED
+        return EventName.ROTATION_DONE if step.row is Row.FINISHED else EventName.ROTATION_ABANDONED
     return EventName.ROTATION_PHASE
 
 
 def because(text: str, why: str | None) -> str:
-    """What was answered, with the person's own reason behind it."""
+    """What was answered, followed by the operator's own reason."""
     return f"{text} (why: {why})" if why else text

@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Observation, Phase, Proof, State
 from rotator.providers.base import Provider
-from rotator.rotation.facts import Surroundings
 from rotator.rotation.managed import Managed
+from rotator.rotation.moment import Moment
 
 Read = TypeVar("Read")
 
@@ -46,10 +46,10 @@ class Needs:
         )
 
 
-def needs(state: State, times: Surroundings) -> Needs:
+def needs(state: State, times: Moment) -> Needs:
     """What to read. `times` needs to be right about time and memory only."""
     fresh, polled = Freshness.FRESH, Freshness.POLLED
-    if state.drop or state.phase is Phase.NEW:
+    if state.to_delete or state.phase is Phase.NEW:
         return Needs(keys=True, integrations=fresh)
     if state.hold is not None:
         return Needs(keys=True, integrations=polled)
@@ -62,14 +62,16 @@ def needs(state: State, times: Surroundings) -> Needs:
                 keys=True, integrations=fresh if state.mint is None else polled, evidence=state.mint is not None
             )
         case Phase.PROVING:
-            return Needs(proof=times.mem)
-        case Phase.PUSHING if times.mem and not state.stopped:
-            first = state.sends == 0
+            return Needs(proof=times.has_material)
+        case Phase.PUSHING if times.has_material and not state.stopped:
+            first = state.pushes_sent == 0
             return Needs(integrations=fresh if first else Freshness.NONE, dependents=first)
         case Phase.PUSHING | Phase.CONFIRMING:
             if not times.settled:
                 return Needs()
-            return Needs(keys=not times.mem or state.stopped, integrations=fresh, dependents=True, evidence=True)
+            return Needs(
+                keys=not times.has_material or state.stopped, integrations=fresh, dependents=True, evidence=True
+            )
         case Phase.GRACE:
             return Needs(keys=True, integrations=fresh if times.grace_over else polled, evidence=times.grace_over)
         case Phase.QUARANTINE:
@@ -78,11 +80,11 @@ def needs(state: State, times: Surroundings) -> Needs:
         case Phase.DISABLING if _all_disabled(state):
             return Needs()
         case _:
-            return Needs(keys=bool(state.retire), integrations=fresh if state.retire else Freshness.NONE)
+            return Needs(keys=bool(state.to_revoke), integrations=fresh if state.to_revoke else Freshness.NONE)
 
 
 def _all_disabled(state: State) -> bool:
-    return all(record.disabled for record in state.keys if record.key_id in state.retire)
+    return all(record.disabled for record in state.keys if record.key_id in state.to_revoke)
 
 
 class Within(Protocol):
@@ -145,7 +147,7 @@ def evidence_of(
     listed = {key.key_id for key in keys or ()}
     asked = {suspect.key_id for suspect in state.suspects} & listed
     if want.evidence and state.phase is Phase.GRACE:
-        asked |= set(state.retire) & listed
+        asked |= set(state.to_revoke) & listed
     if want.evidence and state.mint is not None:
         asked |= listed - state.mint.listed - {record.key_id for record in state.keys}
     minting_next = state.mint is None and state.phase in {Phase.IDLE, Phase.MINTING}

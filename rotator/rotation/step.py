@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rotator.model import Call, Change, Hold, HoldReason, KeyRecord, Origin, Phase, State
 from rotator.rotation.facts import Facts, Reading
+from rotator.rotation.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,72 +15,77 @@ class Step:
     """One step of a rotation.
 
     Args:
-        row: the row of STATE_MACHINE that matched.
-        reason: a sentence for people and for the audit log.
+        row: the row of the table that matched; None where none decides (an operator's request, a recovered intent).
+        reason: a sentence for the operator and for the audit log.
         state: what the journal must hold before anything else happens; the old state for a wait.
         call: the external change to make once `state` is durable; None for a step inside the journal.
-        finding: what a person should hear of even though the step goes on.
+        finding: what the operator should know even though the step goes on.
     """
 
-    row: str
+    row: Row | None
     reason: str
     state: State
     call: Call | None = None
     finding: str | None = None
 
 
-def wait(state: State, row: str, reason: str, finding: str | None = None) -> Step:
+def wait(state: State, row: Row, reason: str, finding: str | None = None) -> Step:
     """Nothing to do until time passes or the outside changes."""
     return Step(row, reason, state, finding=finding)
 
 
-def hold(state: State, row: str, why: HoldReason, detail: str) -> Step:
-    """Stop until a person decides. The phase is kept: it is where a resume begins."""
+def frozen(state: State) -> Step:
+    """The operator froze every change."""
+    return wait(state, Row.FROZEN, "every change is frozen", finding="every change is frozen")
+
+
+def hold(state: State, row: Row, why: HoldReason, detail: str) -> Step:
+    """Stop until the operator decides. The phase is kept: it is where a resume begins."""
     return Step(row, detail, replace(state, hold=Hold(why, detail)))
 
 
-def call(state: State, row: str, reason: str, change: Call, finding: str | None = None) -> Step:
+def call(state: State, row: Row, reason: str, change: Call, finding: str | None = None) -> Step:
     """Make one external change: its intent is the state with the call in it."""
     return Step(row, reason, replace(state, call=change), change, finding)
 
 
 def enter(state: State, phase: Phase, facts: Facts) -> State:
     """The state at the beginning of a phase."""
-    return replace(state, phase=phase, since=facts.times.now, hold=None)
+    return replace(state, phase=phase, since=facts.moment.now, hold=None)
 
 
-def disable(state: State, row: str, key_id: str, reason: str, finding: str | None = None) -> Step:
+def disable(state: State, row: Row, key_id: str, reason: str, finding: str | None = None) -> Step:
     """Disable a key."""
     return call(state, row, reason, Call(Change.DISABLE, key_id=key_id), finding)
 
 
-def enable(state: State, row: str, key_id: str, reason: str, finding: str | None = None) -> Step:
+def enable(state: State, row: Row, key_id: str, reason: str, finding: str | None = None) -> Step:
     """Enable a key."""
     return call(state, row, reason, Call(Change.ENABLE, key_id=key_id), finding)
 
 
-def delete(state: State, row: str, key_id: str, reason: str) -> Step:
+def delete(state: State, row: Row, key_id: str, reason: str) -> Step:
     """Delete a key. From its intent on, the key is never current again (rule 12)."""
     record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
     return call(state.with_record(replace(record, deleting=True)), row, reason, Call(Change.DELETE, key_id=key_id))
 
 
-def drop_candidate(state: State) -> State:
-    """Give the candidate up: it is on its way to deletion, and the rotation back in minting."""
+def give_up_candidate(state: State) -> State:
+    """Put the candidate on `to_delete`, and the rotation back in minting."""
     if state.candidate is None:
         return replace(state, phase=Phase.MINTING)
-    return replace(without_candidate(state), drop=added(state.drop, (state.candidate,)))
+    return replace(without_candidate(state), to_delete=added(state.to_delete, (state.candidate,)))
 
 
 def keep_candidate_alive(state: State) -> State:
     """The candidate may be held by an integration: it stays until the next confirm retires it."""
     if state.candidate is None:
         return replace(state, phase=Phase.MINTING)
-    return replace(without_candidate(state), may=added(state.may, (state.candidate,)))
+    return replace(without_candidate(state), maybe_held=added(state.maybe_held, (state.candidate,)))
 
 
 def without_candidate(state: State) -> State:
-    """Back in minting, with nothing left of the former candidate's pushes but their `before` texts.
+    """Back in minting, with nothing left of the former candidate's pushes but `texts_before`.
 
     Those stay: a candidate on its way to deletion is judged by them once more (row 5).
     """
@@ -87,7 +93,7 @@ def without_candidate(state: State) -> State:
         state,
         phase=Phase.MINTING,
         candidate=None,
-        sends=0,
+        pushes_sent=0,
         pushed_at=None,
         accepted=frozenset(),
         refused=frozenset(),
@@ -134,18 +140,18 @@ def is_other(state: State, facts: Facts, reading: Reading, key_id: str | None) -
 
 
 def is_lost(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:
-    """The description proves nothing about the key: absent, edited by a person, or another store's."""
+    """The description proves nothing about the key: absent, edited, or another store's."""
     return (
         not names(state, facts, reading, key_id) and not is_other(state, facts, reading, key_id) and not reading.before
     )
 
 
-def removed(state: State, facts: Facts) -> list[str]:
-    """The integrations that may hold a key of ours, and are no longer in the config: nobody looks at them."""
-    pushed_to = {integration for integration, _ in state.before}
-    return sorted((state.fed | pushed_to) - facts.times.integrations - state.cut)
+def removed_integrations(state: State, facts: Facts) -> list[str]:
+    """The integrations that may hold a key of ours, and are no longer in the config: rotator can't look at them."""
+    pushed_to = {integration for integration, _ in state.texts_before}
+    return sorted((state.confirmed_in | pushed_to) - facts.moment.integrations - state.accepted_loss)
 
 
-def listed_as(keys: Iterable[str]) -> str:
-    """Key ids for a sentence."""
-    return ", ".join(keys) or "none"
+def listed_as(ids: Iterable[str]) -> str:
+    """Ids for a sentence."""
+    return ", ".join(ids) or "none"

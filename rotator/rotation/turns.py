@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rotator.pulse import Pulse
+from rotator.rotation.pulse import Pulse
 
 _SIGN_EVERY = 5.0
 """Seconds between signs of life of a thread that waits."""

@@ -1,4 +1,4 @@
-"""`rotator sandbox`: the stand-ins, for a person to try a config against."""
+"""`rotator sandbox`: the stand-ins, to try a config against."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from rotator.errors import UsageError
-from rotator.sandbox.civo import REGENERATE
-from rotator.sandbox.civo_scene import CivoScene
+from rotator.sandbox.civo.scene import CivoScene
+from rotator.sandbox.civo.stand_in import REGENERATE
 from rotator.sandbox.scenes import BESIDE_AWS
 from rotator.sandbox.stage import Stage
 
@@ -87,10 +87,10 @@ GET /_sandbox/faults shows the plan, DELETE ends it, GET /_sandbox/requests show
 
 
 def _regenerating(stage: Stage) -> str:
-    """What a person does where only a person makes keys."""
+    """What the operator does where only the operator makes keys."""
     return "".join(
         f"""
-Civo's keys are made by a person: press Regenerate, and put the new key where rotator looks for it:
+The operator makes Civo's keys: press Regenerate, and put the new key where rotator looks for it:
 
 curl -X POST {scene.civo.server.url}{REGENERATE} -o {scene.key_file}
 """

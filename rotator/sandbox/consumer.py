@@ -17,7 +17,7 @@ class Tally:
     """How often the consumer called its cloud, how often it was refused, and what it heard the first time.
 
     Args:
-        foreseen: refusals of a key that a person ended before its successor could be pushed; not in `failed`.
+        foreseen: refusals of a key that an operator ended before its successor could be pushed; not in `failed`.
     """
 
     calls: int = 0

@@ -32,7 +32,7 @@ States = Mapping[str, State]
 
 
 def run(console: Console) -> ExitCode:
-    """Show a rotation of each credential and tell whether all were flawless.
+    """Show a rotation of each credential and return whether all were flawless.
 
     Raises:
         RotatorError: the daemon ended, or the rotations did not, within the time.
@@ -128,7 +128,7 @@ def _watch_rotations(
 
 
 def _begin(environment: Mapping[str, str], scene: Scene) -> None:
-    """A person asks for the rotation, or, where only a person can make a key, makes one."""
+    """An operator asks for the rotation, or, where only an operator can make a key, makes one."""
     if isinstance(scene, Regenerated):
         scene.regenerate()
         return

@@ -41,7 +41,7 @@ class Scene(Protocol):
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Where the stand-in listens: a word for people, and the URL. Known once it serves."""
+        """Where the stand-in listens: a word for the operator, and the URL. Known once it serves."""
 
     def keys(self) -> tuple[Key, ...]:
         """The credential's keys, as the cloud lists them; around the fault plan."""
@@ -66,7 +66,7 @@ class Scene(Protocol):
 
 @runtime_checkable
 class Regenerated(Protocol):
-    """A scene whose keys a person makes, in the cloud's dashboard. Each new one ends the one before at once."""
+    """A scene whose keys an operator makes, in the cloud's dashboard. Each new one ends the one before at once."""
 
     def regenerate(self) -> None:
         """Make a new key and put it where rotator reads it."""

@@ -12,12 +12,12 @@ from typing import Self
 
 import yaml
 
-from rotator.sandbox.aws_scene import AwsScene
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Integration, Token
+from rotator.sandbox.aws.scene import AwsScene
+from rotator.sandbox.northflank.account import ApiToken, Behaviour, HeldIntegration, NorthflankAccount
+from rotator.sandbox.northflank.stand_in import Northflank
 from rotator.sandbox.scene import OpenScene, Scene
-from rotator.sandbox.serving import Server, utc_now
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.serving import Server, utc_now
 
 INTEGRATION = CREDENTIAL = AwsScene.name
 TEXT = "Production, owned by the platform team."
@@ -77,17 +77,19 @@ class Stage:
         others = (open_scene(directory, clock=clock, propagation=propagation) for open_scene in scenes)
         self.scenes: tuple[Scene, ...] = (first, *others)
         self.aws = first.aws
-        self.account = Account(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
+        self.account = NorthflankAccount(clock=clock, behaviour=Behaviour(rate_limit=rate_limit))
         self.faults = Faults(Northflank(self.account))
         self.server = Server(self.faults, port=northflank_port, clock=clock)
         self._policy = {**TRIAL_POLICY, **(policy or {})}
         self._stack = ExitStack()
-        self.first_key = first.held.reveal()["accessKey"]
+        self.first_key = first.held.public["accessKey"]
         for scene in self.scenes:
             held = scene.held.reveal()
-            self.account.put(Integration(scene.name, scene.name, scene.provider, description=TEXT, credentials=held))
+            self.account.put(
+                HeldIntegration(scene.name, scene.name, scene.provider, description=TEXT, credentials=held)
+            )
         token = token_urlsafe(24)
-        self.account.put_token(token, Token())
+        self.account.put_token(token, ApiToken())
         self.token_file = self._write("northflank-token", token)
 
     def __enter__(self) -> Self:

@@ -20,7 +20,8 @@ from sqlalchemy import text
 
 from rotator.audit.chain import Record
 from rotator.audit.verify import Stored, verify
-from rotator.errors import StoreError, outside_text
+from rotator.errors import StoreError
+from rotator.http.outside_text import outside_text
 from rotator.store.migrate import HEAD, require_head, schema_of
 from rotator.store.reader import REPEATED, JournalReader
 from rotator.store.sqlite import Database
@@ -81,7 +82,7 @@ def back_up(url: str, destination: Path, *, at: datetime) -> Backup:
 def keep_before_migration(database: Database) -> None:
     """Copy a store of an older schema to a file beside it, unless that was done: the way back.
 
-    The name tells the schema and the time of the last audit record. A start that fails over and over makes one copy.
+    The name holds the schema and the time of the last audit record. A start that fails repeatedly makes one copy.
 
     Raises:
         StoreError: it can't be copied, so it must not be migrated.
@@ -134,7 +135,7 @@ def _making(destination: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"the backup {destination} can't be made: {error.strerror}; the store is as it was",
-            remedy=_REMEDIES.get(error.errno or 0, "look at the place that was named.").format(uid=os.geteuid()),
+            remedy=_REMEDIES.get(error.errno or 0, "check that path.").format(uid=os.geteuid()),
         ) from None
 
 
@@ -175,7 +176,7 @@ def _check(copy: Path, schema: str) -> tuple[str, int]:
     if problems:
         raise StoreError(
             f"the store is not sound: {outside_text(problems[0])}; no backup was made",
-            remedy="`rotator audit verify` tells more. Stop the service and keep all files of the data directory aside"
+            remedy="run `rotator audit verify` for details. Stop the service and keep all files of the data directory"
             " as evidence; restore the last backup, or go on with the store as it is.",
         )
     return store_id, walk.records

@@ -1,4 +1,4 @@
-"""States and key records as rows: what people query is a column, the rest is JSON. Exact in both directions."""
+"""States and key records as rows: what operators query is a column, the rest is JSON. Exact in both directions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from rotator.errors import StoreError, outside_text
+from rotator.errors import StoreError
+from rotator.http.outside_text import outside_text
 from rotator.model import KeyRecord, State
 from rotator.store.migrate import HEAD
 
-Row = Mapping[Any, Any]
+Columns = Mapping[Any, Any]
 T = TypeVar("T")
 
 _STATE, _KEY = TypeAdapter(State), TypeAdapter(KeyRecord)
@@ -39,7 +40,7 @@ def encode_state(state: State) -> dict[str, object]:
     }
 
 
-def decode_state(row: Row) -> State:
+def decode_state(row: Columns) -> State:
     """The state that a row of `credential` holds.
 
     Raises:
@@ -72,7 +73,7 @@ def encode_key(record: KeyRecord) -> dict[str, object]:
     }
 
 
-def decode_key(row: Row) -> KeyRecord:
+def decode_key(row: Columns) -> KeyRecord:
     """The record that a row of `key` holds.
 
     Raises:

@@ -26,8 +26,8 @@ _CHANGE_ROTATION = update(ROTATION).where(ROTATION.c.rotation_id == bindparam("w
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A transition of the credential in row `row_id`: its states, the events that tell of it, and when (aware)."""
+class StateChange:
+    """A transition of the credential in row `row_id`: its states, the events that record it, and when (aware)."""
 
     row_id: int
     old: State
@@ -36,7 +36,7 @@ class Change:
     at: datetime
 
 
-def note(connection: Connection, change: Change) -> None:
+def note(connection: Connection, change: StateChange) -> None:
     """Write what differs between the two states."""
     if change.new.keys != change.old.keys:
         _note_keys(connection, change)
@@ -44,7 +44,7 @@ def note(connection: Connection, change: Change) -> None:
         _note_rotation(connection, change)
 
 
-def _note_keys(connection: Connection, change: Change) -> None:
+def _note_keys(connection: Connection, change: StateChange) -> None:
     for key in change.new.keys:
         if change.old.record(key.key_id) == key:
             continue
@@ -54,7 +54,7 @@ def _note_keys(connection: Connection, change: Change) -> None:
             connection.execute(_ADD_KEY, columns | {"credential_id": change.row_id, "first_seen": change.at})
 
 
-def _note_rotation(connection: Connection, change: Change) -> None:
+def _note_rotation(connection: Connection, change: StateChange) -> None:
     before, after = change.old.rotation, change.new.rotation
     goes_on = before is not None and after is not None and before.rotation_id == after.rotation_id
     if before is not None and not goes_on:

@@ -24,7 +24,7 @@ from rotator.model import State
 from rotator.store import history, registry
 from rotator.store.backup import keep_before_migration
 from rotator.store.codec import decode_state, encode_state
-from rotator.store.history import Change
+from rotator.store.history import StateChange
 from rotator.store.migrate import require_head, upgrade
 from rotator.store.outbox import Cursor, Outbox
 from rotator.store.reader import REPEATED, CredentialRow, JournalReader
@@ -59,7 +59,7 @@ class Journal:
     Attributes:
         store_id: 8 hex characters, made with the store. The stamp shows it; the audit chain begins with it.
         fence: rises with each change of owner.
-        frozen: a person stopped every change of this store.
+        frozen: an operator stopped every change of this store.
         writable: the last transaction was committed.
         reader: answers questions about the store.
     """
@@ -80,7 +80,7 @@ class Journal:
             keep_before_migration(database)
             with self._connection.begin():
                 upgrade(self._connection)
-            # Raise first, then look, in one transaction: whoever owned the store before can add nothing behind it.
+            # Raise first, then look, in one transaction: whoever owned the store before can add nothing after it.
             with self._connection.begin():
                 self.store_id, self.fence = self._take_over(new_store_id)
                 self.frozen = False
@@ -167,7 +167,7 @@ class Journal:
             known = self._find(credential)
             columns = encode_state(state) | {"next_at": next_at, "updated_at": now, "row_id": known.row_id}
             self._connection.execute(_CHANGE_CREDENTIAL, columns)
-            history.note(self._connection, Change(known.row_id, known.state, state, events, now))
+            history.note(self._connection, StateChange(known.row_id, known.state, state, events, now))
             self._answer(answers, now)
             self._known[credential] = replace(known, state=state)
 
@@ -194,12 +194,12 @@ class Journal:
         with self._transaction(events) as now:
             known = self._known.pop(credential, None) or self._find(credential)
             released = replace(known.state, rotation=None, keys=tuple(map(registry.released, known.state.keys)))
-            history.note(self._connection, Change(known.row_id, known.state, released, events, now))
+            history.note(self._connection, StateChange(known.row_id, known.state, released, events, now))
             columns = encode_state(released) | {"next_at": None, "updated_at": now, "forgotten_at": now}
             self._connection.execute(_CHANGE_CREDENTIAL, columns | {"row_id": known.row_id})
             self._answer(answers, now)
 
-    # Requests by people.
+    # Requests by operators.
 
     def open_requests(self) -> tuple[Request, ...]:
         """Requests without an answer, the oldest first; expired ones too: they are answered that they are."""

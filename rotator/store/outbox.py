@@ -15,14 +15,14 @@ _BATCH = 256
 _KEPT = 64
 
 
-class Log(Protocol):
+class AuditLog(Protocol):
     """The audit log in the store."""
 
     def record(self, sequence: int) -> Record | None:
         """The record of this sequence, or None."""
 
     def records(self, *, after: int, limit: int) -> Sequence[Record]:
-        """The records behind this sequence, in order, at most `limit`."""
+        """The records after this sequence, in order, at most `limit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Outbox:
         self,
         sinks: Sequence[Sink],
         cursors: Mapping[str, Cursor],
-        log: Log,
+        log: AuditLog,
         *,
         head: int,
         report: Callable[[str], None],

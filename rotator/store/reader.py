@@ -124,7 +124,7 @@ class JournalReader:
         return _record(rows[0]) if rows else None
 
     def records(self, *, after: int = 0, limit: int | None = None, credential: str | None = None) -> tuple[Record, ...]:
-        """Audit records behind a sequence, in order; at most `limit`, only those about one credential."""
+        """Audit records after a sequence, in order; at most `limit`, only those about one credential."""
         query = _RECORDS.where(AUDIT_EVENT.c.sequence > after).order_by(AUDIT_EVENT.c.sequence).limit(limit)
         return tuple(_record(row) for row in self._rows(_about(credential, query)))
 
@@ -134,7 +134,7 @@ class JournalReader:
         return tuple(_record(row) for row in reversed(self._rows(query)))
 
     def stored(self, *, after: int = 0) -> Iterator[Stored]:
-        """All rows of the audit log behind a sequence, in order, streamed."""
+        """All rows of the audit log after a sequence, in order, streamed."""
         query = select(AUDIT_EVENT).where(AUDIT_EVENT.c.sequence > after).order_by(AUDIT_EVENT.c.sequence)
         with self._database.reading() as connection:
             for row in connection.execution_options(yield_per=_FETCH).execute(query).mappings():

@@ -1,4 +1,4 @@
-"""Requests by people: rows that a command writes beside the owner, and that the owner answers."""
+"""Requests by operators: a command writes a row beside the owner, and the owner answers in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Self
 
 from sqlalchemy import RowMapping, insert
 
-from rotator.errors import outside_text
+from rotator.http.outside_text import outside_text
 from rotator.store.migrate import require_head
 from rotator.store.schema import REQUEST
 from rotator.store.sqlite import Database
@@ -21,11 +21,11 @@ EXPIRES_AFTER = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a person asks of the owner, and its answer once there is one. Times are aware UTC.
+    """What an operator asks of the owner, and its answer once there is one. Times are aware UTC.
 
     Args:
         request_id: a ULID.
-        credential: the name that the request is about, as the person wrote it; None if it is about the store.
+        credential: the name that the request is about, as the operator wrote it; None if it is about the store.
         kind: the command, e.g. `rotate`.
         arguments: its options, as JSON values.
         uid: who asks, as the operating system knows them.
@@ -58,7 +58,7 @@ class Answered:
 
 
 class RequestWriter:
-    """Writes requests into a store that somebody else owns."""
+    """Writes requests into a store that another process owns."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._database = database

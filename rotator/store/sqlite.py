@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from rotator.errors import OtherOwner, StaleFence, StoreError, outside_text
+from rotator.errors import OtherOwner, StaleFence, StoreError
+from rotator.http.outside_text import outside_text
 
 _BUSY_SECONDS = 5.0
 # `owner_alive` holds a shared lock for microseconds; a daemon that starts just then must not take that for an owner.
@@ -28,11 +29,11 @@ _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 _EXPLANATIONS = {
     "SQLITE_FULL": ("the disk is full", "make room; rotator goes on by itself"),
-    "SQLITE_READONLY": ("it can't be written", "remount it writable, or mend its owner and permissions"),
+    "SQLITE_READONLY": ("it can't be written", "remount it writable, or correct its owner and permissions"),
     "SQLITE_BUSY": ("another process keeps it locked", "look for a stopped rotator, a backup or a sqlite3 shell on it"),
     "SQLITE_CORRUPT": ("the file is damaged", "keep it aside, and restore the last backup"),
     "SQLITE_NOTADB": ("the file is no SQLite database", "check `store.url`; restore the last backup if it is right"),
-    "SQLITE_IOERR": ("the disk can't be read or written", "look at the disk and its quota; dmesg may tell more"),
+    "SQLITE_IOERR": ("the disk can't be read or written", "check the disk and its quota; dmesg may show more"),
     "SQLITE_CANTOPEN": (
         "the file can't be opened",
         "check `store.url`, and the owner and permissions of its directory",
@@ -151,7 +152,7 @@ def owner_alive(url: str) -> bool:
     """True while some process owns this store.
 
     Raises:
-        StoreError: that can't be told.
+        StoreError: that can't be found out.
     """
     lock = _lock_path(_path(url))
     try:
@@ -227,7 +228,7 @@ def _engine(path: Path, mode: str, *, owner: bool) -> Engine:
         if owner:
             connection.execute("PRAGMA journal_mode=WAL")
         else:
-            # The check of the audit log must be able to read what somebody else put there.
+            # The check of the audit log must be able to read what another process put there.
             connection.text_factory = lambda data: data.decode("utf-8", "replace")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -249,7 +250,7 @@ def _path(url: str) -> Path:
     if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"} or "?" in url:
         raise StoreError(
             f"store.url names no SQLite file ({parsed.get_backend_name()})",
-            remedy="a path behind three slashes, absolute with a fourth: sqlite:////var/lib/rotator/rotator.db",
+            remedy="write a path after three slashes, absolute with a fourth: sqlite:////var/lib/rotator/rotator.db",
         )
     return Path(str(parsed.database)).absolute()
 
@@ -265,7 +266,7 @@ def _private_directory(directory: Path) -> None:
     status = directory.stat()
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise StoreError(
-            f"the data directory {directory} must belong to uid {os.geteuid()} and be writable by nobody else",
+            f"the data directory {directory} must belong to uid {os.geteuid()} and be writable by no other user",
             remedy=f"chown {os.geteuid()} {directory}; chmod 700 {directory}"
             " (or name a new directory below it in `store.url`: rotator makes it as it must be)",
         )

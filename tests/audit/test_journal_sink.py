@@ -15,7 +15,7 @@ from rotator.audit.chain import genesis, link
 from rotator.audit.event import Event, EventName, Result
 from rotator.audit.sinks import JournalSink
 from rotator.errors import AuditError
-from rotator.journald import JournalSocket, connected
+from rotator.host.journald import JournalSocket, connected
 
 EVENTS = (
     Event(event=EventName.KEY_DELETE, outcome=Result.INTENT, credential="prod-aws", generation=3, key_ids=("A", "B")),

@@ -67,7 +67,12 @@ def of_another_store(lines: Lines) -> Lines:
         (resealed, 5, 5, "differs from the store's in: hash, reason"),
         (relinked, 5, 5, "differs from the store's in: "),
         (lambda lines: [*lines[:4], *lines[5:]], 5, 5, "is missing: record 6 stands in its place"),
-        (lambda lines: lines[:7], 8, 8, "is missing, and so is all behind it: the file has taken records up to 10"),
+        (
+            lambda lines: lines[:7],
+            8,
+            8,
+            "is missing, and so is every record after it: the file has taken records up to 10",
+        ),
         (lambda lines: [*lines[:4], lines[2], *lines[4:]], 5, 5, "is missing: record 3 stands in its place"),
         (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], 5, 5, "is missing: record 6"),
         (lambda lines: [*lines[:4], b'{"sequence":5}', *lines[5:]], 5, 5, "is not an audit record"),
@@ -81,7 +86,7 @@ def of_another_store(lines: Lines) -> Lines:
         ),
         (of_another_store, 1, 1, "doesn't follow the one before: it names store:another"),
         (lambda lines: [*lines[:9], lines[9] + b" "], 10, 10, "is not an audit record"),
-        (lambda _: [], 10, 1, "is missing, and so is all behind it"),
+        (lambda _: [], 10, 1, "is missing, and so is every record after it"),
     ],
 )
 def test_a_file_that_was_tampered_with(

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from werkzeug.wrappers import Request, Response
 
-from rotator.sandbox.northflank_account import Echo
-from rotator.sandbox.rules import Cut, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import Echo
+from rotator.sandbox.wire.rules import Cut, Rule
+from rotator.sandbox.wire.serving import Server
 from tests.chaos.canary import encodings
 from tests.chaos.process import RUN
 from tests.chaos.trial import Trial, trial
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.realtime
 BUGGY_PROVIDER = '''
 """AWS by a provider that breaks, once in each call, and says all that it knows."""
 
-from rotator.providers.aws import open_provider
+from rotator.providers.aws.provider import open_provider
 
 
 class Buggy:

@@ -18,9 +18,9 @@ from typing import Literal
 import pytest
 from _pytest.mark import ParameterSet
 
-from rotator.sandbox.faults import Faults, State
-from rotator.sandbox.rules import Delay, Fault, Reset, Rule
 from rotator.sandbox.stage import INTEGRATION
+from rotator.sandbox.wire.faults import Faults, RequestStage
+from rotator.sandbox.wire.rules import Delay, Fault, Reset, Rule
 from tests.chaos.die_at_write import AUDITED, PLAIN
 from tests.chaos.process import RUN, Service
 from tests.chaos.trial import CHANGES, Trial, trial
@@ -76,7 +76,7 @@ KINDS = (
 Moment = Literal["lost", "late", "unanswered"]
 """The request is never processed; only while the next service is at work already; processed, but not answered."""
 
-MOMENTS: dict[Moment, tuple[Fault, State]] = {
+MOMENTS: dict[Moment, tuple[Fault, RequestStage]] = {
     "lost": (Reset(when="before", hold=None), "arrived"),
     "late": (Delay(when="before", seconds=None), "arrived"),
     "unanswered": (Delay(when="after", seconds=None), "processed"),

@@ -18,10 +18,10 @@ from rotator.audit.verify import verify
 from rotator.clock import SystemClock, new_id
 from rotator.model import Origin, Phase
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.rules import Rule
 from rotator.sandbox.scene import Scene
 from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Rule
 from rotator.store.journal import Journal
 from rotator.store.requests import RequestWriter
 from tests.chaos.canary import leaks
@@ -94,7 +94,15 @@ class CloudTrial:
             (row,) = reader.credentials()
             state = row.state
             assert (state.phase, state.hold) == (Phase.IDLE, None)
-            left = (state.call, state.mint, state.candidate, state.retire, state.may, state.drop, state.suspects)
+            left = (
+                state.call,
+                state.mint,
+                state.candidate,
+                state.to_revoke,
+                state.maybe_held,
+                state.to_delete,
+                state.suspects,
+            )
             assert not any(left), left
             listed = self.scene.keys()
             assert [key.key_id for key in listed] == [state.current]

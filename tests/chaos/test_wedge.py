@@ -9,12 +9,12 @@ import httpx
 import pytest
 import yaml
 
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import HeldIntegration
 from tests.chaos.process import RUN
 from tests.chaos.trial import trial
-from tests.supervisor import Supervisor
 from tests.support.patience import patience
 from tests.support.ports import free_port
+from tests.support.supervisor import Supervisor
 
 pytestmark = pytest.mark.realtime
 
@@ -61,7 +61,7 @@ def test_a_stuck_worker_feeds_no_watchdog_and_the_others_go_on(tmp_path: Path) -
     stage = tmp_path / "stage"
     stage.mkdir()
     with trial(stage) as made, Supervisor(tmp_path) as systemd:
-        made.stage.account.put(Integration("it", "it", "coreweave", description="It.", credentials={"apiKey": "k"}))
+        made.stage.account.put(HeldIntegration("it", "it", "coreweave", description="It.", credentials={"apiKey": "k"}))
         config = yaml.safe_load(made.configure())
         config["plugins"] = ["stuck"]
         config["credentials"].append(

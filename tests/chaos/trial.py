@@ -16,11 +16,11 @@ from rotator.audit.verify import verify
 from rotator.clock import SystemClock, new_id
 from rotator.model import Origin, Phase
 from rotator.northflank.stamp import parse
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.serving import Server
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.serving import Server
 from rotator.store.journal import Journal
 from rotator.store.reader import JournalReader
 from rotator.store.requests import RequestWriter
@@ -135,7 +135,15 @@ class Trial:
             assert state.phase is Phase.IDLE
             assert state.hold is None
             assert state.current == key.key_id
-            left = (state.call, state.mint, state.candidate, state.retire, state.may, state.drop, state.suspects)
+            left = (
+                state.call,
+                state.mint,
+                state.candidate,
+                state.to_revoke,
+                state.maybe_held,
+                state.to_delete,
+                state.suspects,
+            )
             assert not any(left), left
             stamp = parse(self.stage.account.integration(INTEGRATION).description)
             assert stamp is not None

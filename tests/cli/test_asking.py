@@ -13,8 +13,8 @@ from rotator.audit.event import Event, EventName
 from rotator.model import Hold, HoldReason, Phase, Rotation, State
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered, Request
-from tests.cli.desk import NAME, Desk
 from tests.cli.test_looking import HELD, IDLE, NOW
+from tests.support.desk import NAME, Desk
 
 pytestmark = pytest.mark.realtime
 

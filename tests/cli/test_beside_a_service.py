@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from rotator.store.journal import Journal
 from tests.chaos.process import RUN, Service, environment
 from tests.chaos.trial import QUICK
-from tests.cli.desk import ROTATOR, Desk, Done, patient
+from tests.support.desk import ROTATOR, Desk, Done, patient
 
 pytestmark = pytest.mark.realtime
 
@@ -91,7 +91,7 @@ def test_a_leaked_key_is_gone_at_once_and_its_sessions_are_thought_of(stage: Sta
 
 
 def test_a_pause_shows_and_its_reason_is_audited_and_never_drives_a_terminal(paused: Done, desk: Desk) -> None:
-    assert paused.stdout == "accepted: paused; a push once sent is still finished\n"
+    assert paused.stdout == "accepted: paused; rotator still finishes a push that was sent\n"
     assert standing(desk)["in_the_way"] == ["paused"]
     record = desk.rotator("audit", "tail", "-n", "1", "--json")
     told = json.loads(record.stdout)
@@ -106,7 +106,7 @@ def test_what_is_not_allowed_is_refused_with_1(desk: Desk) -> None:
         (("resume", CREDENTIAL, "--cut", INTEGRATION), "nothing is held"),
         (("forget", CREDENTIAL, "--yes"), "is in the config"),
         (("rotate", "no/such\x1b[2J" + "x" * 5000), "is not in the config"),
-        (("rotate", CREDENTIAL, "--leaked", "AKIAFOREIGN"), "foreign keys are never touched"),
+        (("rotate", CREDENTIAL, "--leaked", "AKIAFOREIGN"), "never touches a foreign key"),
     ):
         refused = desk.rotator(*arguments, typed=f"{INTEGRATION}\n")
         assert refused.code == 1, refused

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from rotator.clock import SystemClock
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.northflank_account import Token
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.northflank.account import ApiToken
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
-from tests.cli.desk import Desk, Done, patient
+from tests.support.desk import Desk, Done, patient
 
 pytestmark = pytest.mark.realtime
 
@@ -52,7 +52,7 @@ def test_what_is_sound_is_ok_and_nothing_is_changed(stage: Stage, desk: Desk) ->
 def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: Desk) -> None:
     secret = stage.token_file.read_text()
     stage.aws.denied.add("iam:ListAccessKeys")
-    stage.account.put_token(secret, Token(expires_at=SystemClock().now() + timedelta(days=3)))
+    stage.account.put_token(secret, ApiToken(expires_at=SystemClock().now() + timedelta(days=3)))
     denied = desk.rotator("check", "--json")
     assert denied.code == 1
     (remedy,) = lines(denied, "fail").values()
@@ -60,7 +60,7 @@ def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: 
     assert any("good until" in told for told in lines(denied, "warn"))
     stage.aws.denied.clear()
 
-    for token in (None, Token(expires_at=SystemClock().now() - timedelta(days=1))):
+    for token in (None, ApiToken(expires_at=SystemClock().now() - timedelta(days=1))):
         if token is None:
             stage.token_file.write_text("another")
         else:
@@ -71,7 +71,7 @@ def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: 
         assert "FAIL" in unauthorised.stdout.upper()
         assert "401" in unauthorised.stdout
         assert secret not in unauthorised.stdout
-    stage.account.put_token(secret, Token())
+    stage.account.put_token(secret, ApiToken())
 
     stage.account.remove(INTEGRATION)
     stage.aws.delete_user(USER)

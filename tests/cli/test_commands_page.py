@@ -12,7 +12,7 @@ import pytest
 from rotator.errors import ExitCode
 from rotator.sandbox.stage import CREDENTIAL, Stage
 from tests.chaos.trial import QUICK
-from tests.cli.desk import Desk, patient
+from tests.support.desk import Desk, patient
 
 PAGE = (Path(__file__).parents[2] / "docs/commands.md").read_text()
 NAMES = re.compile(r"`([a-z][a-z_.\[\]]*)`")

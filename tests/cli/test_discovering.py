@@ -18,10 +18,10 @@ import yaml
 
 from rotator.config.load import load
 from rotator.model import Phase, State
-from rotator.sandbox.northflank_account import Integration, Right, Token
-from rotator.sandbox.rules import Answer, Delay, Rule
+from rotator.sandbox.northflank.account import ApiToken, Grant, HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, Stage
-from tests.cli.desk import ROTATOR, Desk, patient
+from rotator.sandbox.wire.rules import Canned, Delay, Rule
+from tests.support.desk import ROTATOR, Desk, patient
 from tests.support.patience import patience
 
 pytestmark = pytest.mark.realtime
@@ -33,16 +33,16 @@ TODAY = datetime.now(UTC)
 TWO_DAYS_AGO = (TODAY - timedelta(days=2)).date()
 
 OTHERS = (
-    Integration("by-role", "By role", "aws", credentials=ROLE),
-    Integration("gcp-key", "GCP", "gcp", credentials={"keyfileJson": KEY_FILE}),
-    Integration("gcp-key-too", "GCP, again", "gcp", credentials={"keyfileJson": KEY_FILE}),
-    Integration("gcp-keyless", "Keyless", "gcp", service_account=ADDRESS),
-    Integration("Azure_1", "Azure", "azure", description=f"Ours [rotator 7f3a g4 5f..9c {TWO_DAYS_AGO}]"),
-    Integration("oci", "OCI", "oci"),
-    Integration("civo", "Civo \x1b[31m#1", "civo"),
-    Integration("byok", "Own cluster", "byok"),
-    Integration("cdn", "Our CDN", "cloudflare"),
-    Integration("2026", "Of the future", "hypercloud"),
+    HeldIntegration("by-role", "By role", "aws", credentials=ROLE),
+    HeldIntegration("gcp-key", "GCP", "gcp", credentials={"keyfileJson": KEY_FILE}),
+    HeldIntegration("gcp-key-too", "GCP, again", "gcp", credentials={"keyfileJson": KEY_FILE}),
+    HeldIntegration("gcp-keyless", "Keyless", "gcp", service_account=ADDRESS),
+    HeldIntegration("Azure_1", "Azure", "azure", description=f"Ours [rotator 7f3a g4 5f..9c {TWO_DAYS_AGO}]"),
+    HeldIntegration("oci", "OCI", "oci"),
+    HeldIntegration("civo", "Civo \x1b[31m#1", "civo"),
+    HeldIntegration("byok", "Own cluster", "byok"),
+    HeldIntegration("cdn", "Our CDN", "cloudflare"),
+    HeldIntegration("2026", "Of the future", "hypercloud"),
 )
 
 
@@ -104,7 +104,7 @@ class TestDiscover:
 
     def test_tells_the_age_of_the_key_by_the_journal_else_by_the_stamp(self, desk: Desk) -> None:
         since = TODAY - timedelta(days=40)
-        state = State(phase=Phase.IDLE, current="AKIA", current_since=since, fed=frozenset({CREDENTIAL}))
+        state = State(phase=Phase.IDLE, current="AKIA", current_since=since, confirmed_in=frozenset({CREDENTIAL}))
         desk.arrange({CREDENTIAL: state})
         ages = {name: one["age_seconds"] for name, one in discovered(desk).items() if one["age_seconds"] is not None}
         day = timedelta(days=1).total_seconds()
@@ -136,7 +136,7 @@ class TestDiscover:
         assert "the config says which team" in refused.stderr
 
     def test_reads_all_pages_and_what_it_can_where_one_connection_fails(self, stage: Stage, desk: Desk) -> None:
-        many = [Integration(f"many-{number}", f"Many {number}", "aws") for number in range(230)]
+        many = [HeldIntegration(f"many-{number}", f"Many {number}", "aws") for number in range(230)]
         config = yaml.safe_load(desk.config_file.read_text())
         config["northflank"]["elsewhere"] = {"api_url": stage.server.url, "token": {"env": "WRONG"}}
         desk.config_file.write_text(yaml.safe_dump(config))
@@ -221,15 +221,15 @@ class TestInit:
         self, stage: Stage, newcomer: Desk
     ) -> None:
         token = stage.token_file.read_text()
-        stage.account.put_token(token, Token(rights=frozenset({Right.UPDATE})))
+        stage.account.put_token(token, ApiToken(rights=frozenset({Grant.UPDATE})))
         try:
             denied = newcomer.rotator("init", "--output", str(newcomer.directory / "new.yaml"))
         finally:
-            stage.account.put_token(token, Token())
+            stage.account.put_token(token, ApiToken())
         assert denied.code == 1
         assert "Account > Cloud > Integrations > Read" in denied.stderr
         only = json.dumps({"data": {"integrations": [{"id": "cdn", "name": "cdn", "provider": "cloudflare"}]}})
-        stage.faults.put(Rule(path=re.compile("/integrations"), fault=Answer(status=200, body=only)))
+        stage.faults.put(Rule(path=re.compile("/integrations"), fault=Canned(status=200, body=only)))
         try:
             nothing = newcomer.rotator("init", "--output", str(newcomer.directory / "new.yaml"))
         finally:

@@ -15,17 +15,17 @@ from jsonschema import Draft202012Validator
 
 from rotator.cli.draft import draft
 from rotator.config.load import load
-from rotator.config.models import Config, Connection
-from rotator.config.providers import CLASSES, PLUGIN
-from rotator.config.secret import SecretRef
+from rotator.config.models import Config, ConnectionSection
 from rotator.northflank.answers import Item, item
+from rotator.providers.registry import CLASSES, PLUGIN
+from rotator.settings.secret import SecretRef
 
-CONNECTION = Connection(token=SecretRef(env="NORTHFLANK_API_TOKEN"))
+CONNECTION = ConnectionSection(token=SecretRef(env="NORTHFLANK_API_TOKEN"))
 KNOWN = sorted(CLASSES.keys() - {PLUGIN})
 SCHEMA = Draft202012Validator(json.loads((Path(__file__).parents[2] / "config/rotator.schema.json").read_text()))
 
 
-def loaded(items: Sequence[Item], connection: Connection = CONNECTION) -> Config:
+def loaded(items: Sequence[Item], connection: ConnectionSection = CONNECTION) -> Config:
     """The draft for these integrations, through the front door."""
     text = draft(connection, items).text
     SCHEMA.validate(yaml.safe_load(text))
@@ -68,7 +68,7 @@ def test_one_service_account_of_several_integrations_is_one_credential() -> None
 
 
 def test_the_connection_is_the_one_that_was_used() -> None:
-    used = Connection(api_url="https://127.0.0.1:8443", token=SecretRef(file="/run/secrets/nf"), team="true")
+    used = ConnectionSection(api_url="https://127.0.0.1:8443", token=SecretRef(file="/run/secrets/nf"), team="true")
     assert loaded([of("aws", "a")], used).northflank == {"default": used}
 
 

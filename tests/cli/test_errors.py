@@ -9,7 +9,7 @@ import pytest
 
 from rotator import __version__
 from rotator.model import Phase, State
-from tests.cli.desk import NAME, Desk
+from tests.support.desk import NAME, Desk
 
 pytestmark = pytest.mark.realtime
 
@@ -99,7 +99,7 @@ def test_the_service_loads_nothing_that_it_has_no_use_for(desk: Desk) -> None:
 
 LOG = f"""
 import logging
-from rotator import logs
+from rotator.host import logs
 logs.set_up("debug")
 logging.getLogger("botocore.parsers").setLevel(logging.DEBUG)
 logging.getLogger("botocore.parsers").debug("{CANARY}")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.config.providers import BUILT_IN
-from tests.cli.desk import Desk, Done
+from rotator.providers.registry import BUILT_IN
+from tests.support.desk import Desk, Done
 
 EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "config/rotator.example.yaml").read_text())
 ROTATED = {
@@ -115,8 +115,35 @@ def test_a_missing_extra_is_a_line_with_the_pip_command(desk: Desk, provider: st
     assert told.code == 2
     assert told.stderr.splitlines()[:-1] == [
         f"rotator: {section['name']}: the provider {provider} is not installed.",
-        f"  -> pip install 'rotator[{provider}]'",
+        f"  -> pip install 'northflank-rotator[{provider}]'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("built_with", "extras"),
+    [("aws", "aws,gcp"), ("aws,byok", "aws,byok,gcp"), ("", "gcp"), ("gcp", "gcp")],
+)
+def test_in_the_image_a_missing_extra_is_a_line_with_the_build_argument(
+    desk: Desk, built_with: str, extras: str
+) -> None:
+    section = next(one for one in ROTATED.values() if one["provider"] == "gcp")
+    desk.config_file.write_text(desk.config(credentials=[section]))
+    desk.environment["ROTATOR_IMAGE_EXTRAS"] = built_with
+    told, _ = ran(desk, "run", blocked=(NEEDS["gcp"],))
+    assert told.code == 2
+    assert told.stderr.splitlines()[:-1] == [
+        f"rotator: {section['name']}: the provider gcp is not installed.",
+        f"  -> rebuild the image with `--build-arg EXTRAS={extras}`.",
+    ]
+
+
+def test_the_stand_ins_are_an_extra_as_well(desk: Desk) -> None:
+    told, _ = ran(desk, "demo", blocked=("moto",))
+    assert (told.code, told.stderr.splitlines()[1]) == (2, "  -> pip install 'northflank-rotator[sandbox]'")
+    desk.environment["ROTATOR_IMAGE_EXTRAS"] = "all"
+    told, _ = ran(desk, "sandbox", "--dir", str(desk.directory), blocked=("moto",))
+    remedy = "  -> rebuild the image with `--build-arg EXTRAS=all,sandbox`."
+    assert (told.code, told.stderr.splitlines()[1]) == (2, remedy)
 
 
 ASSEMBLE = """
@@ -124,7 +151,7 @@ import sys, httpx
 from pathlib import Path
 from rotator.cli.session import CLOCK
 from rotator.config.load import load
-from rotator.fleet import assemble
+from rotator.service.fleet import assemble
 fleet = assemble(load(Path(sys.argv[1]), {}), CLOCK, httpx.Client())
 print(*fleet.managed)
 print(*{name.partition(".")[0] for name in sys.modules})
@@ -142,5 +169,5 @@ def test_one_credential_of_aws_loads_no_other_cloud(desk: Desk) -> None:
 def test_the_names_of_the_entry_points_are_those_of_the_config() -> None:
     openers = {opener(section) for section in ROTATED.values()}
     for group in ("rotator.providers", "rotator.policies"):
-        ours = {each.name for each in entry_points(group=group) if each.dist and each.dist.name == "rotator"}
+        ours = {each.name for each in entry_points(group=group) if each.dist and each.dist.name == "northflank-rotator"}
         assert ours == openers, (group, sys.path)

@@ -12,15 +12,15 @@ import pytest
 import yaml
 
 from rotator.model import Phase, State
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
-from tests.cli.desk import IDENTITY, NAME, Desk, Done, patient
+from tests.support.desk import IDENTITY, NAME, Desk, Done, patient
 
 pytestmark = pytest.mark.realtime
 
 KEYLESS = "keyless-gcp"
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
-INTEGRATION = Integration(KEYLESS, "Keyless", "gcp", service_account=ADDRESS)
+INTEGRATION = HeldIntegration(KEYLESS, "Keyless", "gcp", service_account=ADDRESS)
 SECTION = {
     "name": KEYLESS,
     "provider": "gcp",

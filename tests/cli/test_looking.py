@@ -11,7 +11,7 @@ import pytest
 
 from rotator.audit.event import Event, EventName
 from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
-from tests.cli.desk import NAME, Desk
+from tests.support.desk import NAME, Desk
 
 pytestmark = pytest.mark.realtime
 
@@ -22,7 +22,7 @@ IDLE = State(
     generation=3,
     current=OLD,
     current_since=NOW - timedelta(days=3),
-    fed=frozenset({NAME}),
+    confirmed_in=frozenset({NAME}),
     keys=(KeyRecord(OLD, Origin.MINTED, 3, hint="AKIA..OLD1", sent=True),),
 )
 HELD = State(
@@ -32,8 +32,8 @@ HELD = State(
     current=OLD,
     current_since=NOW - timedelta(days=3),
     candidate=NEW,
-    before=((NAME, "Ours [red]not markup[/red]"),),
-    fed=frozenset({NAME}),
+    texts_before=((NAME, "Ours [red]not markup[/red]"),),
+    confirmed_in=frozenset({NAME}),
     keys=(*IDLE.keys, KeyRecord(NEW, Origin.MINTED, 4, hint="AKIA..NEW2", sent=True)),
 )
 

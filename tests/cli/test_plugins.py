@@ -16,11 +16,11 @@ import yaml
 
 from rotator.model import State
 from rotator.northflank.stamp import parse
-from rotator.sandbox.northflank_account import Integration
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.serving import Server
 from tests.cli.acme import ROBOT, Acme
-from tests.cli.desk import NAME, Desk, patient
+from tests.support.desk import NAME, Desk, patient
 from tests.support.patience import patience
 
 pytestmark = pytest.mark.realtime
@@ -68,7 +68,7 @@ def world(tmp_path: Path, site: Path) -> Iterator[World]:
         token = tmp_path / "acme-token"
         token.write_text(acme.admin)
         held = {"apiKey": acme.old.secret}
-        stage.account.put(Integration(ACME, "Prod Acme", "coreweave", description="Robots", credentials=held))
+        stage.account.put(HeldIntegration(ACME, "Prod Acme", "coreweave", description="Robots", credentials=held))
         credential = {
             "name": ACME,
             "provider": "acme",
@@ -133,7 +133,7 @@ def test_a_plugin_that_the_config_does_not_name_is_not_loaded(world: World) -> N
     world.desk.config_file.write_text(patient(world.stage.config()))
     ran = world.desk.python("-X", "importtime", "-m", "rotator", "run", "--once")
     assert ran.code == 0
-    assert "rotator.providers.aws" in ran.stderr
+    assert "rotator.providers.aws.provider" in ran.stderr
     assert "rotator_acme" not in ran.stderr
 
 

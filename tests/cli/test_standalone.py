@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from tests.chaos.trial import QUICK
-from tests.cli.desk import Desk, patient
+from tests.support.desk import Desk, patient
 
 pytestmark = pytest.mark.realtime
 

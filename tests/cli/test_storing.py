@@ -8,7 +8,7 @@ import pytest
 
 from rotator.model import Phase, State
 from rotator.store.journal import Journal
-from tests.cli.desk import NAME, Desk
+from tests.support.desk import NAME, Desk
 
 pytestmark = pytest.mark.realtime
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.desk import Desk, Running
+from tests.support.desk import Desk, Running
 
 pytestmark = pytest.mark.realtime
 

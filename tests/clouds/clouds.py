@@ -13,18 +13,18 @@ from typing import Any, Literal
 
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from rotator.providers.aws_trust import key_id_of
-from rotator.sandbox.aws_role_scene import AwsRoleScene
-from rotator.sandbox.aws_scene import USER, AwsScene
-from rotator.sandbox.azure_scene import AzureScene
-from rotator.sandbox.byok_scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
-from rotator.sandbox.civo_scene import CivoScene
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.gcp_refusal import Refused
-from rotator.sandbox.gcp_scene import GcpScene
-from rotator.sandbox.oci_scene import OciScene
-from rotator.sandbox.rules import Answer
+from rotator.providers.aws.trust import key_id_of
+from rotator.sandbox.aws.role_scene import AwsRoleScene
+from rotator.sandbox.aws.scene import USER, AwsScene
+from rotator.sandbox.azure.scene import AzureScene
+from rotator.sandbox.byok.scene import NAMESPACE, SERVICE_ACCOUNT, ByokScene
+from rotator.sandbox.civo.scene import CivoScene
+from rotator.sandbox.gcp.refusal import GcpRefusal
+from rotator.sandbox.gcp.scene import GcpScene
+from rotator.sandbox.oci.scene import OciScene
 from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Canned
 
 Kind = Literal["list", "create", "prove", "disable", "delete"]
 
@@ -71,9 +71,9 @@ class Cloud:
     name: str
     scene: OpenScene | None
     requests: Mapping[Kind, Requests]
-    throttled: Answer
+    throttled: Canned
     secrets: Callable[[Any], set[str]]
-    forbidden: Mapping[Kind, Answer] = field(default_factory=dict)
+    forbidden: Mapping[Kind, Canned] = field(default_factory=dict)
     rights: Mapping[Kind, str] = field(default_factory=dict)
     make_key: Callable[[Any], str] | None = None
     bring: Callable[[Any], None] | None = None
@@ -86,13 +86,13 @@ def _aws_faults(scene: AwsScene | AwsRoleScene) -> Faults:
     return scene.aws.faults
 
 
-def _aws_says(status: int, code: str, message: str) -> Answer:
+def _aws_says(status: int, code: str, message: str) -> Canned:
     error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f'<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">{error}<RequestId>r</RequestId></ErrorResponse>'
-    return Answer(status=status, body=body, content_type="text/xml")
+    return Canned(status=status, body=body, content_type="text/xml")
 
 
-def _aws_forbids(action: str) -> Answer:
+def _aws_forbids(action: str) -> Canned:
     return _aws_says(403, "AccessDenied", f"User: x is not authorized to perform: {action} on resource: y")
 
 
@@ -114,7 +114,7 @@ AWS = Cloud(
     throttled=_aws_says(400, "Throttling", "Rate exceeded"),
     forbidden={"create": _aws_forbids("iam:CreateAccessKey"), "delete": _aws_forbids("iam:DeleteAccessKey")},
     rights={"create": "iam:CreateAccessKey", "delete": "iam:DeleteAccessKey"},
-    make_key=lambda scene: scene.aws.create_key(USER).reveal()["accessKey"],
+    make_key=lambda scene: scene.aws.create_key(USER).public["accessKey"],
     secrets=lambda scene: scene.aws.secrets,
     prepare=_sign_by_the_machine,
 )
@@ -150,17 +150,17 @@ AWS_ROLE = Cloud(
 )
 
 
-def _grpc_says(code: str, message: str, reason: str) -> Answer:
-    refused = Refused(code, message, ErrorInfo(reason=reason, domain="iam.googleapis.com"))
+def _grpc_says(code: str, message: str, reason: str) -> Canned:
+    refused = GcpRefusal(code, message, ErrorInfo(reason=reason, domain="iam.googleapis.com"))
     trailers = {
         "grpc-status": str(refused.number),
         "grpc-message": message,
         "grpc-status-details-bin": b64encode(refused.status()).decode().rstrip("="),
     }
-    return Answer(status=200, content_type="application/grpc", headers=trailers)
+    return Canned(status=200, content_type="application/grpc", headers=trailers)
 
 
-def _gcp_forbids(right: str) -> Answer:
+def _gcp_forbids(right: str) -> Canned:
     return _grpc_says("PERMISSION_DENIED", f"Permission '{right}' denied on resource", "IAM_PERMISSION_DENIED")
 
 
@@ -207,8 +207,8 @@ GCP_MADE_THERE = replace(
 """Nothing shows which key a lost mint made, and there is room for another one beside it."""
 
 
-def _oci_says(status: int, code: str, message: str) -> Answer:
-    return Answer(status=status, body=json.dumps({"code": code, "message": message}), headers={"opc-request-id": "r"})
+def _oci_says(status: int, code: str, message: str) -> Canned:
+    return Canned(status=status, body=json.dumps({"code": code, "message": message}), headers={"opc-request-id": "r"})
 
 
 OCI_FORBIDS = _oci_says(404, "NotAuthorizedOrNotFound", "Authorization failed or requested resource not found.")
@@ -230,17 +230,17 @@ OCI = Cloud(
     throttled=_oci_says(429, "TooManyRequests", "Too many requests for the user."),
     forbidden={"create": OCI_FORBIDS, "delete": OCI_FORBIDS},
     rights={"create": "UploadApiKey", "delete": "DeleteApiKey"},
-    make_key=lambda scene: scene.oci.create_key(scene.user).reveal()["fingerprint"],
+    make_key=lambda scene: scene.oci.create_key(scene.user).public["fingerprint"],
     secrets=lambda scene: scene.oci.secrets,
 )
 
 
-def _kubernetes_says(status: int, reason: str, message: str) -> Answer:
+def _kubernetes_says(status: int, reason: str, message: str) -> Canned:
     said = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": status}
-    return Answer(status=status, body=json.dumps({**said, "reason": reason, "message": message}))
+    return Canned(status=status, body=json.dumps({**said, "reason": reason, "message": message}))
 
 
-def _kubernetes_forbids(verb: str) -> Answer:
+def _kubernetes_forbids(verb: str) -> Canned:
     return _kubernetes_says(403, "Forbidden", f'secrets is forbidden: User "x" cannot {verb} resource "secrets"')
 
 
@@ -263,7 +263,7 @@ BYOK = Cloud(
         "prove": _kubernetes("POST", "/selfsubjectreviews$"),
         "delete": _kubernetes("DELETE", "/secrets/"),
     },
-    throttled=Answer(status=429, body="Too many requests, please try again later.", headers={"Retry-After": "1"}),
+    throttled=Canned(status=429, body="Too many requests, please try again later.", headers={"Retry-After": "1"}),
     forbidden={"create": _kubernetes_forbids("create"), "delete": _kubernetes_forbids("delete")},
     rights={"create": 'create resource "secrets"', "delete": 'delete resource "secrets"'},
     make_key=_token_secret,
@@ -271,9 +271,9 @@ BYOK = Cloud(
 )
 
 
-def _graph_says(status: int, code: str, message: str, **headers: str) -> Answer:
+def _graph_says(status: int, code: str, message: str, **headers: str) -> Canned:
     body = json.dumps({"error": {"code": code, "message": message, "innerError": {"request-id": "r"}}})
-    return Answer(status=status, body=body, headers={"request-id": "r", **headers})
+    return Canned(status=status, body=body, headers={"request-id": "r", **headers})
 
 
 def _azure(method: str, path: str) -> Requests:
@@ -302,7 +302,7 @@ CIVO = Cloud(
     name="civo",
     scene=CivoScene,
     requests=dict.fromkeys(("list", "prove"), Requests(lambda scene: scene.civo.faults, method="GET")),
-    throttled=Answer(status=429, body='{"code": "too_many_requests", "reason": "Too many requests"}'),
+    throttled=Canned(status=429, body='{"code": "too_many_requests", "reason": "Too many requests"}'),
     secrets=lambda scene: scene.civo.secrets,
     bring=lambda scene: scene.regenerate(),
     interrupted=lambda scene, held: scene.awaiting(held),

@@ -20,14 +20,14 @@ import yaml
 
 from rotator.config.load import load
 from rotator.model import Capabilities, Key, State
-from rotator.sandbox.northflank_account import Integration
-from rotator.sandbox.rules import Fault, Rule
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.rules import Fault, Rule
 from tests.clouds.clouds import Cloud, Kind, Requests
-from tests.e2e.books import check_chain, check_looked_after, check_outcomes, check_secrets
-from tests.e2e.clock import Clock
-from tests.e2e.running import Running
-from tests.e2e.settings import SLOW, Overlay, merged
+from tests.support.books import check_chain, check_looked_after, check_outcomes, check_secrets
+from tests.support.clocks import Clock
+from tests.support.running import Running
+from tests.support.settings import SLOW, Overlay, merged
 
 SECOND = "second"
 """Of the connection and of the integration that are there beside the first where a test fans out."""
@@ -208,10 +208,10 @@ class Rig(Running):
             touched = [key_id for key_id in self.foreign if key_id not in keys or not keys[key_id].enabled]
             assert not touched, f"foreign keys were touched: {touched}"
 
-    def _interrupted(self, integration: Integration) -> bool:
+    def _interrupted(self, integration: HeldIntegration) -> bool:
         return self.cloud.interrupted(self.scene, integration.credentials)
 
-    def _fed(self) -> list[Integration]:
+    def _fed(self) -> list[HeldIntegration]:
         others = {scene.name for scene in self.stage.scenes} - {self.name}
         return [one for one in self.account.integrations() if one.id not in others | self.cut]
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Cut, Delay, Fault, Reset
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Fault, Reset
 from tests.clouds.clouds import EVERY, MINTING, TWO
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import Rig
@@ -25,8 +25,8 @@ LOST: dict[str, tuple[Fault, bool]] = {
 }
 LOST_ALIKE: dict[str, tuple[Fault, bool]] = {
     # To the machine the same once more; that each provider reads them so is in tests/providers.
-    "500": (Answer(status=500, body="Internal error", content_type="text/plain"), False),
-    "500 after the commit": (Answer(status=500, when="after"), True),
+    "500": (Canned(status=500, body="Internal error", content_type="text/plain"), False),
+    "500 after the commit": (Canned(status=500, when="after"), True),
     "cut after the commit": (Cut(keep=40), True),
 }
 every_cloud = pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from rotator.model import HoldReason, Phase
-from rotator.providers.civo_place import key_id_of
-from rotator.sandbox.civo_scene import EMAIL, CivoScene
+from rotator.providers.civo.place import key_id_of
+from rotator.sandbox.civo.scene import EMAIL, CivoScene
 from tests.clouds.clouds import CIVO
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
@@ -110,7 +110,7 @@ class TestTheOldKey:
         """The key of an account's twin in the organisation was brought: Regenerate was pressed for neither."""
         scene.put(scene.civo.key(scene.civo.add_account(EMAIL)))
         hold = rig.hold(HoldReason.REVOKE_REFUSED)
-        assert f"still works, for {EMAIL} ({scene.account.quota_id})" in hold.detail
+        assert f"still works for {EMAIL} ({scene.account.quota_id})" in hold.detail
         scene.civo.regenerate(scene.account)
         rig.foreign.add(scene.keys()[0].key_id)
         assert rig.ask("resume").accepted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.wire.rules import Canned
 from tests.clouds.clouds import TWO
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import SECOND, Rig
@@ -13,7 +13,7 @@ from tests.clouds.test_rotation import is_rotated
 
 pytestmark = pytest.mark.parametrize("cloud", TWO, ids=lambda cloud: cloud.name)
 
-REFUSED = Answer(status=400, body='{"error": {"status": 400, "message": "the team may not"}}')
+REFUSED = Canned(status=400, body='{"error": {"status": 400, "message": "the team may not"}}')
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def test_one_mint_feeds_both_and_grace_begins_with_the_last_confirm(rig: Rig) ->
 
 
 def test_no_key_is_revoked_while_one_push_is_missing(rig: Rig) -> None:
-    rig.spoil_push(Answer(status=502, body="<html>"), SECOND, times=None)
+    rig.spoil_push(Canned(status=502, body="<html>"), SECOND, times=None)
     rig.begin()
-    rig.run(lambda state: state.sends >= 5)
+    rig.run(lambda state: state.pushes_sent >= 5)
     assert (rig.held(SECOND), rig.state.phase) == (rig.first, Phase.PUSHING)
     assert len(rig.alive()) == 2
     rig.heal()

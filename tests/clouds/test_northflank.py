@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Reset
+from rotator.sandbox.wire.rules import Canned, Reset
 from tests.clouds.clouds import TWO
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
 
 pytestmark = pytest.mark.parametrize("cloud", TWO, ids=lambda cloud: cloud.name)
 
-REFUSED = Answer(status=400, body='{"error": {"status": 400, "message": "no such project"}}')
+REFUSED = Canned(status=400, body='{"error": {"status": 400, "message": "no such project"}}')
 
 
 def test_a_refused_push_costs_the_candidate_and_nothing_else(rig: Rig) -> None:
@@ -38,7 +38,7 @@ def test_a_push_that_was_applied_without_an_answer_is_confirmed_by_its_stamp(rig
 
 
 def test_a_push_that_is_not_taken_at_first_is_sent_until_it_is(rig: Rig) -> None:
-    rig.spoil_push(Answer(status=503, body="<html>", content_type="text/html"), times=3)
+    rig.spoil_push(Canned(status=503, body="<html>", content_type="text/html"), times=3)
     rig.begin()
     rig.finish()
     is_rotated(rig)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.wire.rules import Canned
 from tests.clouds.clouds import EVERY, TWO, Kind
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
@@ -25,7 +25,9 @@ BEFORE: dict[Kind, Phase] = {
 
 
 def ends_well(rig: Rig) -> None:
-    rig.run(lambda state: state.phase is Phase.IDLE and state.generation > 0 and not state.drop and not state.suspects)
+    rig.run(
+        lambda state: state.phase is Phase.IDLE and state.generation > 0 and not state.to_delete and not state.suspects
+    )
     is_rotated(rig, generation=rig.state.generation)
 
 
@@ -66,7 +68,7 @@ class TestKilledAtNorthflank:
 
     def test_in_the_middle_of_a_confirm(self, rig: Rig) -> None:
         rig.begin()
-        rig.spoil_push(Answer(status=502, body="<html>", when="after"))
+        rig.spoil_push(Canned(status=502, body="<html>", when="after"))
         rig.to(Phase.CONFIRMING)
         rig.die_at(rig.stage.faults, method="GET", path=f"/{rig.name}$")
         ends_well(rig)

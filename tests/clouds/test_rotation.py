@@ -67,7 +67,7 @@ def test_a_key_that_never_comes_alive_is_deleted_and_the_next_one_waits(make_rig
     minted = rig.clock.world()
     candidate = rig.to(Phase.PROVING).candidate
     assert candidate is not None
-    state = rig.run(lambda state: state.candidate is None and not state.drop)
+    state = rig.run(lambda state: state.candidate is None and not state.to_delete)
     assert candidate not in rig.listed()
     assert rig.clock.world() - minted >= timedelta(seconds=6)
     assert state.not_before is not None

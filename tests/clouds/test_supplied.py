@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Fault, Reset
+from rotator.sandbox.wire.rules import Canned, Fault, Reset
 from tests.clouds.clouds import SUPPLIED
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import SECOND, Rig
@@ -102,7 +102,7 @@ def test_killed_in_every_phase_it_takes_the_key_up_again(rig: Rig) -> None:
     rig.begin()
     rig.to(Phase.PROVING)
     rig.restart()
-    rig.spoil_push(Answer(status=502, body="<html>", when="after"))
+    rig.spoil_push(Canned(status=502, body="<html>", when="after"))
     rig.to(Phase.CONFIRMING)
     rig.restart()
     rig.finish()
@@ -110,7 +110,7 @@ def test_killed_in_every_phase_it_takes_the_key_up_again(rig: Rig) -> None:
 
 
 def test_a_refused_push_is_made_again_once_a_person_says_so(rig: Rig) -> None:
-    rig.spoil_push(Answer(status=400, body='{"error": {"status": 400, "message": "no such account"}}'))
+    rig.spoil_push(Canned(status=400, body='{"error": {"status": 400, "message": "no such account"}}'))
     rig.begin()
     assert "no such account" in rig.hold(HoldReason.PUSH_REFUSED).detail
     rig.wait(timedelta(days=1))
@@ -121,7 +121,7 @@ def test_a_refused_push_is_made_again_once_a_person_says_so(rig: Rig) -> None:
     is_rotated(rig, generation=2)
 
 
-@pytest.mark.parametrize("fault", [Reset(when="after"), Answer(status=503, body="<html>")], ids=["lost", "503"])
+@pytest.mark.parametrize("fault", [Reset(when="after"), Canned(status=503, body="<html>")], ids=["lost", "503"])
 def test_a_push_without_an_answer_is_sent_again(rig: Rig, fault: Fault) -> None:
     rig.spoil_push(fault)
     rig.begin()
@@ -132,7 +132,7 @@ def test_a_push_without_an_answer_is_sent_again(rig: Rig, fault: Fault) -> None:
 
 def test_one_brought_key_feeds_two_integrations(make_rig: MakeRig) -> None:
     rig = make_rig(fan_out=True)
-    rig.spoil_push(Answer(status=400, body='{"error": {"status": 400, "message": "not yet"}}'), SECOND)
+    rig.spoil_push(Canned(status=400, body='{"error": {"status": 400, "message": "not yet"}}'), SECOND)
     rig.begin()
     hold = rig.hold(HoldReason.PARTIAL_PUSH)
     assert f"{rig.name} holds {rig.state.candidate}, {SECOND} does not" in hold.detail

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.config import Config, load
+from rotator.config.load import load
+from rotator.config.models import Config
 from rotator.errors import ConfigError
 from tests.config.fine import FINE, Load, Problems
 

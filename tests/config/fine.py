@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rotator.config import Config
+from rotator.config.models import Config
 
 FINE = """\
 northflank:

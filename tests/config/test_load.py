@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.config import SecretRef, load
 from rotator.config.credential import IntegrationSection
+from rotator.config.load import load
 from rotator.errors import ConfigError, ExitCode
 from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
+from rotator.settings.secret import SecretRef
 from tests.config.fine import FINE, Load, Problems
 
 SECTIONS = "northflank, store, audit, log, health, policy, plugins, credentials"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator.config import PolicySection, parse_duration, warnings
-from rotator.config.aws import AwsCredential
-from rotator.config.satisfiable import violations
+from rotator.config.policy import PolicySection
+from rotator.config.satisfiable import violations, warnings
+from rotator.providers.aws.settings import AwsCredential
+from rotator.settings.durations import parse_duration
 from tests.config.fine import Load, Problems
 
 SHAPE = 'policy: {window: "Mon-Fri 08:00-16:00 Europe/London"}\n'

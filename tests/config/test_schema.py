@@ -8,8 +8,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from rotator.config import Config, SecretRef, load, warnings
+from rotator.config.load import load
+from rotator.config.models import Config
+from rotator.config.satisfiable import warnings
 from rotator.config.schema import schema
+from rotator.settings.secret import SecretRef
 
 SHIPPED = Path(__file__).parents[2] / "config"
 EXAMPLE = SHIPPED / "rotator.example.yaml"

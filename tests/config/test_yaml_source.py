@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.config.source import Origin
+from rotator.config.source import Location
 from rotator.config.yaml_source import Malformed, read_file, read_value
 
 
@@ -104,4 +104,4 @@ def test_each_part_has_its_line(tmp_path: Path) -> None:
         ("a", "c", 1, "d"): 6,
         ("a", "c", 1, "e"): 7,
     }
-    assert source.problem(("a", "c", 1, "f"), "missing").origin == Origin(str(path), 6)
+    assert source.problem(("a", "c", 1, "f"), "missing").origin == Location(str(path), 6)

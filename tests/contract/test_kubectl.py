@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rotator.providers.byok import open_provider
-from rotator.providers.policies.byok import policy
-from rotator.sandbox.kubernetes import KubernetesStandIn
-from rotator.sandbox.tls import LoopbackTls
-from tests.providers.given import tools
+from rotator.providers.byok.provider import open_provider
+from rotator.providers.byok.rights import policy
+from rotator.sandbox.byok.stand_in import KubernetesStandIn
+from rotator.sandbox.wire.tls import LoopbackTls
+from tests.support.given import tools
 from tests.support.patience import patience
 
 KUBECTL = shutil.which("kubectl")

@@ -15,11 +15,19 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Cluster, Echo, Integration, Registry, Token
-from rotator.sandbox.rules import Answer, Reset, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import (
+    ApiToken,
+    Behaviour,
+    Cluster,
+    Echo,
+    HeldIntegration,
+    NorthflankAccount,
+    Registry,
+)
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Canned, Reset, Rule
+from rotator.sandbox.wire.serving import Server
 
 pytestmark = pytest.mark.contract_js
 
@@ -42,7 +50,7 @@ class Client:
 
 @dataclass
 class World:
-    account: Account
+    account: NorthflankAccount
     faults: Faults
     url: str
     client: Client
@@ -69,9 +77,9 @@ class World:
     ids=lambda client: client.version,
 )
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    account = Account()
-    account.put_token(SECRET, Token())
-    account.put(Integration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
+    account = NorthflankAccount()
+    account.put_token(SECRET, ApiToken())
+    account.put(HeldIntegration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
     faults = Faults(Northflank(account))
     with Server(faults) as server:
         yield World(account, faults, server.url, request.param)
@@ -79,7 +87,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def test_it_lists_page_by_page(world: World) -> None:
     for number in range(129):
-        world.account.put(Integration(f"i-{number}", f"I {number}", "aws"))
+        world.account.put(HeldIntegration(f"i-{number}", f"I {number}", "aws"))
     first, every, team = world.call(
         ("list.cloud.integrations", {"options": {"per_page": 100}}),
         ("list.cloud.integrations.all", {"options": {"per_page": 50}}),
@@ -123,10 +131,10 @@ def test_it_understands_the_refusals(world: World) -> None:
     assert list(invalid["error"]["details"]) == ["name"]
     assert gone["error"] == {"status": 404, "message": "Not found"}
     world.account.behaviour = Behaviour(rate_limit=0)
-    world.account.put_token(SECRET, Token())
+    world.account.put_token(SECRET, ApiToken())
     assert world.call(("get.cloud.integration", OF_PROD_AWS))[0]["error"]["status"] == 429
     world.account.behaviour = Behaviour()
-    world.account.put_token(SECRET, Token(rights=frozenset()))
+    world.account.put_token(SECRET, ApiToken(rights=frozenset()))
     assert world.call((world.client.update, {**OF_PROD_AWS, "data": {"credentials": NEW}}))[0]["error"]["status"] == 403
     assert world.account.held("prod-aws") == OLD
 
@@ -147,6 +155,6 @@ def test_it_sends_an_update_again_after_a_reset_and_nothing_is_harmed(world: Wor
 
 
 def test_a_proxys_page_is_an_error_to_it_too(world: World) -> None:
-    world.faults.put(Rule(fault=Answer(status=502, body="<html>Bad gateway</html>", content_type="text/html")))
+    world.faults.put(Rule(fault=Canned(status=502, body="<html>Bad gateway</html>", content_type="text/html")))
     (refused,) = world.call(("get.cloud.integration", OF_PROD_AWS))
     assert "Bad gateway" in refused["error"]

@@ -12,11 +12,20 @@ from northflank import ApiClient
 from northflank.errors import ApiCallError
 from northflank.response import ApiCallResponse, Pagination
 
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.northflank_account import Account, Behaviour, Cluster, Echo, Integration, Registry, Right, Token
-from rotator.sandbox.rules import Answer, Reset, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank.account import (
+    ApiToken,
+    Behaviour,
+    Cluster,
+    Echo,
+    Grant,
+    HeldIntegration,
+    NorthflankAccount,
+    Registry,
+)
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Canned, Reset, Rule
+from rotator.sandbox.wire.serving import Server
 
 SECRET = "nf-0123456789abcdef"
 OLD = {"accessKey": "AKIAOLDOLDOLDOLDOLD0", "secretKey": "old/secret"}
@@ -28,7 +37,7 @@ Data = TypeVar("Data")
 
 @dataclass
 class World:
-    account: Account
+    account: NorthflankAccount
     faults: Faults
     url: str
     sdk: ApiClient
@@ -36,9 +45,9 @@ class World:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    account = Account()
-    account.put_token(SECRET, Token(expires_at=END))
-    account.put(Integration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
+    account = NorthflankAccount()
+    account.put_token(SECRET, ApiToken(expires_at=END))
+    account.put(HeldIntegration("prod-aws", "Prod AWS", "aws", description="The cloud", credentials=OLD))
     faults = Faults(Northflank(account))
     with Server(faults) as server:
         yield World(account, faults, server.url, ApiClient(api_token=SECRET, base_url=server.url))
@@ -52,7 +61,7 @@ def pages(answer: ApiCallResponse[Data]) -> Pagination[Data]:
 @pytest.mark.parametrize("team", [None, "sandbox-team"])
 def test_it_lists_page_by_page(world: World, team: str | None) -> None:
     for number in range(129):
-        world.account.put(Integration(f"i-{number}", f"I {number}", "aws"))
+        world.account.put(HeldIntegration(f"i-{number}", f"I {number}", "aws"))
     first = world.sdk.list.cloud.integrations(team_id=team)
     assert (len(first.data["integrations"]), pages(first).count, pages(first).has_next_page) == (50, 50, True)
     third = pages(pages(first).get_next_page()).get_next_page()
@@ -76,7 +85,7 @@ def test_it_reads_and_updates_an_integration(world: World, team: str | None) -> 
 
 def test_it_reads_how_an_integration_authenticates(world: World) -> None:
     address = "nf@my-project.iam.gserviceaccount.com"
-    world.account.put(Integration("gcp", "Keyless", "gcp", service_account=address))
+    world.account.put(HeldIntegration("gcp", "Keyless", "gcp", service_account=address))
     aws, gcp = world.sdk.list.cloud.integrations().data["integrations"]
     assert aws["aws"]["authenticationMode"] == "accessKey"
     assert gcp["gcp"] == {"authenticationMode": "crossAccountRole", "projectId": "my-project"}
@@ -115,9 +124,9 @@ def test_it_understands_every_refusal(world: World) -> None:
     world.account.behaviour = Behaviour(rate_limit=0)
     assert refused(get, integration_id="prod-aws").status == 429
     world.account.behaviour = Behaviour()
-    world.account.put_token(SECRET, Token(rights=frozenset({Right.READ})))
+    world.account.put_token(SECRET, ApiToken(rights=frozenset({Grant.READ})))
     assert refused(patch, integration_id="prod-aws", data={"credentials": NEW}).status == 403
-    world.account.put_token(SECRET, Token(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    world.account.put_token(SECRET, ApiToken(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     unknown = refused(get, integration_id="prod-aws")
     assert (unknown.status, unknown.message) == (401, "Unauthorized")
     assert world.account.held("prod-aws") == OLD
@@ -132,6 +141,6 @@ def test_it_sends_an_update_again_after_a_reset_and_nothing_is_harmed(world: Wor
 
 
 def test_a_proxys_page_is_an_error_to_it_too(world: World) -> None:
-    world.faults.put(Rule(fault=Answer(status=502, body="<html>Bad gateway</html>", content_type="text/html")))
+    world.faults.put(Rule(fault=Canned(status=502, body="<html>Bad gateway</html>", content_type="text/html")))
     error = refused(world.sdk.get.cloud.integration, integration_id="prod-aws")
     assert (error.status, error.message) == (502, "<html>Bad gateway</html>")

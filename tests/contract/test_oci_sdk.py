@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 import pytest
 
-from rotator.providers import oci_keys
-from rotator.providers.oci_api import endpoint
-from rotator.providers.oci_identity import OwnIdentity
-from rotator.providers.oci_signing import Signer
-from rotator.sandbox.oci import OciStandIn, OciUser
-from rotator.sandbox.serving import utc_now
-from tests.providers.oci_world import World
+from rotator.providers.oci import keys as oci_keys
+from rotator.providers.oci.api import endpoint
+from rotator.providers.oci.identity import OwnProfile
+from rotator.providers.oci.signing import Signer
+from rotator.sandbox.oci.stand_in import OciStandIn, TenancyUser
+from rotator.sandbox.wire.serving import utc_now
+from tests.providers.oci.world import World
 
 pytestmark = pytest.mark.contract_oci
 
@@ -45,7 +45,7 @@ class Side:
     """One user's client, of the SDK's, beside our stand-in."""
 
     oci: OciStandIn
-    user: OciUser
+    user: TenancyUser
     config_file: Path
     client: Any
 
@@ -168,7 +168,7 @@ class TestTheirDecisions:
         with side.config_file.open("a") as file:
             file.write("\n[ROTATOR]\n# a comment\nregion = us-ashburn-1\npass_phrase = a % b\n")
         theirs = sdk.config.from_file(str(side.config_file), "ROTATOR")
-        ours = OwnIdentity(str(side.config_file), "ROTATOR").signer()
+        ours = OwnProfile(str(side.config_file), "ROTATOR").signer()
         assert (ours.tenancy, ours.user, ours.fingerprint) == (
             theirs["tenancy"],
             theirs["user"],

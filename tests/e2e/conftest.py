@@ -1,5 +1,5 @@
 """The rigs' fixtures, for this directory."""
 
-from tests.e2e.fixtures import http, make_rig, prepare, rig
+from tests.support.fixtures import http, make_rig, prepare, rig
 
 __all__ = ("http", "make_rig", "prepare", "rig")

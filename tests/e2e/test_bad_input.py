@@ -12,11 +12,11 @@ import pytest
 
 from rotator.errors import StoreError
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
 from rotator.sandbox.stage import INTEGRATION
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Reset
+from tests.support.fixtures import MakeRig
 from tests.support.patience import deadlines
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
@@ -86,7 +86,7 @@ class TestNorthflank:
     def test_an_integration_that_goes_right_before_the_push(self, rig: Rig) -> None:
         rig.begin()
         rig.to(Phase.PROVING)
-        gone = Answer(status=404, body='{"error": {"status": 404, "message": "Not found"}}')
+        gone = Canned(status=404, body='{"error": {"status": 404, "message": "Not found"}}')
         rig.spoil(gone, northflank="POST")
         rig.spoil(gone, northflank="GET", skip=1)
         assert INTEGRATION in rig.hold(HoldReason.PUSH_REFUSED).detail
@@ -96,7 +96,7 @@ class TestNorthflank:
     def test_an_answer_about_another_integration(self, rig: Rig, method: str) -> None:
         rig.begin()
         rig.to(Phase.PROVING)
-        rig.spoil(Answer(status=200, body=OTHERS), northflank=method, times=3)
+        rig.spoil(Canned(status=200, body=OTHERS), northflank=method, times=3)
         rig.run(lambda state: "somebody-elses" in f"{state.unread} {state.error}")
         assert rig.listed()[rig.first_key]
         goes_on(rig)
@@ -105,7 +105,7 @@ class TestNorthflank:
         rig.begin()
         rig.to(Phase.GRACE)
         of_gcp = OTHERS.replace("aws", "gcp").replace("somebody-elses", INTEGRATION)
-        rig.spoil(Answer(status=200, body=of_gcp), northflank="GET", path=INTEGRATION, times=None)
+        rig.spoil(Canned(status=200, body=of_gcp), northflank="GET", path=INTEGRATION, times=None)
         rig.wait(timedelta(days=1))
         unread(rig, "one of gcp, not of aws")
         goes_on(rig)
@@ -113,7 +113,7 @@ class TestNorthflank:
     def test_429_for_an_hour_is_waited_out_without_a_call(self, rig: Rig) -> None:
         rig.begin()
         rig.to(Phase.PROVING)
-        limit = Answer(status=429, headers={"Retry-After": "3600"}, body='{"error": {"status": 429, "message": "x"}}')
+        limit = Canned(status=429, headers={"Retry-After": "3600"}, body='{"error": {"status": 429, "message": "x"}}')
         rig.spoil(limit, northflank="POST")
         rig.run(lambda state: state.error is not None)
         asked = len(rig.faults.requests())
@@ -129,7 +129,7 @@ class TestNorthflank:
         rig = make_rig({"watch": "2h"})
         rig.begin()
         rig.to(Phase.GRACE)
-        rig.spoil(Answer(status=429, headers={"Retry-After": "3600"}, body="{}"), northflank="GET")
+        rig.spoil(Canned(status=429, headers={"Retry-After": "3600"}, body="{}"), northflank="GET")
         rig.run(lambda state: state.unread is not None)
         asked = len(rig.faults.requests())
         rig.wait(timedelta(minutes=50))
@@ -188,7 +188,7 @@ class TestAws:
         rig.begin()
         rig.to(Phase.GRACE)
         rig.spoil(
-            Answer(
+            Canned(
                 status=403,
                 content_type="text/xml",
                 body="<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>invalid</Message></Error>"
@@ -206,13 +206,13 @@ SPOILED: dict[str, Fault] = {
     "reset before": Reset(),
     "reset after": Reset(when="after"),
     "cut": Cut(keep=40),
-    "nothing": Answer(status=200, body="", when="after"),
-    "HTML": Answer(status=200, body=HTML, content_type="text/html", when="after"),
-    "a proxy's error": Answer(status=502, body=HTML, content_type="text/html"),
-    "its own error": Answer(status=500, body='{"error": {"status": 500}}', when="after"),
-    "malformed": Answer(status=200, body='{"data": [<a>', when="after"),
-    "another shape": Answer(status=200, body='{"data": {"id": 7}}', when="after"),
-    "another XML": Answer(status=200, body="<a><RequestId>1</RequestId></a>", content_type="text/xml", when="after"),
+    "nothing": Canned(status=200, body="", when="after"),
+    "HTML": Canned(status=200, body=HTML, content_type="text/html", when="after"),
+    "a proxy's error": Canned(status=502, body=HTML, content_type="text/html"),
+    "its own error": Canned(status=500, body='{"error": {"status": 500}}', when="after"),
+    "malformed": Canned(status=200, body='{"data": [<a>', when="after"),
+    "another shape": Canned(status=200, body='{"data": {"id": 7}}', when="after"),
+    "another XML": Canned(status=200, body="<a><RequestId>1</RequestId></a>", content_type="text/xml", when="after"),
 }
 
 
@@ -298,7 +298,7 @@ class TestTheClock:
     def test_settle_is_not_cut_short(self, rig: Rig, by: timedelta) -> None:
         rig.spoil(Reset(), northflank="POST", times=None)
         rig.begin()
-        candidate = rig.run(lambda state: state.sends == 1).candidate
+        candidate = rig.run(lambda state: state.pushes_sent == 1).candidate
         rig.heal()
         rig.clock.jump(by)
         asked = rig.pushes()
@@ -314,7 +314,7 @@ class TestTheClock:
     def test_one_that_runs_a_little_fast_costs_no_watch_interval(self, rig: Rig) -> None:
         rig.spoil(Reset(when="after"), northflank="POST", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         sent = rig.clock.world()
         rig.heal()
         rig.clock.jump(timedelta(seconds=1))

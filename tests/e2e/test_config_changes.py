@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from rotator.errors import RotatorError, StoreError
-from rotator.fleet import assemble, refuse_removal_in_flight
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Late
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Late
+from rotator.service.fleet import assemble, refuse_removal_in_flight
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
@@ -81,7 +81,7 @@ class TestACredential:
         for _ in range(3):
             rig.tick()
             rig.wait(DAYS)
-        assert "rotator's own AWS identity" in (rig.state.unread or "")
+        assert "rotator's own identity" in (rig.state.unread or "")
         assert rig.state.phase is Phase.NEW
         assert rig.listed("rotator") == keys
         assert rig.asked("ListAccessKeys") == 0
@@ -199,7 +199,7 @@ class TestAnIntegration:
         rig.spoil(Late(), northflank="POST", path=f"/{SECOND}$")
         rig.spoil(Late(), northflank="POST", path=f"/{INTEGRATION}$")
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         reload(rig, {})
         rig.restart()
         rig.hold(HoldReason.INTEGRATION_REMOVED)

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.rules import Answer, Fault, Late, Reset
 from rotator.sandbox.stage import INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
-from tests.e2e.running import Event
+from rotator.sandbox.wire.rules import Canned, Fault, Late, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
+from tests.support.running import Event
 
 pytestmark = pytest.mark.realtime
 
@@ -23,10 +23,10 @@ MUCH_LATER = timedelta(days=6)
 
 UNANSWERED: dict[str, Fault] = {
     "reset": Reset(),
-    "a proxy's page": Answer(status=502, body="<html>Bad Gateway</html>", content_type="text/html"),
-    "a timeout of a gateway": Answer(status=504, body='{"error": {"status": 504, "message": "timeout"}}'),
-    "an early timeout": Answer(status=408, body='{"error": {"status": 408, "message": "timeout"}}'),
-    "a 200 that isn't Northflank's": Answer(status=200, body='{"ok": true}'),
+    "a proxy's page": Canned(status=502, body="<html>Bad Gateway</html>", content_type="text/html"),
+    "a timeout of a gateway": Canned(status=504, body='{"error": {"status": 504, "message": "timeout"}}'),
+    "an early timeout": Canned(status=408, body='{"error": {"status": 408, "message": "timeout"}}'),
+    "a 200 that isn't Northflank's": Canned(status=200, body='{"ok": true}'),
 }
 
 
@@ -43,7 +43,7 @@ class TestAPushThatIsNotShown:
     def test_the_old_key_stays_until_a_push_is_seen(self, rig: Rig, fault: Fault) -> None:
         rig.spoil(fault, northflank="POST", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends >= 3)
+        rig.run(lambda state: state.pushes_sent >= 3)
         rig.wait(MUCH_LATER)
         rig.tick()
         assert both_live(rig)
@@ -55,7 +55,7 @@ class TestAPushThatIsNotShown:
 
     def test_an_accepted_push_that_was_not_applied_is_sent_again(self, rig: Rig) -> None:
         body = f'{{"data": {{"id": "{INTEGRATION}", "name": "x", "provider": "aws"}}}}'
-        rig.spoil(Answer(status=200, body=body), northflank="POST")
+        rig.spoil(Canned(status=200, body=body), northflank="POST")
         rig.begin()
         rig.finish()
         assert rig.pushes() == 2
@@ -65,7 +65,7 @@ class TestAPushThatIsNotShown:
     def test_it_is_not_judged_before_settle(self, rig: Rig) -> None:
         rig.spoil(Reset(when="after"), northflank="POST", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         sent = rig.clock.world()
         rig.heal()
         rig.to(Phase.GRACE)
@@ -78,7 +78,7 @@ class TestACrashInThePush:
     def test_one_that_lands_within_settle_is_found(self, rig: Rig) -> None:
         rig.spoil(Late(), northflank="POST", times=None)
         rig.begin()
-        candidate = rig.run(lambda state: state.sends == 1).candidate
+        candidate = rig.run(lambda state: state.pushes_sent == 1).candidate
         rig.restart()
         rig.tick()
         assert both_live(rig)
@@ -92,7 +92,7 @@ class TestACrashInThePush:
     def test_one_that_never_lands_is_dropped_only_after_settle(self, rig: Rig) -> None:
         rig.spoil(Reset(), northflank="POST")
         rig.begin()
-        candidate = rig.run(lambda state: state.sends == 1).candidate
+        candidate = rig.run(lambda state: state.pushes_sent == 1).candidate
         rig.restart()
         rig.finish()
         lost = rig.events("integration.push", outcome="unknown")[0]
@@ -104,7 +104,7 @@ class TestACrashInThePush:
     def test_a_description_that_a_person_edited_meanwhile_proves_nothing(self, rig: Rig) -> None:
         rig.spoil(Reset(), northflank="POST", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         rig.restart()
         rig.describe("something else")
         hold = rig.hold(HoldReason.STAMP_LOST)
@@ -232,7 +232,7 @@ class TestUse:
 class TestARefusal:
     def test_it_costs_the_candidate_and_nothing_else(self, rig: Rig) -> None:
         refusal = '{"error": {"status": 422, "message": "no such role"}}'
-        rig.spoil(Answer(status=422, body=refusal), northflank="POST", times=None)
+        rig.spoil(Canned(status=422, body=refusal), northflank="POST", times=None)
         rig.begin()
         hold = rig.hold(HoldReason.PUSH_REFUSED)
         assert "no such role" in hold.detail
@@ -242,7 +242,7 @@ class TestARefusal:
     def test_after_a_push_without_an_answer_it_proves_nothing(self, rig: Rig) -> None:
         """Rule 3: the first push landed, the second is refused: the candidate is held."""
         rig.spoil(Reset(when="after"), northflank="POST")
-        rig.spoil(Answer(status=403, body='{"error": {"status": 403, "message": "Forbidden"}}'), northflank="POST")
+        rig.spoil(Canned(status=403, body='{"error": {"status": 403, "message": "Forbidden"}}'), northflank="POST")
         rig.begin()
         rig.finish()
         assert rig.listed() == {rig.held(): True}

@@ -7,23 +7,23 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
-from rotator.sandbox.rules import Answer, Cut, Fault, Late, Reset
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned, Cut, Fault, Late, Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
 LOST: dict[str, Fault] = {
     "reset": Reset(when="after"),
     "cut": Cut(keep=100),
-    "a proxy's page": Answer(status=502, body="<html>Bad Gateway</html>", content_type="text/html", when="after"),
-    "an empty 200": Answer(status=200, body="", content_type="text/xml", when="after"),
+    "a proxy's page": Canned(status=502, body="<html>Bad Gateway</html>", content_type="text/html", when="after"),
+    "an empty 200": Canned(status=200, body="", content_type="text/xml", when="after"),
 }
 
 
 def one_key(rig: Rig) -> None:
     """In the end the held key is the only one."""
-    rig.run(lambda state: state.phase is Phase.IDLE and not state.suspects and not state.drop)
+    rig.run(lambda state: state.phase is Phase.IDLE and not state.suspects and not state.to_delete)
     assert rig.listed() == {rig.held(): True}
     assert rig.held() != rig.first_key
 
@@ -81,7 +81,7 @@ class TestAMintWithoutAnAnswer:
 class TestACandidateWithoutItsMaterial:
     @pytest.mark.parametrize("phase", [Phase.PROVING, Phase.PUSHING])
     def test_it_is_deleted_and_another_one_is_minted(self, rig: Rig, phase: Phase) -> None:
-        rig.spoil(Answer(status=503, body="<html>"), northflank="GET", skip=3 if phase is Phase.PUSHING else 99)
+        rig.spoil(Canned(status=503, body="<html>"), northflank="GET", skip=3 if phase is Phase.PUSHING else 99)
         rig.begin()
         candidate = rig.to(phase).candidate
         rig.restart()
@@ -107,7 +107,7 @@ class TestACandidateThatNeverWorks:
         rig.begin()
         dead = rig.to(Phase.PROVING).candidate
         rig.run(lambda state: state.candidate is None)
-        rig.run(lambda state: not state.drop)
+        rig.run(lambda state: not state.to_delete)
         assert rig.listed() == {rig.first_key: True}
         assert rig.pushes() == 0
         assert rig.state.not_before is not None
@@ -133,7 +133,7 @@ class TestACandidateThatNeverWorks:
 class TestADeletionWithoutAnAnswer:
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_it_is_said_again(self, rig: Rig, when: str) -> None:
-        rig.spoil(Answer(status=500, body="", when=when), aws="DeleteAccessKey")
+        rig.spoil(Canned(status=500, body="", when=when), aws="DeleteAccessKey")
         rig.rotate()
         one_key(rig)
         assert rig.asked("DeleteAccessKey") == 2
@@ -149,7 +149,7 @@ class TestADeletionWithoutAnAnswer:
 def test_a_held_rotation_shows_each_of_its_keys(rig: Rig) -> None:
     rig.spoil(Reset(), northflank="POST", times=None)
     rig.begin()
-    candidate = rig.run(lambda state: state.sends == 1).candidate
+    candidate = rig.run(lambda state: state.pushes_sent == 1).candidate
     rig.restart()
     rig.describe("edited")
     hold = rig.hold(HoldReason.STAMP_LOST)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Reset
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.wire.rules import Reset
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 
 def lost_mint(rig: Rig, *, applied: bool) -> None:
@@ -24,7 +24,7 @@ class TestInTheSlot:
     def test_it_holds_the_rotation_which_tells_all_about_it(self, rig: Rig) -> None:
         rig.adopt()
         material = rig.aws.create_key(USER)
-        key_id = material.reveal()["accessKey"]
+        key_id = material.public["accessKey"]
         rig.foreign.add(key_id)
         rig.wait(timedelta(days=3))
         assert rig.aws.works(material, region="eu-west-2")
@@ -88,7 +88,7 @@ class TestAroundALostMint:
     def test_one_that_was_used_is_nobodys_guess(self, rig: Rig) -> None:
         lost_mint(rig, applied=False)
         material = rig.aws.create_key(USER)
-        rig.foreign.add(material.reveal()["accessKey"])
+        rig.foreign.add(material.public["accessKey"])
         assert rig.aws.works(material)
         rig.hold(HoldReason.SLOTS_FULL)
         assert rig.asked("UpdateAccessKey") == 0
@@ -122,7 +122,7 @@ class TestAroundALostMint:
 
     def test_a_wrong_guess_can_be_undone_during_quarantine(self, rig: Rig) -> None:
         lost_mint(rig, applied=False)
-        theirs = rig.aws.create_key(USER).reveal()["accessKey"]
+        theirs = rig.aws.create_key(USER).public["accessKey"]
         rig.run(lambda state: bool(state.suspects))
         assert not rig.listed()[theirs]
         assert any(theirs in event["reason"] for event in rig.events("finding"))
@@ -136,7 +136,7 @@ class TestAroundALostMint:
 
     def test_one_that_somebody_enables_again_is_theirs(self, rig: Rig) -> None:
         lost_mint(rig, applied=False)
-        theirs = rig.aws.create_key(USER).reveal()["accessKey"]
+        theirs = rig.aws.create_key(USER).public["accessKey"]
         rig.run(lambda state: bool(state.suspects))
         rig.enable(theirs)
         rig.foreign.add(theirs)

@@ -12,20 +12,20 @@ from dataclasses import replace
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.northflank_account import Echo
-from rotator.sandbox.rules import Answer, Cut, Fault, Reset
+from rotator.sandbox.northflank.account import Echo
 from rotator.sandbox.stage import INTEGRATION
-from tests.e2e.books import leaked
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned, Cut, Fault, Reset
+from tests.support.books import leaked
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 # The secret stands in the first 700 bytes of CreateAccessKey's answer, and in the first 250 of an echoing update's.
 SPOILED: dict[str, tuple[Fault, Fault]] = {
     "cut behind the secret": (Cut(keep=700), Cut(keep=250)),
     "reset": (Reset(when="after"), Reset(when="after")),
     "not what it should be": (
-        Answer(status=200, body="<a>", content_type="text/xml", when="after"),
-        Answer(status=200, body="{", when="after"),
+        Canned(status=200, body="<a>", content_type="text/xml", when="after"),
+        Canned(status=200, body="{", when="after"),
     ),
 }
 
@@ -71,11 +71,11 @@ class TestWhatIsPrinted:
         rig.begin()
         secret = rig.account.held(INTEGRATION)["secretKey"]
         page = f"<html>{secret}</html>"
-        rig.spoil(Answer(status=200, body=f'{{"data": "{secret}"}}'), northflank="GET")
-        rig.spoil(Answer(status=502, body=page, content_type="text/html"), northflank="POST")
-        rig.spoil(Answer(status=200, body=f'{{"error": "{secret}"}}'), northflank="POST")
+        rig.spoil(Canned(status=200, body=f'{{"data": "{secret}"}}'), northflank="GET")
+        rig.spoil(Canned(status=502, body=page, content_type="text/html"), northflank="POST")
+        rig.spoil(Canned(status=200, body=f'{{"error": "{secret}"}}'), northflank="POST")
         for action in ("ListAccessKeys", "CreateAccessKey", "UpdateAccessKey"):
-            rig.spoil(Answer(status=200, body=page, content_type="text/html"), aws=action)
+            rig.spoil(Canned(status=200, body=page, content_type="text/html"), aws=action)
         rig.run(lambda state: state.generation > 0 and state.phase is Phase.IDLE and not state.suspects)
         assert rig.listed() == {rig.held(): True}
         assert not leaked(rig, *(text.encode() for text in (printed.text, *capfd.readouterr())))

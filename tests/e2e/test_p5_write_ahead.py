@@ -10,8 +10,8 @@ import pytest
 from rotator.errors import StoreError
 from rotator.model import Change, Phase, State
 from rotator.store.journal import Journal
-from tests.e2e.rig import Rig
-from tests.e2e.running import Event
+from tests.support.rig import Rig
+from tests.support.running import Event
 
 pytestmark = pytest.mark.realtime
 

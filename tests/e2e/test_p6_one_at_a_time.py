@@ -11,7 +11,7 @@ import pytest
 from rotator.errors import ExitCode, OtherOwner, StaleFence
 from rotator.model import Phase
 from rotator.store.journal import Journal
-from tests.e2e.rig import Rig
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Late, Reset
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Late, Reset
+from tests.support.fixtures import MakeRig
 from tests.support.patience import deadlines
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
@@ -21,13 +21,13 @@ UNANSWERED: dict[str, Fault] = {
     "reset after": Reset(when="after"),
     "cut": Cut(keep=30),
     "late": Late(),
-    "500 before": Answer(status=500, body=""),
-    "500 after": Answer(status=500, body="", when="after"),
-    "a proxy's 502": Answer(status=502, body=HTML, content_type="text/html", when="after"),
-    "a proxy's 200": Answer(status=200, body=HTML, content_type="text/html", when="after"),
-    "a proxy's 403": Answer(status=403, body=HTML, content_type="text/html", when="after"),
-    "another XML": Answer(status=200, body="<a><b/></a>", content_type="text/xml", when="after"),
-    "408": Answer(status=408, body="", when="after"),
+    "500 before": Canned(status=500, body=""),
+    "500 after": Canned(status=500, body="", when="after"),
+    "a proxy's 502": Canned(status=502, body=HTML, content_type="text/html", when="after"),
+    "a proxy's 200": Canned(status=200, body=HTML, content_type="text/html", when="after"),
+    "a proxy's 403": Canned(status=403, body=HTML, content_type="text/html", when="after"),
+    "another XML": Canned(status=200, body="<a><b/></a>", content_type="text/xml", when="after"),
+    "408": Canned(status=408, body="", when="after"),
 }
 
 
@@ -69,7 +69,7 @@ def test_an_answer_that_is_certain_is_retried_after_a_backoff_only(rig: Rig, sta
     body = (
         f"<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error><RequestId>r</RequestId></ErrorResponse>"
     )
-    rig.spoil(Answer(status=status, body=body, content_type="text/xml"), aws="CreateAccessKey")
+    rig.spoil(Canned(status=status, body=body, content_type="text/xml"), aws="CreateAccessKey")
     rig.begin()
     rig.tick()
     rig.tick()

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import Phase
-from rotator.sandbox.rules import Answer
 from rotator.sandbox.stage import CREDENTIAL
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned
+from tests.support.fixtures import MakeRig
 from tests.support.patience import patience
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
@@ -54,7 +54,7 @@ class TestARestart:
 
     def test_keeps_a_backoff(self, rig: Rig) -> None:
         throttled = "<ErrorResponse><Error><Code>Throttling</Code></Error><RequestId>r</RequestId></ErrorResponse>"
-        rig.spoil(Answer(status=400, body=throttled, content_type="text/xml"), aws="CreateAccessKey", times=None)
+        rig.spoil(Canned(status=400, body=throttled, content_type="text/xml"), aws="CreateAccessKey", times=None)
         rig.begin()
         until = rig.run(lambda state: state.failures >= 8).not_before
         asked = rig.asked("CreateAccessKey")
@@ -99,7 +99,7 @@ class TestTheNextLook:
     def test_is_not_missed_while_a_slow_machine_decides(self, rig: Rig, lag: float) -> None:
         """A moment that comes between a decision and the reckoning of the next look is looked at all the same."""
         rig.adopt()
-        rig.spoil(Answer(status=503, body="<html>"), northflank="POST", times=3)
+        rig.spoil(Canned(status=503, body="<html>"), northflank="POST", times=3)
         assert rig.ask("rotate").accepted
         rig.clock.lag = timedelta(seconds=lag)
         began = rig.clock.world()
@@ -167,7 +167,7 @@ class TestTheWindow:
     def test_gates_neither_the_push_nor_its_repetition_nor_the_confirm(self, rig: Rig) -> None:
         rig.adopt()
         rig.wait(timedelta(hours=6, minutes=59, seconds=5))  # `settle` alone takes it past the hour
-        rig.spoil(Answer(status=503, body="<html>"), northflank="POST", times=3)
+        rig.spoil(Canned(status=503, body="<html>"), northflank="POST", times=3)
         assert rig.ask("rotate").accepted
         rig.to(Phase.GRACE)
         assert f"{rig.clock.world():%a %d %H}" == "Mon 23 17"
@@ -180,7 +180,7 @@ class TestTheWindow:
         candidate = rig.to(Phase.PROVING).candidate
         rig.wait(timedelta(minutes=2))
         rig.restart()
-        rig.run(lambda state: state.phase is Phase.MINTING and not state.drop)
+        rig.run(lambda state: state.phase is Phase.MINTING and not state.to_delete)
         assert candidate not in rig.listed()
         assert f"{rig.clock.world():%a %d %H}" == "Mon 23 17"
         rig.until_asked("CreateAccessKey")

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from rotator.model import HoldReason, Origin, Phase
-from rotator.sandbox.aws_scene import USER
-from rotator.sandbox.rules import Answer, Late, Reset
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned, Late, Reset
+from tests.support.fixtures import MakeRig
 from tests.support.patience import patience
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
 SECOND = "prod-aws-eu"
-REFUSED = Answer(status=422, body='{"error": {"status": 422, "message": "no"}}')
+REFUSED = Canned(status=422, body='{"error": {"status": 422, "message": "no"}}')
 DAYS = timedelta(days=5)
 
 
@@ -161,7 +161,7 @@ class TestLeaked:
         rig.adopt()
         foreign = rig.make_key()
         rig.tick()
-        refused(rig, "rotate", "foreign keys are never touched", leaked=True, key_id=foreign)
+        refused(rig, "rotate", "never touches a foreign key", leaked=True, key_id=foreign)
 
     def test_a_deleted_key_is_refused(self, rig: Rig) -> None:
         rig.rotate()
@@ -203,7 +203,7 @@ class TestResume:
     def test_after_a_lost_stamp(self, rig: Rig) -> None:
         rig.spoil(Reset(when="after"), northflank="POST")
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         rig.restart()
         shown = rig.shown()
         rig.describe("edited")
@@ -274,7 +274,7 @@ class TestPartialPush:
         rig.put(SECOND, description="Europe", credentials=rig.account.held(INTEGRATION))
         rig.spoil(Reset(), northflank="POST", path=f"/{SECOND}$", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends == 2)
+        rig.run(lambda state: state.pushes_sent == 2)
         rig.heal()
         rig.restart()
         rig.hold(HoldReason.PARTIAL_PUSH)
@@ -336,7 +336,7 @@ class TestAbandon:
         rig.spoil(Late(), northflank="POST")
         rig.spoil(REFUSED, northflank="POST", times=None)
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         refused(rig, "abandon", "isn't settled")
         rig.wait(timedelta(minutes=2))
         assert rig.ask("abandon").accepted
@@ -345,7 +345,7 @@ class TestAbandon:
     def test_of_a_push_that_all_integrations_show_confirms_it_and_lets_the_old_key_go(self, rig: Rig) -> None:
         rig.spoil(Reset(when="after"), northflank="POST")
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         rig.wait(timedelta(minutes=2))
         assert rig.ask("abandon").accepted
         self.ended(rig, {rig.first_key: True, rig.held(): True})
@@ -436,7 +436,7 @@ class TestPause:
     def test_lets_a_push_that_was_sent_come_to_its_end(self, rig: Rig) -> None:
         rig.spoil(Reset(), northflank="POST")
         rig.begin()
-        rig.run(lambda state: state.sends == 1)
+        rig.run(lambda state: state.pushes_sent == 1)
         assert rig.ask("pause").accepted
         rig.to(Phase.GRACE)
         assert rig.held() != rig.first_key

@@ -10,7 +10,7 @@ from pathlib import Path
 from rotator.model import HoldReason
 from rotator.sandbox.stage import INTEGRATION
 from rotator.store.backup import back_up
-from tests.e2e.rig import Rig
+from tests.support.rig import Rig
 
 PAGE = (Path(__file__).parents[2] / "docs/upgrade.md").read_text()
 PUT_BACK = PAGE.partition("## Put a backup back")[2].partition("```sh\n")[2].partition("```")[0]

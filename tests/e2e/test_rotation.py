@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.northflank_account import Cluster, Echo
-from rotator.sandbox.rules import Answer
+from rotator.sandbox.northflank.account import Cluster, Echo
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, TEXT
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
+from rotator.sandbox.wire.rules import Canned
+from tests.support.fixtures import MakeRig
 from tests.support.patience import patience
+from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
 
@@ -107,7 +107,7 @@ class TestMethods:
         assert [seen.method for seen in rig.faults.requests() if seen.method != "GET"] == ["POST", "PATCH", "PATCH"]
 
     def test_a_404_of_an_integration_that_exists_switches_too(self, rig: Rig) -> None:
-        rig.spoil(Answer(status=404, body=GONE), northflank="POST", times=None)
+        rig.spoil(Canned(status=404, body=GONE), northflank="POST", times=None)
         rig.rotate()
         is_rotated(rig)
         assert [seen.status for seen in rig.faults.requests() if seen.method != "GET"] == [404, 200]
@@ -186,8 +186,8 @@ class TestDependents:
     def test_worse_is_held_with_both_keys_alive_until_a_person_accepts_it(self, rig: Rig) -> None:
         rig.begin()
         rig.to(Phase.PROVING)
-        rig.spoil(Answer(status=502, body="<html>", when="after"), northflank="POST")
-        rig.run(lambda state: state.sends > 0)
+        rig.spoil(Canned(status=502, body="<html>", when="after"), northflank="POST")
+        rig.run(lambda state: state.pushes_sent > 0)
         rig.account.put(Cluster("eu-1", "aws", INTEGRATION, "error"))
         hold = rig.hold(HoldReason.DEPENDENTS_DEGRADED)
         assert "eu-1: running before, error now" in hold.detail
@@ -216,7 +216,7 @@ class TestTwoIntegrations:
         assert order[first : first + 2] == ["POST", "POST"]
 
     def test_one_that_is_pushed_by_nobody_keeps_the_old_key_alive(self, rig: Rig) -> None:
-        rig.spoil(Answer(status=502, body="<html>"), northflank="POST", path=f"/{SECOND}$", times=None)
+        rig.spoil(Canned(status=502, body="<html>"), northflank="POST", path=f"/{SECOND}$", times=None)
         rig.begin()
         rig.to(Phase.PROVING)
         for _ in range(40):

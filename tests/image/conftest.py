@@ -11,7 +11,7 @@ from rotator import __version__
 from tests.chaos.trial import Trial, trial
 from tests.image.engine import Engine
 from tests.image.place import Place
-from tests.image.surroundings import Surroundings
+from tests.image.surroundings import Moment
 
 LABELS = {
     "VERSION": __version__,
@@ -22,12 +22,12 @@ LABELS = {
 
 
 @pytest.fixture(scope="session")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
-    return Surroundings(tmp_path_factory.mktemp("surroundings"))
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Moment:
+    return Moment(tmp_path_factory.mktemp("surroundings"))
 
 
 @pytest.fixture(scope="session")
-def engine(surroundings: Surroundings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(surroundings: Moment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = Engine(tmp_path_factory.mktemp("engine"), surroundings)
     try:
         engine.prepare()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.image.base import REFERENCE, import_base
-from tests.image.surroundings import Surroundings
+from tests.image.surroundings import Moment
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rotator-tests"
 STORAGE = ("--root", str(CACHE / "containers"), "--runroot", "/run/rotator-tests/containers")
@@ -55,7 +55,7 @@ class Engine:
         surroundings: what a build needs of this machine.
     """
 
-    def __init__(self, directory: Path, surroundings: Surroundings) -> None:
+    def __init__(self, directory: Path, surroundings: Moment) -> None:
         self.command = directory / "docker"
         docker = _docker()
         self.is_podman = docker is None

@@ -17,7 +17,7 @@ CANARY = "a-line-that-no-layer-may-hold-5f0c9d"
 _ADDRESSES = ("find-links", "index-url", "extra-index-url", "proxy", "trusted-host")
 
 
-class Surroundings:
+class Moment:
     """Reads them, and puts them into files for the build.
 
     Attributes:

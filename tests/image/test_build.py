@@ -13,7 +13,7 @@ import pytest
 from tests.chaos.canary import leaks
 from tests.image.conftest import LABELS
 from tests.image.engine import Engine
-from tests.image.surroundings import Surroundings
+from tests.image.surroundings import Moment
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -80,7 +80,7 @@ def test_the_sbom_lists_what_is_installed_and_nothing_else(engine: Engine, image
         for kind, prefix in (("python", "pkg:pypi/"), ("debian", "pkg:deb/debian/"))
     }
     assert listed == installed
-    assert ["rotator", LABELS["VERSION"]] in installed["python"]
+    assert ["northflank-rotator", LABELS["VERSION"]] in installed["python"]
     assert {"python3", "tini"} <= {name for name, _ in installed["debian"]}
     assert len({each["bom-ref"] for each in sbom["components"]}) == len(sbom["components"])
     file = tmp_path / "sbom.json"
@@ -95,14 +95,14 @@ def test_nothing_that_only_the_build_needs_is_left(engine: Engine, image: str) -
 
 
 def test_nothing_of_the_machine_that_built_it_is_left(
-    engine: Engine, image_of_all: str, surroundings: Surroundings, tmp_path: Path
+    engine: Engine, image_of_all: str, surroundings: Moment, tmp_path: Path
 ) -> None:
     layers, words = tmp_path / "layers.tar", tmp_path / "words"
     engine("save", "--output", str(layers), image_of_all, timeout=300)
     history = engine("history", "--no-trunc", image_of_all).stdout
     words.write_text(history + json.dumps(engine.inspect("image", image_of_all)))
     assert "rotator" in words.read_text()
-    assert b"rotator/daemon.py" in layers.read_bytes()
+    assert b"rotator/service/daemon.py" in layers.read_bytes()
     assert leaks(surroundings.traces, [layers, words]) == []
 
 

@@ -103,7 +103,7 @@ def test_a_cloud_that_the_image_was_built_without(place: Place, image: str) -> N
     place.configure(credentials=[{**google, "integrations": credential["integrations"]}])
     done = place.run(image)
     assert done.returncode == 2
-    assert says(done, "rotator[gcp]")
+    assert says(done, "--build-arg EXTRAS=aws,gcp")
 
 
 def test_the_volume_of_an_older_user_is_refused_until_it_is_given_over(place: Place, image: str) -> None:

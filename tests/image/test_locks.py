@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from rotator.host.distribution import NAME
+
 ROOT = Path(__file__).parents[2]
 EXTRAS = sorted(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 LOCKS = sorted(ROOT.glob("requirements/image*.lock"))
@@ -33,7 +35,7 @@ def locked(*files: Path) -> dict[str, set[str]]:
 def needed(extra: str | None) -> set[str]:
     """What rotator needs here with this extra, all the way down."""
     found: set[tuple[str, str]] = set()
-    todo = [Requirement("rotator" if extra is None else f"rotator[{extra}]")]
+    todo = [Requirement(NAME if extra is None else f"{NAME}[{extra}]")]
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
@@ -41,7 +43,7 @@ def needed(extra: str | None) -> set[str]:
             found.add((name, wanted))
             of_it = map(Requirement, distribution(name).requires or ())
             todo += [each for each in of_it if each.marker is None or each.marker.evaluate({"extra": wanted})]
-    return {name for name, _ in found} - {"rotator"}
+    return {name for name, _ in found} - {NAME}
 
 
 @pytest.mark.parametrize("file", LOCKS, ids=lambda file: file.name)

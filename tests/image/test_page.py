@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import INTEGRATION
 from tests.chaos.canary import leaks
 from tests.chaos.trial import Trial

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.trial import Trial, trial
 from tests.image.engine import Engine
-from tests.image.surroundings import Surroundings
+from tests.image.surroundings import Moment
 from tests.kubernetes.pod import IMAGE, Pod
 from tests.kubernetes.podman import Podman, lacking
 
@@ -21,7 +21,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
     if missing is not None:
         pytest.fail(missing, pytrace=False)
     directory = tmp_path_factory.mktemp("podman")
-    engine = Engine(directory, Surroundings(directory))
+    engine = Engine(directory, Moment(directory))
     engine.build(IMAGE, "--build-arg=EXTRAS=aws")
     podman = Podman(directory)
     podman.take(IMAGE, engine, directory)

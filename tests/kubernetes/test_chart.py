@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from rotator import __version__
-from rotator.config.byok import ByokSection
-from rotator.providers.policies.byok import policy
+from rotator.providers.byok.rights import policy
+from rotator.providers.byok.settings import ByokSection
 from tests.kubernetes.manifests import Manifest, chart, containers, judged, only, overlay, parsed, pods, rotator
 from tests.kubernetes.tools import CHART, KUBERNETES, ran, said
 
@@ -192,8 +192,8 @@ def test_it_is_of_this_version() -> None:
     ("mode", "words"),
     [
         ("deployment", "exec deploy/rotator -- rotator check"),
-        ("cronjob", "4 in its exit code"),
-        ("sidecar", "There is no pod yet"),
+        ("cronjob", "Exit code 4"),
+        ("sidecar", "This chart makes no pod"),
     ],
 )
 def test_the_notes_say_what_comes_next(mode: str, words: str, tmp_path: Path) -> None:

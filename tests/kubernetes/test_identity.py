@@ -12,8 +12,8 @@ from azure.identity import WorkloadIdentityCredential
 from botocore.session import Session
 from google.auth import identity_pool
 
-from rotator.config.byok import ByokSection
-from rotator.providers.policies.byok import policy
+from rotator.providers.byok.rights import policy
+from rotator.providers.byok.settings import ByokSection
 from tests.kubernetes.manifests import IDENTITIES, SHAPES, Manifest, only, overlay, parsed, pods, rotator
 from tests.kubernetes.tools import KUBERNETES
 

@@ -13,15 +13,15 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock, SystemClock
 from rotator.material import Material
+from rotator.northflank.budget import RateLimits
 from rotator.northflank.client import Connection
 from rotator.northflank.dependents import Dependent
 from rotator.northflank.integration import Integration
-from rotator.northflank.limits import RateLimits
-from rotator.sandbox import northflank_account as account
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.northflank import Northflank
-from rotator.sandbox.rules import Fault, Rule
-from rotator.sandbox.serving import Server
+from rotator.sandbox.northflank import account
+from rotator.sandbox.northflank.stand_in import Northflank
+from rotator.sandbox.wire.faults import Faults
+from rotator.sandbox.wire.rules import Fault, Rule
+from rotator.sandbox.wire.serving import Server
 from tests.support.patience import patience
 
 TOKEN = "nf-token-CANARY-0123456789"
@@ -39,7 +39,7 @@ Method = Literal["auto", "post", "patch"]
 class Cloud:
     """Northflank as a test sees it: from the inside."""
 
-    account: account.Account
+    account: account.NorthflankAccount
     faults: Faults
     server: Server
     http: httpx.Client
@@ -106,9 +106,9 @@ def plain_http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def cloud(plain_http: httpx.Client) -> Iterator[Cloud]:
-    ours = account.Account()
-    ours.put_token(TOKEN, account.Token())
-    ours.put(account.Integration("prod-aws", "Production", "aws", description="Production", credentials=OLD))
+    ours = account.NorthflankAccount()
+    ours.put_token(TOKEN, account.ApiToken())
+    ours.put(account.HeldIntegration("prod-aws", "Production", "aws", description="Production", credentials=OLD))
     faults = Faults(Northflank(ours))
     with Server(faults) as server:
         yield Cloud(ours, faults, server, plain_http, RateLimits(SystemClock()))
@@ -116,4 +116,4 @@ def cloud(plain_http: httpx.Client) -> Iterator[Cloud]:
 
 @pytest.fixture
 def material() -> Material:
-    return Material({name: SecretStr(value) for name, value in NEW.items()})
+    return Material(public={"accessKey": NEW["accessKey"]}, secret={"secretKey": SecretStr(NEW["secretKey"])})

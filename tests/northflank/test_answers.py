@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.errors import CallFailed, Verdict
-from rotator.northflank.answers import Page, data, failure, item, page, shown, token_info
-from rotator.northflank.exchange import Answer, NoAnswer
+from rotator.http.answers import Answer, NoAnswer
+from rotator.northflank.answers import Page, data, failure, item, page, token_info
+from rotator.northflank.client import shown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -36,17 +37,17 @@ headers = st.dictionaries(
 
 def answer(status: int, body: object, **fields: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, httpx.Headers({name.replace("_", "-"): value for name, value in fields.items()}), raw)
+    return Answer(status, httpx.Headers({name.replace("_", "-"): value for name, value in fields.items()}), raw, NOW)
 
 
 def judged(result: Answer | NoAnswer) -> CallFailed:
-    return failure(result, what="the update of integration prod-aws", secrets=(SECRET, ""), now=NOW)
+    return failure(result, what="the update of integration prod-aws", secrets=(SECRET, ""))
 
 
 @given(st.integers(100, 599), headers, bodies)
 @settings(deadline=None)
 def test_whatever_comes_back_there_is_a_verdict_and_no_secret(status: int, fields: dict[str, str], body: bytes) -> None:
-    failed = judged(Answer(status, httpx.Headers(fields), body))
+    failed = judged(Answer(status, httpx.Headers(fields), body, NOW))
     assert failed.verdict is not Verdict.DONE
     assert SECRET[:8] not in str(failed)
     assert failed.__context__ is None

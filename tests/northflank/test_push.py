@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.northflank.integration import Integration
-from rotator.sandbox.northflank_account import Behaviour, Echo, Right, Token
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Late, Reset, Rule
+from rotator.sandbox.northflank.account import ApiToken, Behaviour, Echo, Grant
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Late, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud, Method
 from tests.support.patience import patience
 
@@ -22,8 +22,8 @@ def briefly(value: object) -> str:
     return repr(value)[:90]
 
 
-def refusal(status: int) -> Answer:
-    return Answer(status=status, body=json.dumps({"error": {"status": status, "message": "No.", "id": "nf-no"}}))
+def refusal(status: int) -> Canned:
+    return Canned(status=status, body=json.dumps({"error": {"status": status, "message": "No.", "id": "nf-no"}}))
 
 
 def failed(integration: Integration, material: Material) -> CallFailed:
@@ -68,6 +68,42 @@ def test_northflanks_refusal_is_definite(cloud: Cloud, material: Material, statu
     assert cloud.updates() == ["POST"]
 
 
+class TestTheReasonOfARefusal:
+    PEM = "-----BEGIN PRIVATE KEY-----\\nMIIEvCANARYkeyOfATenancy0123456789\\n-----END PRIVATE KEY-----"
+
+    @pytest.fixture
+    def material(self) -> Material:
+        public = {
+            "region": "eu-frankfurt-1",
+            "userId": "ocid1.user.oc1..aaaa",
+            "fingerprint": "0f:1e:2d:3c:4b:5a:69:78",
+        }
+        return Material(public=public, secret={"privateKey": SecretStr(self.PEM)})
+
+    def reason(self, cloud: Cloud, material: Material, message: str) -> str:
+        error = {"status": 400, "message": message, "id": "nf-invalid-request-body"}
+        cloud.spoil(Canned(status=400, body=json.dumps({"error": error})))
+        failure = failed(cloud.integration(), material)
+        assert failure.verdict is Verdict.REFUSED
+        return failure.message
+
+    @pytest.mark.parametrize(
+        "message",
+        ["region: eu-frankfurt-1 is not supported", "0f:1e:2d:3c:4b:5a:69:78 of ocid1.user.oc1..aaaa is expired"],
+    )
+    def test_what_repeats_only_public_fields_is_shown(self, cloud: Cloud, material: Material, message: str) -> None:
+        assert message in self.reason(cloud, material, message)
+
+    @pytest.mark.parametrize("quoted", [PEM, "MIIEvCANARYkey", "BEGIN PRIVATE KEY"])
+    def test_what_repeats_a_part_of_the_secret_is_withheld(self, cloud: Cloud, material: Material, quoted: str) -> None:
+        reason = self.reason(cloud, material, f"region: eu-frankfurt-1 is not supported, with {quoted}")
+        assert "withheld" in reason
+        assert "eu-frankfurt-1" not in reason
+
+    def test_what_repeats_the_token_is_withheld(self, cloud: Cloud, material: Material) -> None:
+        assert "withheld" in self.reason(cloud, material, f"region: eu-frankfurt-1 is not allowed to {TOKEN}")
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -76,22 +112,22 @@ def test_northflanks_refusal_is_definite(cloud: Cloud, material: Material, statu
         refusal(499),
         refusal(500),
         refusal(503),
-        *(Answer(status=status, body="<html>Forbidden</html>", content_type="text/html") for status in (200, 400, 401)),
-        *(Answer(status=status, body="<html>", content_type="text/html") for status in (403, 404, 405, 429, 502)),
-        Answer(status=403, body='{"message": "some gateway"}'),
-        Answer(status=401, body='{"error": {"status": 403, "message": "of another request"}}'),
-        Answer(status=302, headers={"Location": "/v1/auth"}),
-        Answer(status=308, headers={"Location": "/v1/cloud-providers/integrations/prod-aws"}),
-        Answer(status=201, body='{"data": {"id": "prod-aws", "provider": "aws"}}'),
-        Answer(status=204),
-        Answer(status=200, body=""),
-        Answer(status=200, body="{}"),
-        Answer(status=200, body='{"data": {}}'),
-        Answer(status=200, body='{"data": {"id": "other-aws", "provider": "aws"}}'),
-        Answer(status=200, body='{"data": {"id": "prod-aws", "provider": "aw'),
-        Answer(status=200, body="[" * 200_000),
-        Answer(status=200, body=" " * 1_100_000),
-        Answer(status=500, when="after"),
+        *(Canned(status=status, body="<html>Forbidden</html>", content_type="text/html") for status in (200, 400, 401)),
+        *(Canned(status=status, body="<html>", content_type="text/html") for status in (403, 404, 405, 429, 502)),
+        Canned(status=403, body='{"message": "some gateway"}'),
+        Canned(status=401, body='{"error": {"status": 403, "message": "of another request"}}'),
+        Canned(status=302, headers={"Location": "/v1/auth"}),
+        Canned(status=308, headers={"Location": "/v1/cloud-providers/integrations/prod-aws"}),
+        Canned(status=201, body='{"data": {"id": "prod-aws", "provider": "aws"}}'),
+        Canned(status=204),
+        Canned(status=200, body=""),
+        Canned(status=200, body="{}"),
+        Canned(status=200, body='{"data": {}}'),
+        Canned(status=200, body='{"data": {"id": "other-aws", "provider": "aws"}}'),
+        Canned(status=200, body='{"data": {"id": "prod-aws", "provider": "aw'),
+        Canned(status=200, body="[" * 200_000),
+        Canned(status=200, body=" " * 1_100_000),
+        Canned(status=500, when="after"),
         Reset(when="before"),
         Reset(when="after"),
         Cut(keep=0),
@@ -100,7 +136,7 @@ def test_northflanks_refusal_is_definite(cloud: Cloud, material: Material, statu
     ],
     ids=briefly,
 )
-def test_all_else_is_unknown_and_is_sent_once(cloud: Cloud, material: Material, fault: Answer | Reset | Cut) -> None:
+def test_all_else_is_unknown_and_is_sent_once(cloud: Cloud, material: Material, fault: Canned | Reset | Cut) -> None:
     cloud.spoil(fault)
     failure = failed(cloud.integration(), material)
     assert failure.verdict is Verdict.UNKNOWN
@@ -142,7 +178,7 @@ def test_what_the_api_itself_refuses(cloud: Cloud, material: Material) -> None:
 
 
 def test_a_token_without_the_right(cloud: Cloud, material: Material) -> None:
-    cloud.account.put_token(TOKEN, Token(rights=frozenset({Right.READ})))
+    cloud.account.put_token(TOKEN, ApiToken(rights=frozenset({Grant.READ})))
     failure = failed(cloud.integration(), material)
     assert (failure.verdict, failure.permanent, failure.code) == (Verdict.REFUSED, True, "403")
     assert "Integrations > Read, Update" in failure.remedy
@@ -206,16 +242,16 @@ class TestMethod:
     @pytest.mark.parametrize(
         ("read", "verdict"),
         [
-            (Answer(status=500), Verdict.NOT_APPLIED),
+            (Canned(status=500), Verdict.NOT_APPLIED),
             (Reset(), Verdict.NOT_APPLIED),
-            (Answer(status=200, body='{"data": {"id": "other", "provider": "aws"}}'), Verdict.NOT_APPLIED),
-            (Answer(status=429, body="Too many", content_type="text/plain"), Verdict.NOT_APPLIED),
+            (Canned(status=200, body='{"data": {"id": "other", "provider": "aws"}}'), Verdict.NOT_APPLIED),
+            (Canned(status=429, body="Too many", content_type="text/plain"), Verdict.NOT_APPLIED),
             (refusal(403), Verdict.REFUSED),
         ],
         ids=briefly,
     )
     def test_a_404_that_no_get_explains_did_nothing(
-        self, cloud: Cloud, material: Material, read: Answer | Reset, verdict: Verdict
+        self, cloud: Cloud, material: Material, read: Canned | Reset, verdict: Verdict
     ) -> None:
         cloud.faults.put(Rule(method="POST", fault=refusal(404)), Rule(method="GET", fault=read))
         assert failed(cloud.integration(), material).verdict is verdict
@@ -246,7 +282,7 @@ class TestLimit:
         assert cloud.updates() == ["POST"]
 
     def test_other_tokens_have_limits_of_their_own(self, cloud: Cloud, material: Material) -> None:
-        cloud.account.put_token("another", Token())
+        cloud.account.put_token("another", ApiToken())
         cloud.account.behaviour = Behaviour(rate_limit=0)
         failed(cloud.integration(), material)
         other = cloud.connection(token=lambda: SecretStr("another"))

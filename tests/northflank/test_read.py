@@ -10,10 +10,10 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import IntegrationView, Stamp
 from rotator.northflank.dependents import worse
-from rotator.sandbox.northflank_account import Behaviour, Cluster, Echo, Integration, Right, Token
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Reset, Rule
-from tests.northflank.clocks import Stepped
+from rotator.sandbox.northflank.account import ApiToken, Behaviour, Cluster, Echo, Grant, HeldIntegration
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud
+from tests.support.stepped import Stepped
 
 pytestmark = pytest.mark.realtime
 
@@ -23,7 +23,7 @@ ONE = "/integrations/"
 
 
 def stamp(cloud: Cloud, integration: str = "prod-aws") -> None:
-    cloud.account.put(Integration(integration, "Production", "aws", description=STAMPED, credentials=NEW))
+    cloud.account.put(HeldIntegration(integration, "Production", "aws", description=STAMPED, credentials=NEW))
 
 
 def test_a_fresh_read_shows_what_is_there(cloud: Cloud) -> None:
@@ -64,7 +64,7 @@ def test_an_echoed_key_id_is_taken_and_nothing_else(cloud: Cloud, echo: Echo, sh
 def test_an_answer_about_something_else_is_never_taken_for_it(
     cloud: Cloud, body: object, verdict: Verdict, permanent: bool
 ) -> None:
-    cloud.spoil(Answer(status=200, body=json.dumps(body)))
+    cloud.spoil(Canned(status=200, body=json.dumps(body)))
     with pytest.raises(CallFailed) as caught:
         cloud.integration().read(fresh=True)
     assert (caught.value.verdict, caught.value.permanent) == (verdict, permanent)
@@ -72,9 +72,9 @@ def test_an_answer_about_something_else_is_never_taken_for_it(
 
 
 def test_a_provider_other_than_the_configs_names_both(cloud: Cloud) -> None:
-    with pytest.raises(CallFailed, match="one of aws, not of azure"):
+    with pytest.raises(CallFailed, match="an integration with aws, not with azure"):
         cloud.integration(provider="azure").read(fresh=True)
-    with pytest.raises(CallFailed, match="one of aws, not of azure"):
+    with pytest.raises(CallFailed, match="an integration with aws, not with azure"):
         cloud.integration(provider="azure").read(fresh=False)
 
 
@@ -82,9 +82,9 @@ def test_a_provider_other_than_the_configs_names_both(cloud: Cloud) -> None:
 def test_a_refused_read_is_permanent(cloud: Cloud, status: int) -> None:
     if status == 404:
         cloud.account.remove("prod-aws")
-    cloud.account.put_token(TOKEN, Token(rights=frozenset({Right.UPDATE} if status == 403 else Right)))
+    cloud.account.put_token(TOKEN, ApiToken(rights=frozenset({Grant.UPDATE} if status == 403 else Grant)))
     if status == 401:
-        cloud.account.put_token(TOKEN, Token(expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
+        cloud.account.put_token(TOKEN, ApiToken(expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
     with pytest.raises(CallFailed) as caught:
         cloud.integration().read(fresh=True)
     assert (caught.value.verdict, caught.value.permanent, caught.value.code) == (Verdict.REFUSED, True, str(status))
@@ -94,16 +94,16 @@ def test_a_refused_read_is_permanent(cloud: Cloud, status: int) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Answer(status=404, body="<html>", content_type="text/html"),
-        Answer(status=401, body="denied", content_type="text/plain"),
-        Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}),
-        Answer(status=503),
+        Canned(status=404, body="<html>", content_type="text/html"),
+        Canned(status=401, body="denied", content_type="text/plain"),
+        Canned(status=302, headers={"Location": "http://127.0.0.1:1/"}),
+        Canned(status=503),
         Reset(),
         Cut(keep=20),
         Drip(pause=0.05),
     ],
 )
-def test_an_outage_or_a_proxy_is_not_permanent(cloud: Cloud, fault: Answer | Reset | Cut | Drip) -> None:
+def test_an_outage_or_a_proxy_is_not_permanent(cloud: Cloud, fault: Canned | Reset | Cut | Drip) -> None:
     cloud.spoil(fault)
     with pytest.raises(CallFailed) as caught:
         cloud.integration(cloud.connection(deadline=SHORT)).read(fresh=True)
@@ -123,9 +123,9 @@ class TestPolling:
         assert (cloud.reads(LIST), cloud.reads(ONE)) == (3, 0)
 
     def test_pages_by_number_where_there_is_no_cursor(self, cloud: Cloud) -> None:
-        def listed(*ids: str, more: bool) -> Answer:
+        def listed(*ids: str, more: bool) -> Canned:
             items = [{"id": each, "provider": "aws", "name": each} for each in ids]
-            return Answer(
+            return Canned(
                 status=200, body=json.dumps({"data": {"integrations": items}, "pagination": {"hasNextPage": more}})
             )
 
@@ -141,14 +141,14 @@ class TestPolling:
     @pytest.mark.parametrize(("cursor", "calls"), [("same", 2), (None, 200)])
     def test_a_list_without_an_end_is_given_up(self, cloud: Cloud, cursor: str | None, calls: int) -> None:
         body = {"data": {"integrations": []}, "pagination": {"hasNextPage": True, "cursor": cursor}}
-        cloud.spoil(Answer(status=200, body=json.dumps(body)))
-        with pytest.raises(CallFailed, match="no end"):
+        cloud.spoil(Canned(status=200, body=json.dumps(body)))
+        with pytest.raises(CallFailed, match="does not end"):
             cloud.connection().list_integrations()
         assert len(cloud.faults.requests()) == calls
 
     def test_an_item_that_is_none_is_passed_over(self, cloud: Cloud) -> None:
         body = {"data": {"integrations": [None, 7, {}, {"id": "x"}, {"id": "y", "provider": "new"}]}}
-        cloud.spoil(Answer(status=200, body=json.dumps(body)))
+        cloud.spoil(Canned(status=200, body=json.dumps(body)))
         assert [item.id for item in cloud.connection().list_integrations()] == ["y"]
 
     def test_where_the_list_carries_no_descriptions_each_is_read(self, cloud: Cloud) -> None:
@@ -220,7 +220,7 @@ class TestPolling:
         assert cloud.reads(LIST) == 1
 
     def test_a_list_that_failed_is_asked_for_again(self, cloud: Cloud) -> None:
-        cloud.faults.put(Rule(fault=Answer(status=500)))
+        cloud.faults.put(Rule(fault=Canned(status=500)))
         integration = cloud.integration()
         with pytest.raises(CallFailed):
             integration.read(fresh=False)
@@ -263,7 +263,7 @@ class TestDependents:
         assert len(cloud.integration(dependents=("clusters",)).dependents()) == 120
 
     def test_a_right_that_is_missing_is_named(self, cloud: Cloud) -> None:
-        cloud.account.put_token(TOKEN, Token(rights=frozenset({Right.READ})))
+        cloud.account.put_token(TOKEN, ApiToken(rights=frozenset({Grant.READ})))
         with pytest.raises(CallFailed) as caught:
             cloud.integration(dependents=("clusters",)).dependents()
         assert "Clusters > Read" in caught.value.remedy
@@ -287,7 +287,7 @@ class TestDependents:
 
 def test_the_token_tells_whose_it_is_and_until_when(cloud: Cloud) -> None:
     end = datetime(2099, 3, 1, tzinfo=UTC)
-    cloud.account.put_token(TOKEN, Token("ci", rights=frozenset({Right.READ}), expires_at=end))
+    cloud.account.put_token(TOKEN, ApiToken("ci", rights=frozenset({Grant.READ}), expires_at=end))
     info = cloud.connection(team="sandbox-team").introspect()
     assert (info.kind, info.name, info.entity, info.expires_at) == ("api", "ci", "team sandbox-team", end)
     assert info.permissions == frozenset({"Account > Cloud > Integrations > Read"})

@@ -12,10 +12,10 @@ import pytest
 from rotator.errors import CallFailed
 from rotator.material import Material
 from rotator.northflank.integration import Integration
-from rotator.sandbox.northflank_account import Behaviour, Echo
-from rotator.sandbox.rules import Answer, Cut, Delay, Drip, Fault, Reset
+from rotator.sandbox.northflank.account import Behaviour, Echo
+from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Reset
 from tests.northflank.conftest import NEW, OLD, SECRET_KEY, SHORT, STAMPED, TOKEN, Cloud
-from tests.northflank.wire import Wire, response
+from tests.support.wire import Wire, response
 
 pytestmark = pytest.mark.realtime
 
@@ -67,10 +67,10 @@ def calls(integration: Integration, material: Material) -> Iterator[str]:
     "fault",
     [
         None,
-        Answer(status=401, body='{"error": {"status": 401, "message": "Unauthorized"}}'),
-        Answer(status=500, when="after"),
-        Answer(status=200, body="<html>"),
-        Answer(status=200, body='{"data": {"id": "other", "provider": "aws"}}'),
+        Canned(status=401, body='{"error": {"status": 401, "message": "Unauthorized"}}'),
+        Canned(status=500, when="after"),
+        Canned(status=200, body="<html>"),
+        Canned(status=200, body='{"data": {"id": "other", "provider": "aws"}}'),
         Reset(when="after"),
         Cut(keep=150),
         Drip(pause=0.05),

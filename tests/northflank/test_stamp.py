@@ -42,7 +42,7 @@ some_stamp = st.builds(
 )
 
 
-def test_the_form_that_the_design_gives() -> None:
+def test_the_form_of_a_stamp() -> None:
     assert compose("Production", STAMP, DAY) == "Production [rotator 7f3a g42 AKIA..WXYZ 2026-11-23]"
     assert compose("", Stamp("7f3a", 42), DAY) == "[rotator 7f3a g42 2026-11-23]"
 

@@ -16,8 +16,8 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
 from rotator.providers.base import Minted, Provider
-from rotator.sandbox.faults import Faults, Seen
-from rotator.sandbox.rules import Answer, Cut, Drip, Fault, Reset, Rule
+from rotator.sandbox.wire.faults import Faults, SeenRequest
+from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 
 HTML = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>The proxy wants<br>a word</body></html>"
 XHTML = "<html><head><title>Sign in</title></head><body><p>The proxy wants a word</p></body></html>"
@@ -80,33 +80,33 @@ class Harness:
             calls.append((lambda: provider.disable(candidate.key.key_id), self.disable))
         return calls
 
-    def creates(self) -> list[Seen]:
+    def creates(self) -> list[SeenRequest]:
         return self.faults.requests(**self.create)
 
 
 UNSURE: dict[str, tuple[Fault, int]] = {
     # How many keys there are afterwards, and nothing of it can be told from the answer.
-    "500 before": (Answer(status=500, body="Internal error", content_type="text/plain"), 0),
-    "500 after the commit": (Answer(when="after", status=500, body=""), 1),
-    "502 of a proxy, after": (Answer(when="after", status=502, body=HTML, content_type="text/html"), 1),
-    "504 of a proxy, before": (Answer(status=504, body=XHTML, content_type="text/html"), 0),
-    "408": (Answer(status=408, body=XHTML, content_type="text/html"), 0),
+    "500 before": (Canned(status=500, body="Internal error", content_type="text/plain"), 0),
+    "500 after the commit": (Canned(when="after", status=500, body=""), 1),
+    "502 of a proxy, after": (Canned(when="after", status=502, body=HTML, content_type="text/html"), 1),
+    "504 of a proxy, before": (Canned(status=504, body=XHTML, content_type="text/html"), 0),
+    "408": (Canned(status=408, body=XHTML, content_type="text/html"), 0),
     "reset before": (Reset(), 0),
     "reset after the commit": (Reset(when="after"), 1),
     "cut at once": (Cut(keep=0), 1),
     "cut in the middle": (Cut(keep=150), 1),
     "cut behind the secret": (Cut(keep=450), 1),
     "cut by one byte": (Cut(keep=100_000), 1),
-    "HTML with 200": (Answer(status=200, body=HTML, content_type="text/html"), 0),
-    "HTML with 200, after": (Answer(when="after", status=200, body=HTML, content_type="text/html"), 1),
-    "XHTML with 200": (Answer(status=200, body=XHTML, content_type="text/html"), 0),
-    "HTML with 403": (Answer(status=403, body=HTML, content_type="text/html"), 0),
-    "XHTML with 403": (Answer(status=403, body=XHTML, content_type="text/html"), 0),
-    "nothing with 200": (Answer(status=200), 0),
-    "nothing with 204": (Answer(when="after", status=204), 1),
-    "nothing with 403": (Answer(status=403), 0),
-    "a redirect": (Answer(status=307, headers={"Location": "/elsewhere"}), 0),
-    "malformed, with a secret": (Answer(when="after", status=200, body=WITH_CANARY, content_type="text/xml"), 1),
+    "HTML with 200": (Canned(status=200, body=HTML, content_type="text/html"), 0),
+    "HTML with 200, after": (Canned(when="after", status=200, body=HTML, content_type="text/html"), 1),
+    "XHTML with 200": (Canned(status=200, body=XHTML, content_type="text/html"), 0),
+    "HTML with 403": (Canned(status=403, body=HTML, content_type="text/html"), 0),
+    "XHTML with 403": (Canned(status=403, body=XHTML, content_type="text/html"), 0),
+    "nothing with 200": (Canned(status=200), 0),
+    "nothing with 204": (Canned(when="after", status=204), 1),
+    "nothing with 403": (Canned(status=403), 0),
+    "a redirect": (Canned(status=307, headers={"Location": "/elsewhere"}), 0),
+    "malformed, with a secret": (Canned(when="after", status=200, body=WITH_CANARY, content_type="text/xml"), 1),
 }
 
 
@@ -168,7 +168,7 @@ class ProviderContract:
 
     def test_nothing_of_a_minted_key_prints_its_secret(self, harness: Harness) -> None:
         minted = harness.mint()
-        shown = f"{minted!r} {minted} {minted.material.fields}"
+        shown = f"{minted!r} {minted} {minted.material.public} {minted.material.secret}"
         assert not [secret for secret in harness.secrets if secret in shown]
 
     def test_a_call_without_a_complete_answer_is_unknown_and_never_repeated(

@@ -25,6 +25,10 @@ SCRIPTS = "rotator/store/migrations/versions"
 LOCKS = {"requirements.lock": "dev", "requirements-tools.lock": "tools"}
 """Each lock, and the dependency group that it has."""
 
+ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+RESERVED = re.compile(r"[@.](?:(?:invalid|example|test|localhost)|example\.(?:com|net|org))$", re.IGNORECASE)
+"""Domains that never receive mail (RFC 2606, RFC 6761)."""
+
 Problems = Iterator[str]
 
 
@@ -72,6 +76,17 @@ def changelog(tree: Path) -> Problems:
             yield f"CHANGELOG.md: {heading} is in the future"
     except ValueError:
         yield f"CHANGELOG.md: {heading} has no day; write: ## {wanted} - {datetime.now(UTC):%Y-%m-%d}"
+
+
+def contact(tree: Path) -> Problems:
+    """SECURITY.md has an address that can receive mail."""
+    page = tree / "SECURITY.md"
+    addresses = ADDRESS.findall(page.read_text()) if page.exists() else []
+    if not addresses:
+        yield "SECURITY.md: it names no address to report a vulnerability to"
+    for address in addresses:
+        if RESERVED.search(address):
+            yield f"SECURITY.md: {address} is a placeholder; write an address that a maintainer reads"
 
 
 def clean(tree: Path) -> Problems:
@@ -159,7 +174,7 @@ def twice(tree: Path, directory: Path) -> tuple[Built, Built]:
     )
 
 
-CHECKS: tuple[Callable[[Path], Problems], ...] = (version, changelog, clean, locks, dumps, packages)
+CHECKS: tuple[Callable[[Path], Problems], ...] = (version, changelog, contact, clean, locks, dumps, packages)
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ class Environment:
 
     def install(self, wheel: Path, extra: str | None = None) -> None:
         """By pip, with what the wheel needs from wherever this machine's pip finds it. Raises Failed."""
-        what = f"rotator[{extra}] @ {wheel.as_uri()}" if extra else str(wheel)
+        what = f"northflank-rotator[{extra}] @ {wheel.as_uri()}" if extra else str(wheel)
         run(self.bin / "python", "-m", "pip", "install", "--quiet", what, environment=bare())
 
     def python(self, script: str) -> str:

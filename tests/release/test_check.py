@@ -12,23 +12,24 @@ from tests.release.building import ROOT, git, tracked
 
 INIT = "rotator/__init__.py"
 CHANGELOG = "CHANGELOG.md"
+SECURITY = "SECURITY.md"
 DUMP = "tests/store/released/0001.sql"
 
 PYPROJECT = """
 [build-system]
 requires = ["backend>=1"]
 [project]
-name = "rotator"
+name = "northflank-rotator"
 dependencies = ["one>=1.2", "Two_Three<4"]
 [project.optional-dependencies]
 aws = ["four[x]>=1; python_version < '3.12'"]
-all = ["rotator[aws]"]
+all = ["northflank-rotator[aws]"]
 [dependency-groups]
 dev = ["five"]
 tools = ["six==6"]
 """
 LOCK = "".join(
-    f"{pinned} \\\n    --hash=sha256:00\n    # via rotator\n"
+    f"{pinned} \\\n    --hash=sha256:00\n    # via northflank-rotator\n"
     for pinned in ("backend==1.9", "one==1.2.0", "two-three==3.9.1", "four==2 ; python_version < '3.12'", "five==5")
 )
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
@@ -37,6 +38,7 @@ TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 FILES = {
     INIT: '__version__ = "1.2.0"\n',
     CHANGELOG: f"# Changelog\n\n## Unreleased\n\n## 1.2.0 - {TODAY}\n\n### Added\n\n- All.\n\n## 1.1.0 - 2026-01-01\n",
+    SECURITY: "# Security\n\nWrite to **security@rotator.dev**.\n",
     "pyproject.toml": PYPROJECT,
     "requirements.lock": LOCK,
     "requirements-tools.lock": "six==6 \\\n    --hash=sha256:00\n",
@@ -107,6 +109,15 @@ def test_a_tree_that_is_ready_passes(tree: Tree, name: str) -> None:
         ("changelog", CHANGELOG, f"## 1.2.0 - {TOMORROW}\n\n- All.\n", "is in the future"),
         ("changelog", CHANGELOG, f"## Unreleased\n\n- More.\n\n## 1.2.0 - {TODAY}\n\n- All.\n", "under Unreleased"),
         ("changelog", CHANGELOG, "## 1.2.01 - 2026-01-01\n\n- All.\n", "no section for 1.2.0"),
+        ("contact", SECURITY, "Write to **security@example.invalid**.\n", "security@example.invalid is a placeholder"),
+        (
+            "contact",
+            SECURITY,
+            "security@rotator.dev, or ops@mail.Example.com.\n",
+            "ops@mail.Example.com is a placeholder",
+        ),
+        ("contact", SECURITY, "Write to us.\n", "it names no address"),
+        ("contact", SECURITY, None, "it names no address"),
         ("clean", INIT, "", INIT),
         ("clean", "left-over", "", "left-over"),
         ("clean", DUMP, None, DUMP),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.consumer import Consumer
 from rotator.sandbox.stage import INTEGRATION, Stage
 from tests.release.building import ROOT, Built

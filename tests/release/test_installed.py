@@ -15,10 +15,10 @@ import yaml
 from rotator import __version__
 from rotator.sandbox.scenes import BESIDE_AWS
 from rotator.sandbox.stage import Stage
-from tests.cli.desk import patient
 from tests.release.building import Built
 from tests.release.environments import Environment
 from tests.release.interpreters import SUPPORTED, interpreters
+from tests.support.desk import patient
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -92,9 +92,9 @@ def test_an_extra_has_what_its_clouds_need_and_nothing_of_others(
             stage.environment, "run", "--config", config(stage, tmp_path, frozenset({cloud}))
         )
         assert (refused.returncode, refused.stdout) == (2, ""), refused
-        assert refused.stderr.splitlines()[-1] == f"  -> pip install 'rotator[{cloud}]'"
+        assert refused.stderr.splitlines()[-1] == f"  -> pip install 'northflank-rotator[{cloud}]'"
     demo = environment.rotator("demo")
-    assert (demo.returncode, demo.stderr.splitlines()[-1]) == (2, "  -> pip install 'rotator[sandbox]'")
+    assert (demo.returncode, demo.stderr.splitlines()[-1]) == (2, "  -> pip install 'northflank-rotator[sandbox]'")
 
 
 @pytest.mark.parametrize("version", PYTHONS)

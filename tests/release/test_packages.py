@@ -21,7 +21,7 @@ from tests.release.test_check import Tree
 pytestmark = pytest.mark.machine
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-INFO = f"rotator-{__version__}.dist-info/"
+INFO = f"northflank_rotator-{__version__}.dist-info/"
 SHARED = INFO.replace(".dist-info/", ".data/data/share/rotator/")
 """Where the wheel has what is no module: pip puts it below the environment's own share/."""
 
@@ -53,9 +53,11 @@ MADE_UP = """
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 [project]
-name = "rotator"
+name = "northflank-rotator"
 version = "1.2.0"
 readme = "README.md"
+[tool.hatch.build.targets.wheel]
+packages = ["rotator"]
 """
 
 
@@ -125,7 +127,7 @@ def test_no_bytecode_and_nothing_that_looks_like_a_secret(built: Built) -> None:
 
 def test_the_metadata_are_the_projects(built: Built) -> None:
     metadata = Parser().parsestr(read(built.wheel, INFO + "METADATA"))
-    assert (metadata["Name"], metadata["Version"]) == ("rotator", __version__)
+    assert (metadata["Name"], metadata["Version"]) == ("northflank-rotator", __version__)
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
     assert set(metadata.get_all("Provides-Extra", ())) == PROJECT["optional-dependencies"].keys()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk
 from tests.release.building import ROOT, build, epoch, exported, tracked
 from tests.release.check import last_tag
 from tests.release.environments import Environment
+from tests.support.desk import Desk
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 

@@ -12,6 +12,7 @@ import time
 from array import array
 from dataclasses import dataclass
 
+from rotator.rotation.rows import Row
 from tests.rotation.moves import Machine, Moves
 from tests.rotation.promises import Broken, check_journal, is_good
 from tests.rotation.shapes import DEEP, SHAPES
@@ -38,7 +39,7 @@ class Explored:
     moves: int
     seconds: float
     counterexample: Counterexample | None
-    rows: frozenset[str]
+    rows: frozenset[Row]
     holds: frozenset[str]
 
 
@@ -151,7 +152,7 @@ def main(arguments: list[str]) -> int:
     shapes = DEEP if "--deep" in arguments else SHAPES
     wanted = [argument for argument in arguments if not argument.startswith("--")]
     status = 0
-    rows: set[str] = set()
+    rows: set[Row] = set()
     holds: set[str] = set()
     for shape in shapes:
         if wanted and shape.name not in wanted:

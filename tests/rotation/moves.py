@@ -14,10 +14,13 @@ from typing import NamedTuple
 
 from rotator.errors import Verdict
 from rotator.model import Call, Change, HoldReason, Key, Outcome, Phase, Proof, State
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Answer, Request, answer
+from rotator.rotation.facts import Facts, look
+from rotator.rotation.moment import Moment
+from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
 from tests.rotation import outside, people
 from tests.rotation.promises import Broken, check_create, check_decision, locked_out
@@ -51,16 +54,16 @@ class Machine:
     """The functions under test. A mutant replaces one of them."""
 
     decide: Callable[[State, Facts], Step] = decide
-    conclude: Callable[[State, Outcome, Surroundings], Step] = conclude
+    conclude: Callable[[State, Outcome, Moment], Step] = conclude
     recover: Callable[..., State] = recover
-    answer: Callable[[State, Request, Facts], Answer] = answer
+    answer: Callable[[State, Command, Facts], Ruling] = answer
     fenced: bool = True  # a journal write is refused once another owner has raised the fence
 
 
 class Ticked(NamedTuple):
     """What one tick would do: remembered, because many situations look the same to the machine."""
 
-    row: str
+    row: Row | None
     reason: str
     finding: str | None
     journal: int
@@ -93,7 +96,7 @@ class Moves:
         self._numbers: dict[State, int] = {}
         self._ticks: dict[tuple[object, ...], Ticked] = {}
         self._answers: dict[tuple[object, ...], tuple[bool, int]] = {}
-        self.rows: set[str] = set()
+        self.rows: set[Row] = set()
         self.holds: set[HoldReason] = set()
 
     def number(self, state: State) -> int:
@@ -120,7 +123,7 @@ class Moves:
         if world.pc == READY:
             yield from self._ticks_of(world)
             yield from people.requests(self, world)
-            if self.mem(world):
+            if self.has_material(world):
                 yield from self._restart(world, "the daemon is killed between two ticks")
         elif world.pc == INTENT:
             yield Move(("the guard finds the ownership alive",), world._replace(pc=GUARDED))
@@ -146,14 +149,14 @@ class Moves:
             works = variant != DEAD and candidate is not None and candidate.enabled
             seen = replace(seen, proof=Proof.ALIVE if works else Proof.NOT_YET, proofs=3 if works else 0)
         brought = self.shape.can.supplied and any(key.key_id != state.current for key in world.keys)
-        times = Surroundings(
+        times = Moment(
             now=T0,
             new_rotation_id="r",
             integrations=self.shape.names,
             retry_at=T0,
             quarantine_until=T0,
             named_key=self.shape.named,
-            mem=self.mem(world),
+            has_material=self.has_material(world),
             settled=state.unsettled_since is None,
             due="due" if due or (brought and state.phase is Phase.IDLE) else None,
             brought=brought,
@@ -170,21 +173,21 @@ class Moves:
         worse = ("cluster",) if variant == WORSE else ()
         return look(state, seen, times, self.shape.can, STORE, worse=worse)
 
-    def mem(self, world: World) -> bool:
+    def has_material(self, world: World) -> bool:
         if self.shape.can.supplied:
             state = self.state(world)
             return world.keys[0].key_id in {state.candidate, state.mint.mark if state.mint is not None else None}
-        if not world.mem:
+        if not world.material:
             return False
         state = self.state(world)
         record = state.record(state.candidate)
-        return (record is not None and record.generation == world.mem) or (
-            state.mint is not None and state.generation == world.mem
+        return (record is not None and record.generation == world.material) or (
+            state.mint is not None and state.generation == world.material
         )
 
     def tick(self, world: World, variant: str, *, due: bool) -> Ticked:
         """What the machine does when it looks now."""
-        at = (world.journal, world.keys, world.holds, self.mem(world), variant, due)
+        at = (world.journal, world.keys, world.holds, self.has_material(world), variant, due)
         known = self._ticks.get(at)
         if known is None:
             state = self.state(world)
@@ -196,12 +199,16 @@ class Moves:
                 journal = replace(journal, mint=replace(journal.mint, mark=mark))
             number = world.journal if journal == state else self.number(journal)
             known = self._ticks[at] = Ticked(step.row, step.reason, step.finding, number, step.call)
-            self.rows.add(step.row)
+            self._note(step)
         return known
 
-    def ask(self, world: World, request: Request) -> tuple[bool, int]:
+    def _note(self, step: Step) -> None:
+        if step.row is not None:
+            self.rows.add(step.row)
+
+    def ask(self, world: World, request: Command) -> tuple[bool, int]:
         """Whether a request is accepted now, and the journal after it."""
-        at = (world.journal, world.keys, world.holds, self.mem(world), request)
+        at = (world.journal, world.keys, world.holds, self.has_material(world), request)
         known = self._answers.get(at)
         if known is None:
             reply = self.machine.answer(self.state(world), request, self.facts(world, ANY, due=False))
@@ -210,7 +217,7 @@ class Moves:
 
     def _ticks_of(self, world: World) -> Iterator[Move]:
         state = self.state(world)
-        added = bool(self.shape.names - state.fed)
+        added = bool(self.shape.names - state.confirmed_in)
         due = state.phase is Phase.IDLE and state.hold is None and (added or world.budget.rotations > 0)
         yield from self._tick(world, ANY, due=False)
         if due:
@@ -238,12 +245,12 @@ class Moves:
         budget = world.budget
         if variant in {DEAD, USED, CLOCK, WORSE, SPENT}:
             budget = budget._replace(faults=budget.faults - 1)
-        if due and ticked.row == "13a":
+        if due and ticked.row is Row.BEGIN:
             budget = budget._replace(rotations=max(budget.rotations - 1, 0))
         label = ("tick", variant, due)
         benign = variant == ANY
         if ticked.call is None:
-            keys = adopted(world.keys, self.shape.named) if ticked.row == "9" else world.keys
+            keys = adopted(world.keys, self.shape.named) if ticked.row is Row.ADOPT else world.keys
             yield Move(label, self.clean(world._replace(journal=ticked.journal, budget=budget, keys=keys)), benign)
             return
         flight = self._flight(self.journals[ticked.journal], ticked.call)
@@ -268,22 +275,22 @@ class Moves:
 
     def commit(self, world: World, journal: int, flight: Flight) -> World:
         """The situation once the intent of a call is journalled."""
-        keys, mem, created, doomed = world.keys, world.mem, world.created, world.doomed
+        keys, material, created, doomed = world.keys, world.material, world.created, world.doomed
         if flight.change is Change.CREATE:
             keys = tuple(key._replace(born=OLD) for key in keys)
             created = False
             if self.shape.local:
-                mem = self.journals[journal].generation
+                material = self.journals[journal].generation
         if flight.change is Change.DELETE and flight.key_id is not None and not self.shape.can.supplied:
             doomed |= {flight.key_id}
         after = world._replace(
-            journal=journal, keys=keys, mem=mem, created=created, doomed=doomed, pc=INTENT, pending=None
+            journal=journal, keys=keys, material=material, created=created, doomed=doomed, pc=INTENT, pending=None
         )
         return self.clean(after)
 
     def clean(self, world: World) -> World:
         """Forget material that nothing asks for any more."""
-        return world._replace(mem=0) if world.mem and not self.mem(world) else world
+        return world._replace(material=0) if world.material and not self.has_material(world) else world
 
     def _flight(self, state: State, call: Call) -> Flight:
         match call.change:
@@ -313,7 +320,7 @@ class Moves:
         yield self._concluded(sent, _UNKNOWN, "no answer")
         yield Move(
             ("the daemon is killed, or paused after its guard while another takes over", flight),
-            sent._replace(journal=self.recovered(world), pc=READY, mem=0),
+            sent._replace(journal=self.recovered(world), pc=READY, material=0),
             benign=False,
         )
         yield self._concluded(spent, _REFUSED, "refused for good")
@@ -340,11 +347,11 @@ class Moves:
                 key=Key(key_id, BORN[WITHIN], mark=minted.mark),
                 hint=key_id if self.shape.hinted else None,
             )
-            landed = landed._replace(mem=self.state(world).generation)
+            landed = landed._replace(material=self.state(world).generation)
         return self._concluded(landed, outcome, "done", benign=True)
 
     def _taken(self, world: World, flight: Flight) -> Move:
-        """A mint where a person makes the keys: the one that lies there, if it is still the one of the intent."""
+        """A mint where the operator makes the keys: the one that lies there, if it is still the one of the intent."""
         key = world.keys[0]
         if key.key_id != flight.mark:
             return self._concluded(world, _THROTTLED, "changed meanwhile", benign=True)
@@ -353,9 +360,9 @@ class Moves:
 
     def _concluded(self, world: World, outcome: Outcome, name: str, *, benign: bool = False) -> Move:
         state = self.state(world)
-        times = self.facts(world, ANY, due=False).times
+        times = self.facts(world, ANY, due=False).moment
         step = self.machine.conclude(state, outcome, times)
-        self.rows.add(step.row)
+        self._note(step)
         after = world._replace(journal=self.number(step.state), pc=READY)
         return Move(("call", name, state.call), self.clean(after), benign)
 
@@ -366,7 +373,7 @@ class Moves:
     def _restart(self, world: World, how: str) -> Iterator[Move]:
         if world.budget.faults:
             budget = world.budget._replace(faults=world.budget.faults - 1)
-            after = world._replace(journal=self.recovered(world), pc=READY, mem=0, budget=budget)
+            after = world._replace(journal=self.recovered(world), pc=READY, material=0, budget=budget)
             yield Move((how,), after, benign=False)
 
     def _unfenced(self, world: World) -> Iterator[Move]:
@@ -380,7 +387,12 @@ class Moves:
             yield Move(
                 ("the owner is paused before it writes its intent; another process takes over", flight),
                 world._replace(
-                    journal=self.recovered(world), pc=READY, mem=0, paused=world.pending, pending=None, budget=budget
+                    journal=self.recovered(world),
+                    pc=READY,
+                    material=0,
+                    paused=world.pending,
+                    pending=None,
+                    budget=budget,
                 ),
                 benign=False,
             )

@@ -12,12 +12,15 @@ from datetime import datetime, timedelta
 
 from rotator.errors import Verdict
 from rotator.model import Change, Outcome, Phase, State
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Kind, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.contact import adopt
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings
-from rotator.rotation.requests import Answer, Kind, Request, answer
-from rotator.rotation.step import Step, delete, drop_candidate, enter
+from rotator.rotation.facts import Facts
+from rotator.rotation.moment import Moment
+from rotator.rotation.rows import Row, SafetyRule
+from rotator.rotation.step import Step, delete, enter, give_up_candidate
 from tests.rotation import shapes
 from tests.rotation.moves import Machine
 from tests.rotation.world import Shape
@@ -25,9 +28,9 @@ from tests.rotation.world import Shape
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule, what the machine does without it, and the shape in which that shows."""
+    """A rule (None where it has no number), what the machine does without it, and the shape in which that shows."""
 
-    rule: str
+    rule: SafetyRule | None
     without: str
     machine: Machine
     shape: Shape
@@ -39,32 +42,32 @@ def _seeing(twist: Callable[[State, Facts], Facts]) -> Machine:
 
 
 def _settled(facts: Facts) -> Facts:
-    return replace(facts, times=replace(facts.times, settled=True))
+    return replace(facts, moment=replace(facts.moment, settled=True))
 
 
-# 1
+# Rule 1.
 
 
 def _mint_unsettled(state: State, facts: Facts) -> Facts:
     return _settled(facts) if state.phase is Phase.MINTING else facts
 
 
-# 2
+# Rule 2.
 
 
 def _attribute_widely(_state: State, facts: Facts) -> Facts:
-    return replace(facts, times=replace(facts.times, settle=timedelta(days=365)), last_used={})
+    return replace(facts, moment=replace(facts.moment, settle=timedelta(days=365)), last_used={})
 
 
-# 3
+# Rule 3.
 
 
-def _every_refusal_is_definite(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _every_refusal_is_definite(state: State, outcome: Outcome, times: Moment) -> Step:
     only = outcome.verdict is Verdict.REFUSED and state.call is not None and state.call.change is Change.PUSH
-    return conclude(replace(state, sends=1) if only else state, outcome, times)
+    return conclude(replace(state, pushes_sent=1) if only else state, outcome, times)
 
 
-# 4
+# Rule 4.
 
 
 def _lost_is_before(_state: State, facts: Facts) -> Facts:
@@ -72,22 +75,22 @@ def _lost_is_before(_state: State, facts: Facts) -> Facts:
     return replace(facts, readings=readings)
 
 
-# 5
+# Rule 5.
 
 
-def _unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _unanswered_is_settled(state: State, outcome: Outcome, times: Moment) -> Step:
     step = conclude(state, outcome, times)
     return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
 
 
-# 7
+# Rule 7.
 
 
 def _start_is_settled(state: State, _now: datetime) -> State:
     return replace(state, call=None)
 
 
-# 8
+# Rule 8.
 
 
 def _roll_without_keeping(state: State, facts: Facts) -> Step:
@@ -96,7 +99,7 @@ def _roll_without_keeping(state: State, facts: Facts) -> Step:
     return decide(state, blind)
 
 
-# 9
+# Rule 9.
 
 
 def _same_generation(state: State, facts: Facts) -> Step:
@@ -107,22 +110,29 @@ def _same_generation(state: State, facts: Facts) -> Step:
     return step
 
 
-# 10
+# Rule 10.
 
 
-def _abandon_always(state: State, request: Request, facts: Facts) -> Answer:
+def _abandon_always(state: State, request: Command, facts: Facts) -> Ruling:
     if request.kind is not Kind.ABANDON or state.phase in {Phase.NEW, Phase.IDLE}:
         return answer(state, request, facts)
     left = replace(
-        enter(state, Phase.IDLE, facts), rotation=None, candidate=None, mint=None, retire=(), may=(), drop=(), undone=()
+        enter(state, Phase.IDLE, facts),
+        rotation=None,
+        candidate=None,
+        mint=None,
+        to_revoke=(),
+        maybe_held=(),
+        to_delete=(),
+        undone=(),
     )
-    return Answer(accepted=True, text="abandoned", state=left)
+    return Ruling(accepted=True, text="abandoned", state=left)
 
 
-# 11
+# Rule 11.
 
 
-def _undo_does_not_hold(state: State, request: Request, facts: Facts) -> Answer:
+def _undo_does_not_hold(state: State, request: Command, facts: Facts) -> Ruling:
     reply = answer(state, request, facts)
     if request.kind is Kind.UNDO and reply.accepted and reply.state.hold is not None:
         return replace(reply, state=replace(reply.state, hold=state.hold))
@@ -135,7 +145,7 @@ def _forgets_undone(state: State, facts: Facts) -> Step:
     return decide(replace(state, undone=()) if done else state, facts)
 
 
-# 12
+# Rule 12.
 
 
 def _forgets_deletions(state: State, facts: Facts) -> Step:
@@ -146,21 +156,21 @@ def _forgets_deletions(state: State, facts: Facts) -> Step:
     return replace(step, state=replace(step.state, keys=keys))
 
 
-# 13
+# Rule 13.
 
 
 def _adopts_unasked(state: State, facts: Facts) -> Step:
     """The plain reading: the oldest enabled key must be the one in use."""
     if state.phase is Phase.NEW and facts.keys:
         oldest = min(key_id for key_id in facts.keys if facts.enabled(key_id))
-        return Step("9", f"{oldest} looks like the key in use", adopt(state, facts, oldest))
+        return Step(Row.ADOPT, f"{oldest} looks like the key in use", adopt(state, facts, oldest))
     return decide(state, facts)
 
 
 # More than one half of a rule, each left out alone.
 
 
-def _push_unanswered_is_settled(state: State, outcome: Outcome, times: Surroundings) -> Step:
+def _push_unanswered_is_settled(state: State, outcome: Outcome, times: Moment) -> Step:
     step = conclude(state, outcome, times)
     if state.call is not None and state.call.change is Change.PUSH:
         return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
@@ -175,9 +185,9 @@ def _push_start_is_settled(state: State, now: datetime) -> State:
 
 def _some_is_none(state: State, facts: Facts) -> Step:
     """A push that only some integrations took is treated as one that none took."""
-    step = decide(state, replace(facts, named=facts.named - frozenset(state.drop)))
-    if step.row in {"34", "35"} and state.candidate is not None:
-        return Step("33", "no integration took the push", drop_candidate(state))
+    step = decide(state, replace(facts, named=facts.named - frozenset(state.to_delete)))
+    if step.row in {Row.SHOWN_BY_SOME, Row.PARTIAL_PUSH} and state.candidate is not None:
+        return Step(Row.SHOWN_BY_NONE, "no integration took the push", give_up_candidate(state))
     return step
 
 
@@ -185,7 +195,7 @@ def _mint_before_enabling(state: State, facts: Facts) -> Step:
     """The roll forward begins with the mint; the disabled key that a stamp names waits."""
     working = {key_id: replace(key, enabled=True) for key_id, key in (facts.keys or {}).items()}
     step = decide(state, facts)
-    if step.call is not None and step.call.change is Change.ENABLE and step.row == "3":
+    if step.call is not None and step.call.change is Change.ENABLE and step.row is Row.ENABLE_NAMED:
         return decide(state, replace(facts, keys=working))
     return step
 
@@ -199,16 +209,16 @@ def _any_stamp_names(state: State, facts: Facts) -> Facts:
 
 def _deletes_at_once(state: State, facts: Facts) -> Step:
     """A key that was pushed once is deleted without being disabled and without a last look at the stamps."""
-    if state.drop and facts.keys is not None and not facts.times.frozen and state.phase is Phase.MINTING:
-        return delete(state, "5", state.drop[0], "it is to be dropped")
+    if state.to_delete and facts.keys is not None and not facts.moment.frozen and state.phase is Phase.MINTING:
+        return delete(state, Row.DELETE_GIVEN_UP, state.to_delete[0], "it was given up")
     return decide(state, facts)
 
 
-def _retires_what_is_oldest(state: State, facts: Facts) -> Step:
-    """What to retire is derived when it is needed (all keys but the newest), not recorded at the confirm."""
+def _revokes_what_is_oldest(state: State, facts: Facts) -> Step:
+    """What to revoke is derived when it is needed (all keys but the newest), not recorded at the confirm."""
     if state.phase in {Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING} and facts.keys:
         newest = max(facts.keys)
-        return decide(replace(state, retire=tuple(key_id for key_id in facts.keys if key_id != newest)), facts)
+        return decide(replace(state, to_revoke=tuple(key_id for key_id in facts.keys if key_id != newest)), facts)
     return decide(state, facts)
 
 
@@ -218,7 +228,7 @@ def _takes_silence_for_disuse(_state: State, facts: Facts) -> Facts:
 
 def _takes_what_lies_there(_state: State, facts: Facts) -> Facts:
     """The key in use counts as a new one."""
-    return replace(facts, times=replace(facts.times, brought=True))
+    return replace(facts, moment=replace(facts.moment, brought=True))
 
 
 def _forgets_who_makes_keys(_state: State, facts: Facts) -> Facts:
@@ -226,54 +236,110 @@ def _forgets_who_makes_keys(_state: State, facts: Facts) -> Facts:
 
 
 MUTANTS = (
-    Mutant("1", "looks for a lost mint's key before `settle`", _seeing(_mint_unsettled), shapes.AWS),
-    Mutant("2", "takes any new key for the lost mint's", _seeing(_attribute_widely), shapes.AWS),
     Mutant(
-        "3",
+        SafetyRule.LOOK_BEFORE_MINT, "looks for a lost mint's key before `settle`", _seeing(_mint_unsettled), shapes.AWS
+    ),
+    Mutant(
+        SafetyRule.NARROW_ATTRIBUTION, "takes any new key for the lost mint's", _seeing(_attribute_widely), shapes.AWS
+    ),
+    Mutant(
+        SafetyRule.ONLY_PUSH,
         "believes a refusal that answers one of several pushes",
         Machine(conclude=_every_refusal_is_definite),
         shapes.AWS,
     ),
-    Mutant("4", "takes an edited description for the one before the push", _seeing(_lost_is_before), shapes.AWS),
-    Mutant("4", "takes a push that some took for one that none took", Machine(decide=_some_is_none), shapes.FANOUT),
-    Mutant("5", "goes on at once after a call without an answer", Machine(conclude=_unanswered_is_settled), shapes.AWS),
     Mutant(
-        "5",
+        SafetyRule.PROOF_OF_NO_PUSH,
+        "takes an edited description for the one before the push",
+        _seeing(_lost_is_before),
+        shapes.AWS,
+    ),
+    Mutant(
+        SafetyRule.PROOF_OF_NO_PUSH,
+        "takes a push that some took for one that none took",
+        Machine(decide=_some_is_none),
+        shapes.FANOUT,
+    ),
+    Mutant(
+        SafetyRule.UNSETTLED_PUSH,
+        "goes on at once after a call without an answer",
+        Machine(conclude=_unanswered_is_settled),
+        shapes.AWS,
+    ),
+    Mutant(
+        SafetyRule.UNSETTLED_PUSH,
         "judges at once after a push without an answer",
         Machine(conclude=_push_unanswered_is_settled),
         shapes.AWS,
     ),
-    Mutant("6", "guards before it writes its intent, unfenced", Machine(fenced=False), shapes.AWS),
-    Mutant("7", "doesn't start `settle` again after a takeover", Machine(recover=_start_is_settled), shapes.AWS),
     Mutant(
-        "7",
+        SafetyRule.INTENT_GUARD_CALL, "guards before it writes its intent, unfenced", Machine(fenced=False), shapes.AWS
+    ),
+    Mutant(
+        SafetyRule.SETTLE_AGAIN,
+        "doesn't start `settle` again after a takeover",
+        Machine(recover=_start_is_settled),
+        shapes.AWS,
+    ),
+    Mutant(
+        SafetyRule.SETTLE_AGAIN,
         "doesn't start `settle` again after a takeover in a push",
         Machine(recover=_push_start_is_settled),
         shapes.AWS,
     ),
     Mutant(
-        "8",
+        SafetyRule.ROLL_FORWARD_ORDER,
         "rolls forward without keeping what the stamps name",
         Machine(decide=_roll_without_keeping),
         shapes.LATE,
     ),
     Mutant(
-        "8", "mints before it enables the key that a stamp names", Machine(decide=_mint_before_enabling), shapes.LATE
+        SafetyRule.ROLL_FORWARD_ORDER,
+        "mints before it enables the key that a stamp names",
+        Machine(decide=_mint_before_enabling),
+        shapes.LATE,
     ),
-    Mutant("9", "mints again in the same generation", Machine(decide=_same_generation), shapes.SECRET),
-    Mutant("9", "takes a stamp of any generation for the candidate's", _seeing(_any_stamp_names), shapes.SECRET),
-    Mutant("10", "lets every rotation be abandoned", Machine(answer=_abandon_always), shapes.AWS),
     Mutant(
-        "11",
+        SafetyRule.FRESH_GENERATION,
+        "mints again in the same generation",
+        Machine(decide=_same_generation),
+        shapes.SECRET,
+    ),
+    Mutant(
+        SafetyRule.FRESH_GENERATION,
+        "takes a stamp of any generation for the candidate's",
+        _seeing(_any_stamp_names),
+        shapes.SECRET,
+    ),
+    Mutant(SafetyRule.CLEAN_ABANDON, "lets every rotation be abandoned", Machine(answer=_abandon_always), shapes.AWS),
+    Mutant(
+        SafetyRule.UNDONE_STAYS,
         "enables an undone key, but goes on",
         Machine(decide=_forgets_undone, answer=_undo_does_not_hold),
         shapes.AWS,
     ),
-    Mutant("12", "forgets that a deletion was begun", Machine(decide=_forgets_deletions), shapes.LATE),
-    Mutant("12", "deletes without disabling and looking once more", Machine(decide=_deletes_at_once), shapes.AWS),
-    Mutant("13", "adopts a key that nobody named", Machine(decide=_adopts_unasked), shapes.UNNAMED),
-    Mutant("2", "takes it that a key is unused where no use is told", _seeing(_takes_silence_for_disuse), shapes.BLIND),
-    Mutant("supplied", "mints although nobody brought a key", _seeing(_takes_what_lies_there), shapes.SUPPLIED),
-    Mutant("supplied", "takes a brought key for a foreign one", _seeing(_forgets_who_makes_keys), shapes.SUPPLIED),
-    Mutant("record", "derives what to retire when it is needed", Machine(decide=_retires_what_is_oldest), shapes.AWS),
+    Mutant(
+        SafetyRule.POINT_OF_NO_RETURN,
+        "forgets that a deletion was begun",
+        Machine(decide=_forgets_deletions),
+        shapes.LATE,
+    ),
+    Mutant(
+        SafetyRule.POINT_OF_NO_RETURN,
+        "deletes without disabling and looking once more",
+        Machine(decide=_deletes_at_once),
+        shapes.AWS,
+    ),
+    Mutant(
+        SafetyRule.ADOPT_NAMED_ONLY, "adopts a key that is not named", Machine(decide=_adopts_unasked), shapes.UNNAMED
+    ),
+    Mutant(
+        SafetyRule.NARROW_ATTRIBUTION,
+        "takes a key for unused where the cloud shows no use",
+        _seeing(_takes_silence_for_disuse),
+        shapes.BLIND,
+    ),
+    Mutant(None, "mints although the operator made no key", _seeing(_takes_what_lies_there), shapes.SUPPLIED),
+    Mutant(None, "takes the operator's new key for a foreign one", _seeing(_forgets_who_makes_keys), shapes.SUPPLIED),
+    Mutant(None, "derives what to revoke when it is needed", Machine(decide=_revokes_what_is_oldest), shapes.AWS),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def land(moves: Moves, world: World, flight: Flight) -> World:
     if moves.shape.can.supplied and flight.change is not Change.PUSH:
-        return world  # a person makes the keys, and ends them: rotator's deletes only let go of one
+        return world  # the operator makes the keys, and ends them: rotator's deletes only let go of one
     check_landing(world, moves.shape, flight)
     match flight.change:
         case Change.CREATE:
@@ -33,7 +33,9 @@ def land(moves: Moves, world: World, flight: Flight) -> World:
             holds = replaced(world.holds, number, (flight.key_id, flight.text))
             state = moves.state(world)
             wanted = flight.key_id in {state.candidate, state.current}
-            return world._replace(holds=holds, cut=world.cut - {number} if wanted else world.cut)
+            return world._replace(
+                holds=holds, accepted_loss=world.accepted_loss - {number} if wanted else world.accepted_loss
+            )
         case Change.DELETE:
             return world._replace(keys=tuple(key for key in world.keys if key.key_id != flight.key_id))
         case _:
@@ -66,5 +68,5 @@ def happens(moves: Moves, world: World) -> Iterator[Move]:
             check_create(woken)
             woken = woken._replace(created=True)
         sent = woken._replace(pc=READY, flying=in_order((*woken.flying, waiting)))
-        recovered = sent._replace(journal=moves.recovered(sent), mem=0)
+        recovered = sent._replace(journal=moves.recovered(sent), material=0)
         yield Move(("the former owner wakes, writes its intent and makes its call", waiting), recovered)

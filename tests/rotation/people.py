@@ -1,4 +1,4 @@
-"""What people may do: create, use and enable keys, edit descriptions, restore a journal, and ask things of rotator."""
+"""What people may do: create, use and enable keys, edit descriptions, restore a journal; and what operators may ask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rotator.model import HoldReason, Origin, Phase, State
-from rotator.rotation.requests import Kind, Request
+from rotator.rotation.commands import Command, Kind
 from tests.rotation.world import (
     AFTER,
     EDITED,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def acts(moves: Moves, world: World) -> Iterator[Move]:
-    """What people may do without rotator: mend things at any time, and a few times stir them up."""
+    """What people may do without rotator: repair things at any time, and a few times stir them up."""
     state = moves.state(world)
     if moves.shape.doubt and world.backup is None and state.phase is Phase.IDLE and world.pc == READY:
-        yield Move(("somebody copies the journal",), world._replace(backup=world.journal))
-    yield from _mends(world, state)
+        yield Move(("the operator copies the journal",), world._replace(backup=world.journal))
+    yield from _repairs(world, state)
     if moves.shape.can.supplied and state.asked is not None and world.keys[0].key_id == state.current:
-        yield _bring(world, benign=True)
+        yield _make_key(world, benign=True)
     if not world.budget.people or state.phase is Phase.NEW:
         return
     asked = world._replace(budget=world.budget._replace(people=world.budget.people - 1))
@@ -42,7 +42,7 @@ def acts(moves: Moves, world: World) -> Iterator[Move]:
     yield from _stirs(moves, asked, state)
 
 
-def _mends(world: World, state: State) -> Iterator[Move]:
+def _repairs(world: World, state: State) -> Iterator[Move]:
     if state.hold is not None and state.hold.reason is HoldReason.SLOTS_FULL and world.pc == READY:
         for key in world.keys:
             record = state.record(key.key_id)
@@ -51,39 +51,39 @@ def _mends(world: World, state: State) -> Iterator[Move]:
             in_use = any(held == key.key_id for held, _ in world.holds)
             if not in_use and (released or (theirs and (not key.ours or key.stray))):
                 keys = tuple(k for k in world.keys if k != key)
-                yield Move(("a person deletes a key of theirs", key.key_id), world._replace(keys=keys))
+                yield Move(("the operator deletes a foreign key", key.key_id), world._replace(keys=keys))
     for number, (held, text) in enumerate(world.holds):
-        if text.startswith(EDITED) and (f"i{number}", text) not in state.before:
+        if text.startswith(EDITED) and (f"i{number}", text) not in state.texts_before:
             holds = replaced(world.holds, number, (held, text.removeprefix(EDITED)))
-            yield Move(("a person puts back the description of", number), world._replace(holds=holds))
+            yield Move(("the operator puts back the description of", number), world._replace(holds=holds))
 
 
 def _stirs(moves: Moves, asked: World, state: State) -> Iterator[Move]:
     if moves.shape.can.supplied:
-        yield _bring(asked, benign=False)
+        yield _make_key(asked, benign=False)
     elif moves.slot(asked) and asked.key("h") is None and "h" not in asked.doomed:
         for born in (WITHIN, AFTER) if state.mint is not None else (OLD,):
             key = CloudKey("h", born=born, ours=False, in_window=born == WITHIN)
             keys = tuple(sorted((*asked.keys, key)))
-            yield Move(("a person creates a key", born), asked._replace(keys=keys), benign=False)
+            yield Move(("someone creates a key", born), asked._replace(keys=keys), benign=False)
     for key in asked.keys:
         if not key.ours and not key.used and key.enabled and not moves.shape.can.exact:
             keys = changed(asked.keys, key._replace(used=True))
-            yield Move(("a person uses their key", key.key_id), asked._replace(keys=keys), benign=False)
+            yield Move(("someone uses their key", key.key_id), asked._replace(keys=keys), benign=False)
         if not key.enabled:
             suspect = any(s.key_id == key.key_id for s in state.suspects)
             keys = changed(asked.keys, key._replace(enabled=True, stray=key.stray or suspect))
-            yield Move(("a person enables", key.key_id), asked._replace(keys=keys), benign=False)
+            yield Move(("someone enables", key.key_id), asked._replace(keys=keys), benign=False)
     for number, (held, text) in enumerate(asked.holds):
         if not text.startswith(EDITED):
             holds = replaced(asked.holds, number, (held, EDITED + text))
-            yield Move(("a person edits the description of", number), asked._replace(holds=holds), benign=False)
+            yield Move(("someone edits the description of", number), asked._replace(holds=holds), benign=False)
 
 
-def _bring(world: World, *, benign: bool) -> Move:
+def _make_key(world: World, *, benign: bool) -> Move:
     fresh = f"k{world.minted + 1}"
     made = world._replace(keys=(CloudKey(fresh, ours=False, mark=fresh),), minted=world.minted + 1)
-    return Move(("a person makes a key, which ends the one before, and brings it", fresh), made, benign)
+    return Move(("the operator makes a key, which ends the one before, and puts it in its place", fresh), made, benign)
 
 
 def _doubts(moves: Moves, asked: World) -> Iterator[Move]:
@@ -92,7 +92,7 @@ def _doubts(moves: Moves, asked: World) -> Iterator[Move]:
         restored = asked._replace(
             journal=asked.backup,
             keys=tuple(k._replace(stray=k.stray or k.key_id not in known) for k in asked.keys),
-            mem=0,
+            material=0,
             doomed=frozenset(),
             wanted=frozenset(),
         )
@@ -110,19 +110,19 @@ def requests(moves: Moves, world: World) -> Iterator[Move]:
     if not world.budget.people or state.phase is Phase.NEW:
         return
     spent = world._replace(budget=world.budget._replace(people=world.budget.people - 1))
-    yield from _ask(moves, spent, Request(kind=Kind.UNDO))
-    yield from _ask(moves, spent, Request(kind=Kind.ABANDON))
-    for key_id in dict.fromkeys((state.current, state.candidate, *state.retire)):
+    yield from _ask(moves, spent, Command(kind=Kind.UNDO))
+    yield from _ask(moves, spent, Command(kind=Kind.ABANDON))
+    for key_id in dict.fromkeys((state.current, state.candidate, *state.to_revoke)):
         if key_id is not None:
-            yield from _ask(moves, spent, Request(kind=Kind.ROTATE, leaked=True, key_id=key_id))
+            yield from _ask(moves, spent, Command(kind=Kind.ROTATE, leaked=True, key_id=key_id))
 
 
-def _ask(moves: Moves, world: World, request: Request, *, benign: bool = False) -> Iterator[Move]:
+def _ask(moves: Moves, world: World, request: Command, *, benign: bool = False) -> Iterator[Move]:
     accepted, journal = moves.ask(world, request)
     if not accepted or journal == world.journal:
         return
     before, after = moves.state(world), moves.journals[journal]
-    keys, wanted, cut = world.keys, world.wanted, world.cut
+    keys, wanted, accepted_loss = world.keys, world.wanted, world.accepted_loss
     match request.kind:
         case Kind.UNDO:
             wanted |= frozenset(after.undone)
@@ -133,24 +133,24 @@ def _ask(moves: Moves, world: World, request: Request, *, benign: bool = False) 
         case _:
             wanted = frozenset()
     if request.cut is not None:
-        cut |= {int(request.cut[1:])}
-    after_world = world._replace(journal=journal, keys=keys, wanted=wanted, cut=cut)
+        accepted_loss |= {int(request.cut[1:])}
+    after_world = world._replace(journal=journal, keys=keys, wanted=wanted, accepted_loss=accepted_loss)
     yield Move(("asks", request), moves.clean(after_world), benign)
 
 
-def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Request]:
-    """What people, who tell the truth, may answer to a hold."""
-    yield Request(kind=Kind.RESUME)
+def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Command]:
+    """What operators, who know the truth, may answer to a hold."""
+    yield Command(kind=Kind.RESUME)
     match reason:
         case HoldReason.STILL_USED:
-            yield Request(kind=Kind.RESUME, accept_use=True)
+            yield Command(kind=Kind.RESUME, accept_use=True)
         case HoldReason.PARTIAL_PUSH:
             for number in range(len(world.holds)):
-                yield Request(kind=Kind.RESUME, cut=f"i{number}")
+                yield Command(kind=Kind.RESUME, cut=f"i{number}")
         case HoldReason.UNATTRIBUTED:
             unknown = [key for key in world.keys if state.record(key.key_id) is None]
             ours = tuple(key.key_id for key in unknown if key.ours)
-            yield Request(kind=Kind.RESUME, ours=ours, foreign=tuple(k.key_id for k in unknown if not k.ours))
+            yield Command(kind=Kind.RESUME, ours=ours, foreign=tuple(k.key_id for k in unknown if not k.ours))
         case HoldReason.ADOPT_WHICH | HoldReason.TWO_ROTATORS | HoldReason.JOURNAL_BEHIND:
             for key_id in sorted({held for held, _ in world.holds}):
-                yield Request(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)
+                yield Command(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rotator.model import Call, Change, HoldReason, Origin, Phase, State
+from rotator.rotation.rows import SafetyRule
 from tests.rotation.world import EDITED, Flight, Shape, World
 
 
@@ -15,14 +16,14 @@ class Broken(Exception):
 
 
 def holders(world: World, key_id: str | None) -> list[int]:
-    """The integrations that really hold the key, those aside whose loss a person accepted."""
-    return [i for i, (held, _) in enumerate(world.holds) if held == key_id and i not in world.cut]
+    """The integrations that really hold the key, those aside whose loss the operator accepted."""
+    return [i for i, (held, _) in enumerate(world.holds) if held == key_id and i not in world.accepted_loss]
 
 
 def locked_out(world: World) -> list[int]:
     """The integrations whose key doesn't work."""
     working = {key.key_id for key in world.keys if key.enabled}
-    return [i for i, (held, _) in enumerate(world.holds) if held not in working and i not in world.cut]
+    return [i for i, (held, _) in enumerate(world.holds) if held not in working and i not in world.accepted_loss]
 
 
 def check_decision(
@@ -33,13 +34,15 @@ def check_decision(
     if call.change in {Change.DISABLE, Change.DELETE}:
         repeated = key_id in world.doomed
         holding = holders(world, key_id)
-        if shape.late_pushes:  # A push later than `settle`, hidden by a person's edit, can't be known of.
+        if shape.late_pushes:  # A push later than `settle`, hidden by an edit, can't be known of.
             holding = [i for i in holding if not world.holds[i][1].startswith(EDITED)]
         if holding and not repeated:
             raise Broken("P1", f"{call.change} of {key_id} is decided while integration {holding} holds it")
         if key_id in world.wanted:
-            raise Broken("P1 (rule 11)", f"{call.change} of {key_id}, which a person asked to have back")
-        _check_person(world, shape, before, call, finding)
+            raise Broken(
+                f"P1 (rule {SafetyRule.UNDONE_STAYS})", f"{call.change} of {key_id}, which the operator asked back"
+            )
+        _check_foreign(world, shape, before, call, finding)
     key, record = world.key(key_id), before.record(key_id)
     sent = record is not None and record.sent and key_id not in world.doomed
     if call.change is Change.DELETE and key and key.enabled and sent and shape.can.can_disable:
@@ -49,7 +52,10 @@ def check_decision(
     if out and keys_seen and call.change is not Change.ENABLE:
         raise Broken("P1 (repair)", f"{call.change} goes before the enabling of the key that integration {out} holds")
     if call.change is Change.ENABLE and key_id in world.doomed:
-        raise Broken("P1 (rule 12)", f"{key_id} is to be enabled although its deletion was journalled")
+        raise Broken(
+            f"P1 (rule {SafetyRule.POINT_OF_NO_RETURN})",
+            f"{key_id} is to be enabled although its deletion was journalled",
+        )
 
 
 def _is_enableable(world: World, state: State, key_id: str) -> bool:
@@ -59,18 +65,18 @@ def _is_enableable(world: World, state: State, key_id: str) -> bool:
     return key is not None and not key.enabled and ours and key_id not in world.doomed
 
 
-def _check_person(world: World, shape: Shape, before: State, call: Call, finding: str | None) -> None:
+def _check_foreign(world: World, shape: Shape, before: State, call: Call, finding: str | None) -> None:
     key = world.key(call.key_id)
     if key is None or key.ours or shape.can.supplied:
         return
     if shape.can.exact:
-        raise Broken("P3", f"{call.change} of {key.key_id}, a person's key")
+        raise Broken("P3", f"{call.change} of {key.key_id}, a foreign key")
     if not key.in_window:
-        raise Broken("P3", f"{call.change} of {key.key_id}, a person's key created outside of every lost mint's window")
+        raise Broken("P3", f"{call.change} of {key.key_id}, a foreign key created outside of every lost mint's window")
     if key.used:
-        raise Broken("P3", f"{call.change} of {key.key_id}, a person's key that is in use")
+        raise Broken("P3", f"{call.change} of {key.key_id}, a foreign key that is in use")
     if call.change is Change.DISABLE and before.record(key.key_id) is None and finding is None:
-        raise Broken("P3", f"{key.key_id}, a person's key, is disabled without a word")
+        raise Broken("P3", f"{key.key_id}, a foreign key, is disabled without a word")
     others = [k for k in world.keys if k.stray and k.in_window and k.key_id != key.key_id]
     if others and call.change is Change.DELETE:
         raise Broken("P3", f"{key.key_id} was one of several that the lost mint may have made")
@@ -82,14 +88,17 @@ def check_landing(world: World, shape: Shape, flight: Flight) -> None:
     if flight.change not in {Change.DISABLE, Change.DELETE} or world.key(key_id) is None:
         return
     if flight.change is Change.DELETE and key_id in world.wanted:
-        raise Broken("P1 (rule 11)", f"{key_id}, which a person asked to have back, is deleted")
+        raise Broken(f"P1 (rule {SafetyRule.UNDONE_STAYS})", f"{key_id}, which the operator asked back, is deleted")
     if shape.late_pushes:
         return
     if holders(world, key_id):
         raise Broken(
             "P1", f"{flight.change} of {key_id} takes effect while integration {holders(world, key_id)} holds it"
         )
-    if any(f.change is Change.PUSH and f.key_id == key_id and f.integration not in world.cut for f in world.flying):
+    if any(
+        f.change is Change.PUSH and f.key_id == key_id and f.integration not in world.accepted_loss
+        for f in world.flying
+    ):
         raise Broken("P1", f"{flight.change} of {key_id} takes effect while a push of it is still under way")
 
 
@@ -105,9 +114,12 @@ def check_journal(world: World, shape: Shape, state: State) -> None:
     """What must be true in every situation."""
     for role, key_id in (("current", state.current), ("candidate", state.candidate)):
         if key_id is not None and key_id in world.doomed:
-            raise Broken("P1 (rule 12)", f"{key_id} is the {role} key although its deletion was journalled")
-    leading_out = {*state.retire, *state.may, *state.drop, *(s.key_id for s in state.suspects)}
-    looked_for = {lost.mark for lost in state.lost if lost.mark is not None}
+            raise Broken(
+                f"P1 (rule {SafetyRule.POINT_OF_NO_RETURN})",
+                f"{key_id} is the {role} key although its deletion was journalled",
+            )
+    leading_out = {*state.to_revoke, *state.maybe_held, *state.to_delete, *(s.key_id for s in state.suspects)}
+    looked_for = {lost.mark for lost in state.lost_mints if lost.mark is not None}
     for key in world.keys:
         if not key.ours or key.stray or key.key_id in {state.current, state.candidate} or key.key_id in leading_out:
             continue
@@ -125,7 +137,14 @@ def is_good(world: World, shape: Shape, state: State) -> bool:
     """Idle: every integration holds the one live current key, and nothing of ours is left over."""
     busy = (state.hold, state.call, state.mint, state.candidate, state.asked)
     # After a take-over, what was in flight stays alive until the next confirm.
-    lists = (state.retire, () if shape.doubt else state.may, state.drop, state.suspects, state.undone, world.flying)
+    lists = (
+        state.to_revoke,
+        () if shape.doubt else state.maybe_held,
+        state.to_delete,
+        state.suspects,
+        state.undone,
+        world.flying,
+    )
     if state.phase is not Phase.IDLE or any(busy) or any(lists) or world.paused or world.pending:
         return False
     current = world.key(state.current)
@@ -134,5 +153,5 @@ def is_good(world: World, shape: Shape, state: State) -> bool:
     released = {record.key_id for record in state.keys if record.origin is Origin.RELEASED}
     if not all(key.enabled for key in world.keys if not key.ours):
         return False
-    left = {state.current, *state.may, *released}
+    left = {state.current, *state.maybe_held, *released}
     return all(key.key_id in left or not key.ours or key.stray for key in world.keys)

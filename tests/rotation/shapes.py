@@ -27,7 +27,7 @@ HOLDING = Shape("aws, hold unattributed", _AWS, Budget(faults=1, people=1), hold
 CONTENDED = Shape("contended", _AZURE, Budget(faults=3, late=3, rotations=1), late_pushes=True)
 DOUBT = Shape("journal in doubt", _EXACT, Budget(faults=1, people=1), doubt=True)
 SUPPLIED = Shape(
-    "a person makes the keys",
+    "the operator makes the keys",
     Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True),
     Budget(faults=2, people=2),
     hinted=False,

@@ -1,11 +1,11 @@
-"""A way through the situations, told as numbered sentences."""
+"""A way through the situations, as numbered sentences."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 from rotator.model import Call
-from rotator.rotation.requests import Request
+from rotator.rotation.commands import Command
 from tests.rotation.moves import Moves
 from tests.rotation.world import Flight, World
 
@@ -31,7 +31,7 @@ def _sentence(moves: Moves, world: World, label: tuple[object, ...]) -> str:
             return f"The daemon calls: {_call(call)}. Outcome: {outcome}; journalled."
         case (str() as what, Flight() as flight):
             return _under_way(what, flight)
-        case ("asks", Request() as request):
+        case ("asks", Command() as request):
             return _asked(request)
         case _:
             return " ".join(str(part) for part in label).capitalize() + "."
@@ -43,10 +43,10 @@ def _under_way(what: str, flight: Flight) -> str:
     return f"{what.capitalize()}; the call: {_flight(flight)}."
 
 
-def _asked(request: Request) -> str:
+def _asked(request: Command) -> str:
     given = {name: getattr(request, name) for name in ("key_id", "leaked", "accept_use", "cut", "ours", "foreign")}
     options = " ".join(f"{name}={value}" for name, value in given.items() if value)
-    return f"A person asks: {request.kind} {options}".rstrip() + "."
+    return f"The operator asks: {request.kind} {options}".rstrip() + "."
 
 
 def _call(call: Call | None) -> str:
@@ -64,7 +64,12 @@ def _world(moves: Moves, world: World) -> str:
     holds = ", ".join(f"i{n} holds {key} ({text})" for n, (key, text) in enumerate(world.holds))
     lists = " ".join(
         f"{name}={','.join(ids)}"
-        for name, ids in (("retire", state.retire), ("may", state.may), ("drop", state.drop), ("undone", state.undone))
+        for name, ids in (
+            ("to_revoke", state.to_revoke),
+            ("maybe_held", state.maybe_held),
+            ("to_delete", state.to_delete),
+            ("undone", state.undone),
+        )
         if ids
     )
     roles = " ".join(f"{n}={i}" for n, i in (("current", state.current), ("candidate", state.candidate)) if i)

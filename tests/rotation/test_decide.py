@@ -1,4 +1,4 @@
-"""Properties of the pure functions over journals and facts that nobody would think of, and the rows seen from near."""
+"""Properties of the pure functions over journals and facts that are unlikely, and the rows seen from near."""
 
 from __future__ import annotations
 
@@ -34,10 +34,13 @@ from rotator.model import (
     State,
     Suspect,
 )
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Kind
 from rotator.rotation.conclude import conclude
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Kind, Request, answer
+from rotator.rotation.facts import Facts, look
+from rotator.rotation.moment import Moment
+from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
 from tests.rotation import shapes
 from tests.rotation.explore import Search
@@ -46,7 +49,7 @@ from tests.rotation.world import ANY, READY, STORE, T0, Shape
 
 IDS = ("k0", "k1", "k2", "k3", "h")
 AWS = Capabilities(slots=2, can_disable=True, exact=False, has_evidence=True)
-TIMES = Surroundings(
+TIMES = Moment(
     now=T0,
     new_rotation_id="r2",
     integrations=frozenset({"i0"}),
@@ -82,8 +85,8 @@ calls = st.sampled_from(
 )
 
 
-surroundings = st.builds(
-    Surroundings,
+moment_of = st.builds(
+    Moment,
     now=st.just(T0),
     new_rotation_id=st.just("r2"),
     integrations=st.just(frozenset({"i0"})),
@@ -92,7 +95,7 @@ surroundings = st.builds(
     named_key=maybe,
     due=st.none() | st.just("due"),
     max_attempts=st.sampled_from((0, 12)),
-    mem=st.booleans(),
+    has_material=st.booleans(),
     settled=st.booleans(),
     waiting=st.booleans(),
     window=st.booleans(),
@@ -119,24 +122,24 @@ def states(draw: st.DrawFn) -> State:
         hold=draw(st.none() | st.builds(Hold, st.sampled_from(HoldReason), st.just("why"))),
         generation=draw(st.integers(0, 3)),
         rotation=draw(rotations),
-        rolls=draw(st.integers(0, 3)),
+        roll_forwards=draw(st.integers(0, 3)),
         current=draw(maybe),
         candidate=draw(maybe),
         mint=draw(st.none() | st.builds(MintIntent, st.frozensets(ids), st.just(T0), marks)),
         call=draw(st.none() | calls),
-        sends=draw(st.integers(0, 3)),
+        pushes_sent=draw(st.integers(0, 3)),
         pushed_at=draw(st.none() | moments),
-        before=draw(st.just(()) | texts.map(lambda text: (("i0", text),))),
+        texts_before=draw(st.just(()) | texts.map(lambda text: (("i0", text),))),
         stopped=draw(st.booleans()),
-        retire=draw(few),
-        may=draw(few),
-        drop=draw(few),
+        to_revoke=draw(few),
+        maybe_held=draw(few),
+        to_delete=draw(few),
         undone=draw(few),
         suspects=draw(st.just(()) | st.builds(Suspect, ids, moments).map(lambda suspect: (suspect,))),
-        lost=draw(st.just(()) | st.just((LostMint("r0", T0, "m1"),))),
-        cut=draw(st.frozensets(st.just("i0"))),
+        lost_mints=draw(st.just(()) | st.just((LostMint("r0", T0, "m1"),))),
+        accepted_loss=draw(st.frozensets(st.just("i0"))),
         keys=tuple(known.values()),
-        fed=draw(st.frozensets(st.sampled_from(("i0", "i1")))),
+        confirmed_in=draw(st.frozensets(st.sampled_from(("i0", "i1")))),
         stores=draw(st.frozensets(st.just("beef"))),
         paused=draw(st.booleans()),
     )
@@ -146,7 +149,7 @@ def states(draw: st.DrawFn) -> State:
 def looks(draw: st.DrawFn, state: State) -> Facts:
     """What might be seen in that moment."""
     keys = draw(st.none() | st.lists(st.builds(Key, ids, moments, st.booleans()), max_size=4))
-    times = draw(surroundings)
+    times = draw(moment_of)
     seen = Observation(
         keys=tuple({key.key_id: key for key in keys}.values()) if keys is not None else None,
         cloud_time=draw(st.none() | st.just(T0)),
@@ -176,7 +179,7 @@ def moments_of_a_rotation(draw: st.DrawFn) -> tuple[State, Facts]:
 def looked_after(state: State) -> set[str]:
     """Keys that are current, candidate, on a list that leads out, or that the journal let go on purpose."""
     roles = {key_id for key_id in (state.current, state.candidate) if key_id is not None}
-    on_lists = {*state.retire, *state.may, *state.drop, *(suspect.key_id for suspect in state.suspects)}
+    on_lists = {*state.to_revoke, *state.maybe_held, *state.to_delete, *(suspect.key_id for suspect in state.suspects)}
     let_go = {r.key_id for r in state.keys if r.origin in {Origin.RELEASED, Origin.FOREIGN} or r.gone_at is not None}
     return roles | on_lists | let_go
 
@@ -212,7 +215,7 @@ def test_an_outcome_never_loses_a_key(
         permanent=permanent,
         slots_full=slots_full,
     )
-    concluded = conclude(state, outcome, facts.times).state
+    concluded = conclude(state, outcome, facts.moment).state
     # A mint is only begun without a candidate, so the one it brings replaces none.
     replaced = {state.candidate} if created else set()
     assert looked_after(state) - replaced <= looked_after(concluded)
@@ -225,7 +228,7 @@ def test_an_outcome_never_loses_a_key(
 @given(
     moments_of_a_rotation(),
     st.builds(
-        Request,
+        Command,
         kind=st.sampled_from(Kind),
         key_id=maybe,
         take_over=st.booleans(),
@@ -235,7 +238,7 @@ def test_an_outcome_never_loses_a_key(
     ),
 )
 def test_an_answer_never_loses_a_key_and_a_refusal_changes_nothing(
-    moment: tuple[State, Facts], request: Request
+    moment: tuple[State, Facts], request: Command
 ) -> None:
     state, facts = moment
     reply = answer(state, request, facts)
@@ -252,7 +255,7 @@ def test_a_gate_only_ever_holds_back(shape: Shape) -> None:
     search = Search(shape, Machine())
     assert search.run(None).counterexample is None
     moves = search.moves
-    alike = {(w.journal, w.keys, w.holds, moves.mem(w)): w for w in search.found if w.pc == READY}
+    alike = {(w.journal, w.keys, w.holds, moves.has_material(w)): w for w in search.found if w.pc == READY}
     closed = Counter[str]()
     for world in alike.values():
         state, facts = moves.state(world), moves.facts(world, ANY, due=True)
@@ -260,7 +263,7 @@ def test_a_gate_only_ever_holds_back(shape: Shape) -> None:
             state = replace(state, rotation=replace(state.rotation, now=False))
         free = decide(state, facts)
         for gate in ("frozen", "paused", "window"):
-            held = _behind(gate, state, facts)
+            held = _closed(gate, state, facts)
             assert held.state.hold in {state.hold, free.state.hold}
             if held.call is not None:
                 _assert_passes(gate, state, held.call, free.call)
@@ -274,22 +277,22 @@ def _assert_passes(gate: str, state: State, call: Call, free: Call | None) -> No
         assert call.change is Change.ENABLE
     elif not (gate == "window" and state.emergency):
         assert call.change is not Change.CREATE
-        assert not (call.change in {Change.DISABLE, Change.DELETE} and call.key_id in state.retire)
+        assert not (call.change in {Change.DISABLE, Change.DELETE} and call.key_id in state.to_revoke)
 
 
-def _behind(gate: str, state: State, facts: Facts) -> Step:
+def _closed(gate: str, state: State, facts: Facts) -> Step:
     if gate == "paused":
         step = decide(replace(state, paused=True), facts)
         return replace(step, state=replace(step.state, paused=state.paused))
     if gate == "frozen":
-        return decide(state, replace(facts, times=replace(facts.times, frozen=True)))
-    return decide(state, replace(facts, times=replace(facts.times, window=False)))
+        return decide(state, replace(facts, moment=replace(facts.moment, frozen=True)))
+    return decide(state, replace(facts, moment=replace(facts.moment, window=False)))
 
 
 def seen(state: State, *keys: Key, text: str = "text", stamp: Stamp | None = None, **times: object) -> Facts:
     observation = Observation(keys=keys, cloud_time=T0, integrations=(IntegrationView("i0", text, stamp),))
-    surroundings = replace(TIMES, **times)  # type: ignore[arg-type]  # names and values of one dataclass
-    return look(state, observation, surroundings, AWS, STORE)
+    moment_of = replace(TIMES, **times)  # type: ignore[arg-type]  # names and values of one dataclass
+    return look(state, observation, moment_of, AWS, STORE)
 
 
 K0 = Key("k0", T0 - timedelta(days=30))
@@ -297,21 +300,21 @@ IDLE = State(
     phase=Phase.IDLE,
     current="k0",
     keys=(KeyRecord("k0", Origin.ADOPTED, sent=True),),
-    before=(("i0", "text"),),
-    fed=frozenset({"i0"}),
+    texts_before=(("i0", "text"),),
+    confirmed_in=frozenset({"i0"}),
 )
 
 
-def test_row_10_another_stores_stamp_at_first_contact_is_for_a_person() -> None:
+def test_row_10_another_stores_stamp_at_first_contact_is_for_the_operator() -> None:
     strange = seen(State(), K0, stamp=Stamp("beef", 4, "k0"), named_key="k0")
     step = decide(State(), strange)
-    assert step.row == "10"
+    assert step.row is Row.STRANGE_AT_CONTACT
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.TWO_ROTATORS
-    refused = answer(step.state, Request(kind=Kind.ADOPT, key_id="k0"), strange)
+    refused = answer(step.state, Command(kind=Kind.ADOPT, key_id="k0"), strange)
     assert not refused.accepted
     assert "--take-over" in refused.text
-    taken = answer(step.state, Request(kind=Kind.ADOPT, key_id="k0", take_over=True), strange)
+    taken = answer(step.state, Command(kind=Kind.ADOPT, key_id="k0", take_over=True), strange)
     assert taken.accepted
     assert taken.state.phase is Phase.IDLE
     assert taken.state.current == "k0"
@@ -320,28 +323,28 @@ def test_row_10_another_stores_stamp_at_first_contact_is_for_a_person() -> None:
 
 def test_row_12_a_backoff_waits() -> None:
     minting = replace(IDLE, phase=Phase.MINTING)
-    assert decide(minting, seen(minting, K0, waiting=True)).row == "12"
-    assert decide(minting, seen(minting, K0)).row == "13"
+    assert decide(minting, seen(minting, K0, waiting=True)).row is Row.BACKOFF
+    assert decide(minting, seen(minting, K0)).row is Row.MINT
 
 
 def test_row_21_what_cannot_be_proved_is_pushed() -> None:
     proving = replace(IDLE, phase=Phase.PROVING, candidate="k1")
-    facts = seen(proving, K0, mem=True)
+    facts = seen(proving, K0, has_material=True)
     step = decide(proving, replace(facts, can=replace(AWS, provable=False)))
-    assert (step.row, step.state.phase) == ("21", Phase.PUSHING)
+    assert (step.row, step.state.phase) == (Row.UNPROVABLE, Phase.PUSHING)
 
 
-def test_row_41_the_third_roll_in_a_row_is_for_a_person() -> None:
+def test_row_41_the_third_roll_in_a_row_is_for_the_operator() -> None:
     keys = (KeyRecord("k1", Origin.MINTED, 1, "k1", sent=True), KeyRecord("k2", Origin.MINTED, 2, "k2", sent=True))
-    grace = State(phase=Phase.GRACE, generation=2, current="k2", retire=("k1",), keys=keys, rolls=2)
+    grace = State(phase=Phase.GRACE, generation=2, current="k2", to_revoke=("k1",), keys=keys, roll_forwards=2)
     stale = seen(grace, Key("k1", T0), Key("k2", T0), stamp=Stamp(STORE, 1, "k1"))
     step = decide(grace, stale)
-    assert step.row == "41"
+    assert step.row is Row.CONTENDED
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.CONTENDED
-    again = answer(step.state, Request(kind=Kind.RESUME), stale)
+    again = answer(step.state, Command(kind=Kind.RESUME), stale)
     assert again.accepted
-    assert decide(again.state, stale).row == "42"
+    assert decide(again.state, stale).row is Row.ROLL_FORWARD
 
 
 def test_a_suspect_that_was_used_is_given_back() -> None:
@@ -354,7 +357,7 @@ def test_a_suspect_that_was_used_is_given_back() -> None:
     disabled = Key("h", T0, enabled=False)
     facts = replace(seen(suspected, K0, disabled), last_used={"h": LastUse(T0)})
     step = decide(suspected, facts)
-    assert step.row == "6"
+    assert step.row is Row.SUSPECT
     record = step.state.record("h")
     assert record is not None
     assert record.origin is Origin.FOREIGN
@@ -362,13 +365,13 @@ def test_a_suspect_that_was_used_is_given_back() -> None:
 
 
 def test_integrations_removed_from_the_config_are_not_cut_off_silently() -> None:
-    fed_two = replace(IDLE, fed=frozenset({"i0", "i1"}))
-    step = decide(fed_two, seen(fed_two, K0, due="due"))
+    confirmed_in_two = replace(IDLE, confirmed_in=frozenset({"i0", "i1"}))
+    step = decide(confirmed_in_two, seen(confirmed_in_two, K0, due="due"))
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.INTEGRATION_REMOVED
-    cut = answer(step.state, Request(kind=Kind.RESUME, cut="i1"), seen(fed_two, K0))
+    cut = answer(step.state, Command(kind=Kind.RESUME, cut="i1"), seen(confirmed_in_two, K0))
     assert cut.accepted
-    assert decide(cut.state, seen(cut.state, K0, due="due")).row == "13a"
+    assert decide(cut.state, seen(cut.state, K0, due="due")).row is Row.BEGIN
 
 
 def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() -> None:
@@ -376,7 +379,7 @@ def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() ->
     listed = (K0,)
     facts = seen(new, *listed, named_key=UNMANAGED)
     idle = decide(new, facts).state
-    assert (idle.phase, idle.current, idle.retire, idle.may) == (Phase.IDLE, None, (), ())
+    assert (idle.phase, idle.current, idle.to_revoke, idle.maybe_held) == (Phase.IDLE, None, (), ())
     due = seen(idle, K0, named_key=UNMANAGED, due="no key is confirmed to be held")
     foreign = decide(idle, due).state
     record = foreign.record("k0")
@@ -386,7 +389,7 @@ def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() ->
     assert decide(new, seen(new, K0, named_key=UNMANAGED, stamp=Stamp(STORE, 3, "k0"))).state.hold is not None
 
 
-def test_where_use_leaves_no_trace_nobody_guesses_whose_key_a_lost_mint_made() -> None:
+def test_where_use_leaves_no_trace_rotator_guesses_no_lost_mints_key() -> None:
     """P3 asks for a key that was never used; where that can't be told, a suspect would stay disabled for ever."""
     minting = replace(
         IDLE,
@@ -401,6 +404,6 @@ def test_where_use_leaves_no_trace_nobody_guesses_whose_key_a_lost_mint_made() -
     assert step.call is None
     assert step.state.hold is not None
     assert step.state.hold.reason is HoldReason.UNATTRIBUTED
-    ours = answer(step.state, Request(kind=Kind.RESUME, ours=("h",)), facts)
+    ours = answer(step.state, Command(kind=Kind.RESUME, ours=("h",)), facts)
     assert ours.accepted
-    assert ours.state.drop == ("h",)
+    assert ours.state.to_delete == ("h",)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rotator.rotation
-from rotator.config.providers import BUILT_IN
+from rotator.providers.registry import BUILT_IN
 
 NAMES = "|".join((*BUILT_IN, "amazon", "google", "microsoft", "oracle", "kubernetes"))
 CLOUDS = re.compile(rf"(?<![a-z])({NAMES})(?![a-z])", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Keys that a person makes, each of which ends the one before: when a rotation begins, and what it doesn't wait for."""
+"""Keys that the operator makes, each of which ends the one before: when a rotation begins, and what it skips."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from rotator.model import (
     State,
 )
 from rotator.northflank.stamp import parse
+from rotator.rotation.answer import answer
+from rotator.rotation.commands import Command, Kind
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts, Surroundings, look
-from rotator.rotation.requests import Kind, Request, answer
-from rotator.rotation.times import surroundings
-from rotator.schedule import Schedule, Window
+from rotator.rotation.facts import Facts, look
+from rotator.rotation.moment import Moment, moment_of
+from rotator.rotation.schedule import Schedule, Window
 from tests.rotation.world import STORE, T0
 
 SUPPLIED = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
@@ -38,13 +39,13 @@ IDLE = State(
     current="old",
     current_since=T0 - timedelta(days=1),
     keys=(KeyRecord("old", Origin.ADOPTED, sent=True),),
-    before=(("i0", "text"),),
-    fed=frozenset({"i0"}),
+    texts_before=(("i0", "text"),),
+    confirmed_in=frozenset({"i0"}),
 )
 
 
-def moment(state: State, seen: Observation, *, mem: bool = False) -> Surroundings:
-    return surroundings(
+def moment(state: State, seen: Observation, *, has_material: bool = False) -> Moment:
+    return moment_of(
         state,
         policy=POLICY,
         calendar=CALENDAR,
@@ -54,18 +55,18 @@ def moment(state: State, seen: Observation, *, mem: bool = False) -> Surrounding
         new_rotation_id="r1",
         integrations=frozenset({"i0"}),
         named_key=None,
-        mem=mem,
+        has_material=has_material,
         quiescent=True,
         frozen=False,
     )
 
 
-def facts(state: State, *keys: Key, text: str = "text", mem: bool = False) -> Facts:
+def facts(state: State, *keys: Key, text: str = "text", has_material: bool = False) -> Facts:
     seen = Observation(keys=keys, cloud_time=T0, integrations=(IntegrationView("i0", text),))
-    return look(state, seen, moment(state, seen, mem=mem), SUPPLIED, STORE)
+    return look(state, seen, moment(state, seen, has_material=has_material), SUPPLIED, STORE)
 
 
-def test_a_brought_key_begins_a_rotation_whatever_the_window() -> None:
+def test_a_new_key_begins_a_rotation_whatever_the_window() -> None:
     begun = decide(IDLE, facts(IDLE, NEW)).state
     assert begun.phase is Phase.MINTING
     assert begun.rotation is not None
@@ -79,21 +80,21 @@ def test_the_key_in_use_begins_nothing() -> None:
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_due_rotation_waits_for_a_person_and_says_so(asked: bool) -> None:
+def test_a_due_rotation_waits_for_the_operator_and_says_so(asked: bool) -> None:
     due = replace(IDLE, current_since=T0 - timedelta(days=31))
     if asked:
-        given = answer(IDLE, Request(kind=Kind.ROTATE), facts(IDLE, OLD))
+        given = answer(IDLE, Command(kind=Kind.ROTATE), facts(IDLE, OLD))
         assert given.accepted
-        assert "when a new key is brought" in given.text
+        assert "when the operator has made a new key" in given.text
         due = given.state
     step = decide(due, facts(due, OLD))
     assert (step.call, step.state) == (None, due)
     assert step.finding is not None
-    assert "make a new key and bring it" in step.finding
+    assert "make a new key and put it where the config says" in step.finding
     assert decide(due, facts(due, NEW)).state.phase is Phase.MINTING
 
 
-def test_a_brought_key_is_nobody_elses() -> None:
+def test_a_new_key_is_not_foreign() -> None:
     held = replace(IDLE, paused=True)
     assert decide(held, facts(held, NEW)).state.record("new") is None
 
@@ -103,18 +104,18 @@ def test_a_key_that_was_taken_back_is_waited_for() -> None:
     assert decide(minting, facts(minting, OLD)).call is None
 
 
-@pytest.mark.parametrize("mem", [True, False])
-def test_an_unanswered_mint_goes_on_with_the_key_that_is_still_in_its_place(mem: bool) -> None:
+@pytest.mark.parametrize("has_material", [True, False])
+def test_an_unanswered_mint_goes_on_with_the_key_that_is_still_in_its_place(has_material: bool) -> None:
     intent = MintIntent(frozenset({"new"}), T0, "new")
     minting = replace(IDLE, phase=Phase.MINTING, generation=1, mint=intent)
-    state = decide(minting, facts(minting, NEW, mem=mem)).state
-    assert (state.candidate, state.drop) == (("new", ()) if mem else (None, ("new",)))
+    state = decide(minting, facts(minting, NEW, has_material=has_material)).state
+    assert (state.candidate, state.to_delete) == (("new", ()) if has_material else (None, ("new",)))
 
 
 def test_nothing_is_waited_out_after_the_confirm() -> None:
     """The old key died when its successor was made: neither grace, nor window, nor the clock can save anybody."""
     keys = (*IDLE.keys, KeyRecord("new", Origin.MINTED, 1, sent=True))
-    grace = replace(IDLE, phase=Phase.GRACE, since=T0, generation=1, current="new", retire=("old",), keys=keys)
+    grace = replace(IDLE, phase=Phase.GRACE, since=T0, generation=1, current="new", to_revoke=("old",), keys=keys)
     stamped = f"text [rotator {STORE} g1 2026-11-23]"
     deleting = decide(grace, _stamped(grace, stamped)).state
     assert deleting.phase is Phase.DELETING

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rotator.pulse import Pulse
+from rotator.rotation.pulse import Pulse
 from rotator.rotation.turns import Turns
 from tests.support.patience import patience
 

@@ -1,6 +1,6 @@
 """The world that the exploration turns against the state machine: clouds, integrations, requests under way, budgets.
 
-Everything is a small immutable value, so that two situations which can't be told apart are one state of the search.
+Everything is a small immutable value, so that two situations that look the same are one state of the search.
 Times are reduced to what the rules can tell apart: a key is old, was created within the window of the open mint, or
 after it; `settle` has passed or it hasn't. Waits never end by themselves: their end is a choice of the search.
 """
@@ -53,7 +53,7 @@ class CloudKey(NamedTuple):
     used: bool = False
     ours: bool = True
     stray: bool = False
-    in_window: bool = False  # of a mint, when a person created it
+    in_window: bool = False  # of a mint, when someone created it
 
 
 class Flight(NamedTuple):
@@ -85,13 +85,13 @@ class World(NamedTuple):
     budget: Budget
     flying: tuple[Flight, ...] = ()
     pc: str = READY
-    mem: int = 0  # the generation whose material is in this process
+    material: int = 0  # the generation whose material is in this process
     minted: int = 0
     created: bool = False  # a CREATE of the open mint intent was sent
     doomed: frozenset[str] = frozenset()  # keys with a DELETE intent
-    wanted: frozenset[str] = frozenset()  # keys that a person asked back
-    cut: frozenset[int] = frozenset()  # integrations whose loss a person accepted
-    backup: int | None = None  # a copy of the journal that somebody keeps
+    wanted: frozenset[str] = frozenset()  # keys that the operator asked back
+    accepted_loss: frozenset[int] = frozenset()  # integrations whose loss the operator accepted
+    backup: int | None = None  # a copy of the journal that the operator keeps
     paused: tuple[int, Flight | None] | None = None  # an unfenced former owner: the journal it is about to write
     pending: tuple[int, Flight | None] | None = None  # the same, of the present owner
 
@@ -131,7 +131,7 @@ class Shape:
         return frozenset(f"i{number}" for number in range(self.integrations))
 
     def begin(self, journal: int) -> World:
-        """First contact: every integration holds k0, a key that somebody made by hand."""
+        """First contact: every integration holds k0, a key that was made by hand."""
         keys: tuple[CloudKey, ...] = (CloudKey("k0", ours=False, mark="k0" if self.can.supplied else None),)
         if self.person_at_start:
             keys = (CloudKey("h", used=True, ours=False), *keys)
@@ -165,7 +165,7 @@ def observe(world: World, can: Capabilities) -> Observation:
 def canonical(state: State, *, exact: bool) -> State:
     """The journal without what no rule reads, or what the search decides itself (when waits end)."""
     rotation, asked, mint = state.rotation, state.asked, state.mint
-    marks = sorted({lost.mark for lost in state.lost if lost.mark is not None}) if exact else ()
+    marks = sorted({lost.mark for lost in state.lost_mints if lost.mark is not None}) if exact else ()
     return replace(
         state,
         hold=Hold(state.hold.reason, "") if state.hold else None,
@@ -180,12 +180,12 @@ def canonical(state: State, *, exact: bool) -> State:
         error=None,
         unread=None,
         # Rule 3 asks whether another push was sent. A push and its 429 undo each other, so 3 stands for all above 2.
-        sends=min(state.sends, 3),
+        pushes_sent=min(state.pushes_sent, 3),
         pushed_at=T0 if state.pushed_at else None,
         unsettled_since=T0 if state.unsettled_since else None,
-        before=tuple(sorted(state.before, key=str)),
+        texts_before=tuple(sorted(state.texts_before, key=str)),
         suspects=tuple(sorted((Suspect(s.key_id, T0) for s in state.suspects), key=lambda s: s.key_id)),
-        lost=tuple(LostMint("", T0, mark) for mark in marks),
+        lost_mints=tuple(LostMint("", T0, mark) for mark in marks),
         keys=tuple(
             sorted(
                 (replace(r, gone_at=T0 if r.gone_at else None) for r in state.keys),
@@ -196,7 +196,7 @@ def canonical(state: State, *, exact: bool) -> State:
 
 
 def adopted(keys: tuple[CloudKey, ...], key_id: str | None) -> tuple[CloudKey, ...]:
-    """The keys after a person named one as theirs and ours to rotate."""
+    """The keys after the operator named one as the key in use, ours to rotate."""
     return tuple(key._replace(ours=True) if key.key_id == key_id else key for key in keys)
 
 

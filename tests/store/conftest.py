@@ -1,5 +1,5 @@
 """The rigs' fixtures: a rotation goes on with the store of a released version."""
 
-from tests.e2e.fixtures import http, prepare
+from tests.support.fixtures import http, prepare
 
 __all__ = ("http", "prepare")

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from rotator.model import HoldReason, Phase
-from rotator.sandbox.northflank_account import Integration
+from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import TEXT
 from rotator.store.migrate import HEAD
-from tests.e2e.rig import ADMIN_FILE, Rig
 from tests.store import world
+from tests.support.rig import ADMIN_FILE, Rig
 
 IN_GRACE, MID_PUSH, HELD, IDLE = "in-grace", "mid-push", "held", "idle"
 USERS = (IN_GRACE, MID_PUSH, HELD, IDLE)
@@ -30,7 +30,7 @@ def in_flight(rig: Rig) -> None:
         rig.name = name
         rig.add_user(name)
         held = rig.aws.create_key(name).reveal()
-        rig.account.put(Integration(name, name, "aws", description=TEXT, credentials=held))
+        rig.account.put(HeldIntegration(name, name, "aws", description=TEXT, credentials=held))
         rig.hold(HoldReason.ADOPT_WHICH)
         assert rig.ask("adopt", key_id=held["accessKey"]).accepted
     rig.rotate()

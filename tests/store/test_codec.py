@@ -73,4 +73,4 @@ def test_what_this_schema_does_not_know_is_refused_by_name(change: dict[str, str
 
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(StoreError, match="Unicode"):
-        encode_state(State(before=(("prod-aws", "\ud800"),)))
+        encode_state(State(texts_before=(("prod-aws", "\ud800"),)))

@@ -117,7 +117,9 @@ def test_a_disk_that_fills_up_and_then_turns_read_only(small_disk: Path) -> None
         with pytest.raises(StoreError, match="disk is full"):
             _commit_until_it_fails(journal)
         ballast.unlink()
-        journal.commit("prod", replace(journal.load("prod"), rolls=1), events=[told("room again")], next_at=None)
+        journal.commit(
+            "prod", replace(journal.load("prod"), roll_forwards=1), events=[told("room again")], next_at=None
+        )
         journal.flush(required_only=True)
         assert verify(journal.reader, audit_file(small_disk)).intact
         kept = journal.load("prod")

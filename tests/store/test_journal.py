@@ -26,7 +26,7 @@ MINTING = State(
     rotation=Rotation("R1", "the key is due", START),
     keys=(KeyRecord("AKIA1", Origin.ADOPTED, sent=True), KeyRecord("AKIA2", Origin.FOREIGN)),
     current="AKIA1",
-    before=(("prod-aws", "our account"),),
+    texts_before=(("prod-aws", "our account"),),
 )
 
 

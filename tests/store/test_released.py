@@ -11,11 +11,11 @@ from alembic.script import ScriptDirectory
 from rotator.audit.verify import verify
 from rotator.model import HoldReason, Phase
 from rotator.store.migrate import HEAD, MIGRATIONS
-from tests.e2e.books import check_books
-from tests.e2e.fixtures import MakeRig
-from tests.e2e.rig import Rig
 from tests.store import world
 from tests.store.dump import HELD, IDLE, IN_GRACE, MID_PUSH, USERS
+from tests.support.books import check_books
+from tests.support.fixtures import MakeRig
+from tests.support.rig import Rig
 
 HOW = "python -m tests.store.dump (docs/release.md)"
 

@@ -17,7 +17,7 @@ import pytest
 import rotator
 from rotator.audit.verify import verify
 from rotator.model import Phase
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import INTEGRATION
 from rotator.store.journal import Journal
 from rotator.store.migrate import HEAD

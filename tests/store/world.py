@@ -19,8 +19,8 @@ from moto.iam.models import iam_backends
 from pydantic import TypeAdapter
 
 from rotator.model import KeyRecord, State
-from rotator.sandbox.northflank_account import Integration
-from tests.e2e.rig import Rig
+from rotator.sandbox.northflank.account import HeldIntegration
+from tests.support.rig import Rig
 
 RELEASED = Path(__file__).with_name("released")
 
@@ -65,7 +65,7 @@ def load(rig: Rig, schema: str) -> None:
             secrets[key["key_id"]] = _put_key(rig, user, key)
     for name, shown in world["integrations"].items():
         held = {"accessKey": shown["holds"], "secretKey": secrets[shown["holds"]]}
-        rig.account.put(Integration(name, name, "aws", description=shown["description"], credentials=held))
+        rig.account.put(HeldIntegration(name, name, "aws", description=shown["description"], credentials=held))
     rig.foreign |= set(world["foreign"])
     rig.forgetful = True  # what was asked of the stand-ins before isn't in their books
     data = rig.stage.store_file.parent

@@ -23,7 +23,7 @@ STORE = "var/lib/private/rotator"
 
 INSTALL = f"""
 python3 -m venv /opt/rotator
-/opt/rotator/bin/pip install --quiet 'rotator[all]' rotator-stuck
+/opt/rotator/bin/pip install --quiet 'northflank-rotator[all]' rotator-stuck
 cd {SHARE}
 install -m 0644 {SERVICE} {ONCE} {TIMER} {UNITS}
 install -m 0755 rotator /usr/local/bin/rotator

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rotator.northflank.stamp import parse
-from rotator.sandbox.aws_scene import USER
+from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from tests.chaos.trial import QUICK, Trial
 from tests.systemd.machine import Done, Machine
@@ -67,7 +67,7 @@ def held_key(accounts: Trial) -> str:
 def test_every_command_of_the_page(suite: str, clean_machine: Machine, accounts: Trial) -> None:
     machine, reader = clean_machine, Reader(clean_machine, accounts)
     lead_to_the_stand_ins(machine, accounts)
-    machine.shell("cp /srv/rotator/rotator-*.whl ~/")
+    machine.shell("cp /srv/rotator/northflank_rotator-*.whl ~/")
     first = accounts.stage.first_key
 
     reader.follow("From nothing to the first rotation")
@@ -81,8 +81,8 @@ def test_every_command_of_the_page(suite: str, clean_machine: Machine, accounts:
 
     status, *_ = reader.follow("Commands of people")
     assert CREDENTIAL in status.stdout
-    told, health = reader.follow("What it tells")
-    assert '"event":"rotation.done"' in told.stdout
+    logs, health = reader.follow("Logs and status")
+    assert '"event":"rotation.done"' in logs.stdout
     assert health.stdout.startswith("ok")
 
     process = machine.show(SERVICE, "MainPID")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.rules import Delay, Fault, Reset, Rule
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
+from rotator.sandbox.wire.rules import Delay, Fault, Reset, Rule
 from tests.support.patience import patience
 from tests.systemd.site import CONFIG, SERVICE, TOKEN, Site
 from tests.systemd.trees import SUITES

@@ -22,10 +22,10 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUILD = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
 _GATHER = """
 python3 -m venv /tmp/pip
-# By the file: an index may have somebody else's package of that name.
+# By the file: it is this checkout's, whatever an index has under the name.
 /tmp/pip/bin/pip wheel --quiet --disable-pip-version-check --wheel-dir /srv/out \\
-  --constraint /srv/rotator/locked.txt "$(ls /srv/rotator/rotator-*.whl)[all]"
-rm /srv/out/rotator-*.whl
+  --constraint /srv/rotator/locked.txt "$(ls /srv/rotator/northflank_rotator-*.whl)[all]"
+rm /srv/out/northflank_rotator-*.whl
 """
 
 

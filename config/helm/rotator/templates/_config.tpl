@@ -1,4 +1,4 @@
-{{/* rotator's config, once it fits what the pod mounts. */}}
+{{/* rotator's config; rendering fails if it does not fit what the pod mounts. */}}
 {{- define "rotator.config" -}}
 {{- if not .Values.persistence.enabled }}
 {{- fail "persistence.enabled: false is refused. The journal says which keys Northflank may hold and what is still to be done; without a persistent volume a restart loses it, and rotator loses track of keys. Use persistence.existingClaim for a volume of your own." }}

@@ -1,4 +1,4 @@
-{{/* Who rotator is in the clouds: tokens of this cluster, and what tells the SDKs of them. */}}
+{{/* rotator's identity in the clouds: tokens of this cluster, and the variables by which the SDKs find them. */}}
 
 {{- define "rotator.tokens" -}}
 {{- with .Values.identity }}

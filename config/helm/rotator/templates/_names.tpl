@@ -1,4 +1,4 @@
-{{/* The name of everything, and of what it is mounted from. */}}
+{{/* The name of every object, and of what the pod mounts. */}}
 {{- define "rotator.name" -}}
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
 {{- end }}

@@ -1,6 +1,6 @@
-{{/* The parts of a pod. The first four can be taken into a pod of another chart. */}}
+{{/* The parts of a pod. A pod of another chart can include the first four. */}}
 
-{{/* rotator's container, beside an application. */}}
+{{/* rotator's container, next to an application. */}}
 {{- define "rotator.sidecar" -}}
 {{ include "rotator.container" (dict "top" . "args" (list "run") "probes" "sidecar") }}
 {{- end }}
@@ -33,7 +33,7 @@
     optional: false
 {{- end }}
 
-{{/* The pod's security context: the volume goes to rotator's group, and the journal's files stay as they are. */}}
+{{/* The pod's security context: the volume's root gets rotator's group; the journal's files keep their modes. */}}
 {{- define "rotator.podSecurityContext" -}}
 runAsNonRoot: true
 fsGroup: 10001
@@ -42,7 +42,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* A new value of this annotation makes new pods: the config and the environment are read at the start. */}}
+{{/* A new value of this annotation makes new pods: rotator reads config and environment at its start. */}}
 {{- define "rotator.checksum" -}}
 rotator/config: {{ printf "%s%s" (include "rotator.config" .) (include "rotator.environment" .) | sha256sum }}
 {{- end }}

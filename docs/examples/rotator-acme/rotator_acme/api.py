@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import SecretStr
 
-from rotator.errors import CallFailed, Verdict, outside_text
+from rotator.errors import CallFailed, Verdict
+from rotator.http.outside_text import outside_text
 
 Value = TypeVar("Value")
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from pydantic import SecretStr, ValidationError
 
-from rotator.config.secret import SecretRef
-from rotator.config.section import Endpoint, Section
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.settings.secret import SecretRef
+from rotator.settings.section import Endpoint, Section
 from rotator_acme.api import ask, read
 
 
@@ -83,7 +83,7 @@ class AcmeRobot:
     def prove(self, material: Material) -> Proof:
         """Use the candidate itself. One that isn't known yet is no failure: rotator asks again."""
         try:
-            answer = self._ask("GET", "me", token=material.fields["apiKey"])
+            answer = self._ask("GET", "me", token=material.secret["apiKey"])
         except CallFailed as failed:
             if failed.code == "unauthorized":
                 return Proof.NOT_YET
@@ -136,4 +136,4 @@ def _key(said: Mapping[str, Any]) -> Key:
 def _minted(said: Mapping[str, Any]) -> Minted:
     """The fields of the material are those that Northflank takes. What the stamp may show of the key is the hint."""
     key = _key(said)
-    return Minted(key, Material({"apiKey": SecretStr(said["secret"])}), hint=key.key_id)
+    return Minted(key, Material(secret={"apiKey": SecretStr(said["secret"])}), hint=key.key_id)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotator.providers.aws import AwsUser
-from rotator.providers.aws_access import AwsAccess
-from rotator.providers.aws_clients import clients_for
+from rotator.providers.aws.access import AwsAccess
+from rotator.providers.aws.clients import clients_for
+from rotator.providers.aws.provider import AwsUser
 from rotator.providers.base import Draft, Tools
 
 IN_THE_WAY = Path("/etc/rotator/in-the-way")

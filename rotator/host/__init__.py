@@ -1,0 +1,1 @@
+"""Between this process and its operating system: systemd, journald, core dumps, logs."""

@@ -1,0 +1,175 @@
+"""How to get into AWS: which identity, which endpoints, how patiently."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, partial
+from urllib.parse import urlsplit
+
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session
+from botocore.utils import get_environ_proxies
+
+from rotator import __version__
+from rotator.errors import RotatorError
+from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
+
+CONNECTIONS = 32
+"""Kept open per client; threads beyond it make their own."""
+
+USER_AGENT = f"rotator/{__version__}"
+"""CloudTrail shows it, so rotator's calls can be found there."""
+
+SESSION_NAME = "rotator"
+"""How CloudTrail names the sessions of a role that rotator assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccess:
+    """How to get into AWS. Credentials with equal values share their clients.
+
+    Args:
+        profile: a profile of the AWS config file; None for the SDK's default chain.
+        assume_role: the ARN of a role to assume with that identity.
+        region: where candidates are proved; None for the profile's or the environment's region.
+        iam_endpoint: overrides the SDK's choice.
+        sts_endpoint: overrides the SDK's choice.
+        deadline: how long any one call may take.
+    """
+
+    profile: str | None
+    assume_role: str | None
+    region: str | None
+    iam_endpoint: str | None
+    sts_endpoint: str | None
+    deadline: timedelta
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object], *, deadline: timedelta) -> AwsAccess:
+        """Taken from a credential's section of the config."""
+
+        def text(name: str) -> str | None:
+            value = settings.get(name)
+            return str(value) if value else None
+
+        return cls(
+            profile=text("profile"),
+            assume_role=text("assume_role"),
+            region=text("region"),
+            iam_endpoint=text("iam_endpoint"),
+            sts_endpoint=text("sts_endpoint"),
+            deadline=deadline,
+        )
+
+    def sessions(self) -> tuple[Session, Session]:
+        """The SDK's session of our own identity, and of the one to act as: the role's, or the same one.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: there is no such profile, or there are no credentials.
+        """
+        own = _session(self.profile)
+        if self.assume_role is None:
+            return own, own
+        fetcher = AssumeRoleCredentialFetcher(
+            partial(
+                own.create_client,
+                region_name=self.region,
+                endpoint_url=self.sts_endpoint,
+                config=self.config(attempts=2),
+            ),
+            credentials_of(own),
+            self.assume_role,
+            extra_args={"RoleSessionName": SESSION_NAME},
+        )
+        acting = _session(self.profile)
+        acting.register_component("credential_provider", _AssumedRole(fetcher))
+        return own, acting
+
+    def config(self, *, attempts: int) -> Config:
+        """Of a client that sends each request at most so often."""
+        connect, read = self.timeouts(attempts=attempts)
+        return Config(
+            connect_timeout=connect,
+            read_timeout=read,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+            user_agent_extra=USER_AGENT,
+        )
+
+    def timeouts(self, *, attempts: int) -> tuple[float, float]:
+        """Of one attempt, in seconds: to connect, and for each read."""
+        # A quarter of the deadline is left for the pause between attempts and for the body.
+        share = self.deadline.total_seconds() / attempts / 4
+        return share, 2 * share
+
+
+def credentials_of(session: Session) -> Credentials:
+    """Its credentials, which renew themselves where they expire.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: there are none.
+    """
+    found = session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    return found
+
+
+def checked_endpoint(service: str, url: str, setting: str | None) -> str:
+    """For the operator: a service's address, where that came from, and the proxy before it.
+
+    Args:
+        service: `iam` or `sts`.
+        url: the address that the SDK will use.
+        setting: what the credential's section says about it.
+
+    Raises:
+        RotatorError: it is not https, and not loopback either.
+    """
+    variable = f"AWS_ENDPOINT_URL_{service.upper()}"
+    origins = {
+        os.environ.get("AWS_ENDPOINT_URL"): "AWS_ENDPOINT_URL",
+        os.environ.get(variable): variable,
+        setting: f"{service}_endpoint",
+    }
+    endpoint = f"{service.upper()} at {outside_text(url)}, from {origins.get(url, 'the region or the AWS profile')}"
+    if not is_https_or_loopback(url):
+        raise RotatorError(
+            f"{endpoint}, is not https",
+            remedy="Use https: plain http is allowed on loopback only. rotator called nothing.",
+        )
+    proxy = urlsplit(get_environ_proxies(url).get(urlsplit(url).scheme, ""))
+    # Without its user and password.
+    return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint
+
+
+def _session(profile: str | None) -> Session:
+    session = Session(profile=profile)
+    session.register_component("data_loader", _models())
+    # Where AWS_STS_REGIONAL_ENDPOINTS says `legacy`, the old regions would be proved in us-east-1.
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
+
+
+@cache
+def _models() -> Loader:
+    # AWS's service models, the same for all sessions: to read them again costs each one 100 ms and 8 MB.
+    return create_loader()
+
+
+class _AssumedRole:
+    """Stands in for a session's chain of credential providers."""
+
+    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
+        self._fetcher = fetcher
+
+    def load_credentials(self) -> Credentials:
+        """Credentials that renew themselves; nothing is called yet."""
+        return DeferredRefreshableCredentials(self._fetcher.fetch_credentials, "assume-role")

@@ -1,0 +1,220 @@
+"""AWS, mode accessKey: the access keys of one IAM user.
+
+Facts from the IAM and STS API references: two keys per user, disabled ones included; a key carries no mark of its
+making, and CreateAccessKey takes no idempotency token; a fresh key is unknown to STS for seconds, at times minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
+
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.outside_text import outside_text
+from rotator.material import Material
+from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone, own_identity
+from rotator.providers.aws.access import AwsAccess
+from rotator.providers.aws.check import rights
+from rotator.providers.aws.clients import Arn, AwsClients, clients_for
+from rotator.providers.aws.errors import (
+    NO_SUCH_ENTITY,
+    AwsAnswer,
+    about_the_clock,
+    ask,
+    attempt,
+    date_of,
+    from_aws,
+    request_id,
+    utc,
+)
+from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+
+Value = TypeVar("Value")
+
+_CAPABILITIES = Capabilities(slots=2, can_disable=True, exact=False, has_evidence=True)
+_PROOFS = {"AccessDenied": Proof.ALIVE, "InvalidClientTokenId": Proof.NOT_YET, "SignatureDoesNotMatch": Proof.DEAD}
+
+
+def open_provider(settings: Mapping[str, object], tools: Tools) -> AwsUser:
+    """The provider for one IAM user. No call is made, but that the SDK may look for an instance's own credentials.
+
+    Args:
+        settings: `user`, and what `AwsAccess.of` takes.
+        tools: of which only the deadline is used: the SDK has HTTP clients of its own.
+
+    Raises:
+        RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
+    """
+    access = AwsAccess.of(settings, deadline=tools.deadline)
+    return AwsUser(str(settings["user"]), access, clients_for(access))
+
+
+class AwsUser:
+    """The access keys of one IAM user. Implements `base.Provider`."""
+
+    def __init__(self, user: str, access: AwsAccess, clients: AwsClients) -> None:
+        self._user = user
+        self._access = access
+        self._aws = clients
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Two slots, and no mark by which a lost key could be recognised."""
+        return _CAPABILITIES
+
+    @property
+    def identity(self) -> str:
+        """`aws:user/NAME`, and where the settings say so, whose: the role's account, or the profile.
+
+        Which account it is without a role, only AWS knows, and a config is judged without a call: one user reached
+        by two profiles isn't recognised as one. IAM users' names differ by more than case.
+        """
+        name = f"aws:user/{self._user.casefold()}"
+        role = Arn.found_in(self._access.assume_role or "")
+        if role is not None:
+            return f"{name}@{role.account}"
+        return f"{name}@profile:{self._access.profile}" if self._access.profile else name
+
+    def list_keys(self) -> Listing:
+        """All pages of ListAccessKeys.
+
+        Raises:
+            CallFailed: also if rotator's own identity is this user: it would revoke its own key.
+        """
+        if self._aws.is_own(self._user):
+            raise own_identity(
+                f"user {self._user}", "Give rotator an identity of its own, with rights over this user's keys."
+            )
+        pages = self._aws.iam.get_paginator("list_access_keys").paginate(UserName=self._user)
+        read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), date_of(page)) for page in pages])
+        return Listing(tuple(key for keys, _ in read for key in keys), read[-1][1])
+
+    def last_used(self, key_id: str) -> LastUse | None:
+        """GetAccessKeyLastUsed, which AWS brings up to date some hours late."""
+        return ask(
+            "GetAccessKeyLastUsed", lambda: self._aws.iam.get_access_key_last_used(AccessKeyId=key_id), _last_use
+        )
+
+    def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # a key can't be marked as ours
+        """Nothing can be prepared."""
+        return Draft()
+
+    def mint(self, draft: Draft) -> Minted:  # noqa: ARG002  # as above
+        """CreateAccessKey: one attempt on the wire."""
+        return self._change(
+            "CreateAccessKey", lambda: self._aws.iam_once.create_access_key(UserName=self._user), _minted
+        )
+
+    def prove(self, material: Material) -> Proof:
+        """GetCallerIdentity, signed with the candidate, in the configured region; not repeated.
+
+        Raises:
+            CallFailed: also if the key works but is another principal's. It must not be pushed then, and another mint
+                would do no better: most likely IAM and STS are reached in two different worlds.
+        """
+        key_id = material.public["accessKey"]
+        try:
+            said = self._aws.whoami(key_id, material.secret["secretKey"].get_secret_value())
+        except CallFailed as failure:
+            proof = _proof(failure)
+            if proof is not Proof.ALIVE:
+                return proof
+            said = failure.message  # AccessDenied names the principal
+        principal = Arn.found_in(said)
+        if principal is not None and not self._aws.is_user(principal, self._user):
+            raise CallFailed(
+                f"the candidate {_hint(key_id)} does not belong to user {self._user}: {outside_text(said)}",
+                verdict=Verdict.REFUSED,
+                code="WrongPrincipal",
+                permanent=True,
+                remedy="Check `user`, `iam_endpoint` and `sts_endpoint`. The candidate was not pushed.",
+            )
+        return Proof.ALIVE
+
+    def disable(self, key_id: str) -> Reply:
+        """UpdateAccessKey to Inactive."""
+        return self._update(key_id, "Inactive")
+
+    def enable(self, key_id: str) -> Reply:
+        """UpdateAccessKey to Active."""
+        return self._update(key_id, "Active")
+
+    def delete(self, key_id: str) -> Reply:
+        """DeleteAccessKey. That the key is gone already is success; that its user is gone is not."""
+        try:
+            return self._change(
+                "DeleteAccessKey",
+                lambda: self._aws.iam_once.delete_access_key(UserName=self._user, AccessKeyId=key_id),
+                _reply,
+            )
+        except CallFailed as failure:
+            if failure.code != NO_SUCH_ENTITY:
+                raise
+            refused = failure
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
+
+    def check(self) -> Sequence[Right]:
+        """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""
+        return tuple(rights(self, self._aws, self._user))
+
+    def close(self) -> None:
+        """Nothing to do: the connections are the clients', which end when their last holder lets go of them."""
+
+    def _update(self, key_id: str, status: Literal["Active", "Inactive"]) -> Reply:
+        return self._change(
+            "UpdateAccessKey",
+            lambda: self._aws.iam_once.update_access_key(UserName=self._user, AccessKeyId=key_id, Status=status),
+            _reply,
+        )
+
+    def _change(self, what: str, call: Callable[[], AwsAnswer], read: Callable[[AwsAnswer], Value]) -> Value:
+        self._aws.renew()
+        return ask(what, call, read)
+
+
+def _keys(answer: AwsAnswer) -> list[Key]:
+    return [
+        Key(listed["AccessKeyId"], utc(listed["CreateDate"]), enabled=listed["Status"] == "Active")
+        for listed in answer["AccessKeyMetadata"]
+    ]
+
+
+def _last_use(answer: AwsAnswer) -> LastUse | None:
+    used = answer["AccessKeyLastUsed"]
+    if "LastUsedDate" not in used:
+        return None
+    service, region = ("" if used[name] == "N/A" else outside_text(used[name]) for name in ("ServiceName", "Region"))
+    return LastUse(utc(used["LastUsedDate"]), service, region)
+
+
+def _minted(answer: AwsAnswer) -> Minted:
+    made = answer["AccessKey"]
+    key_id, secret = made["AccessKeyId"], made["SecretAccessKey"]
+    if not key_id or not secret:
+        raise ValueError("the answer has no key")
+    return Minted(
+        Key(key_id, utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
+        Material(public={"accessKey": key_id}, secret={"secretKey": SecretStr(secret)}),
+        _hint(key_id),
+        request_id(answer),
+    )
+
+
+def _reply(answer: AwsAnswer) -> Reply:
+    return Reply(request_id(answer))
+
+
+def _proof(failure: CallFailed) -> Proof:
+    if about_the_clock(failure):
+        return Proof.CLOCK
+    if failure.verdict is not Verdict.REFUSED or failure.code not in _PROOFS:
+        raise failure
+    return _PROOFS[failure.code]
+
+
+def _hint(key_id: str) -> str:
+    return f"{key_id[:4]}..{key_id[-4:]}"

@@ -1,0 +1,1 @@
+"""Azure: the client secrets of an app registration."""

@@ -1,0 +1,111 @@
+"""How to get into Azure: which cloud, which tenant, which addresses, and who rotator is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import SecretStr
+
+from rotator.errors import RotatorError
+from rotator.http.outside_text import outside_text
+
+_PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One of Microsoft's clouds: what its Graph and its Resource Manager are called, in addresses and in tokens."""
+
+    graph: str
+    management: str
+
+
+_PUBLIC = Cloud("https://graph.microsoft.com", "https://management.azure.com")
+_CHINA = Cloud("https://microsoftgraph.chinacloudapi.cn", "https://management.chinacloudapi.cn")
+
+# https://learn.microsoft.com/en-us/graph/deployments, and the constants of azure-identity and azure-core.
+_CLOUDS = {
+    _PUBLIC_AUTHORITY: _PUBLIC,
+    "https://login.microsoftonline.us": Cloud("https://graph.microsoft.us", "https://management.usgovcloudapi.net"),
+    "https://login.chinacloudapi.cn": _CHINA,
+    "https://login.partner.microsoftonline.cn": _CHINA,
+}
+_DOD_GRAPH = "https://dod-graph.microsoft.us"
+"""Shares its authority with the rest of the US government's cloud, and yet tokens must name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AzureAccess:
+    """How to get into one tenant.
+
+    Args:
+        tenant: its id.
+        authority: where tokens come from, without a slash at its end.
+        graph: where Microsoft Graph is.
+        graph_audience: what a token for it must name; not its address where that is a proxy's.
+        management: where Azure Resource Manager is.
+        management_audience: as above.
+        client_id: rotator's own application; None for what the environment says.
+        secret: reads its client secret anew.
+        certificate: the file with its certificate and private key.
+    """
+
+    tenant: str
+    authority: str
+    graph: str
+    graph_audience: str
+    management: str
+    management_audience: str
+    client_id: str | None = None
+    secret: Callable[[], SecretStr] | None = field(default=None, repr=False)
+    certificate: str | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> AzureAccess:
+        """Taken from a credential's section of the config, and from the SDK's own environment where that is silent.
+
+        Raises:
+            RotatorError: the authority isn't https: a candidate would go there in clear.
+        """
+
+        def text(name: str) -> str | None:
+            return cast("str | None", settings.get(name))
+
+        authority = _https(text("authority") or os.environ.get("AZURE_AUTHORITY_HOST") or _PUBLIC_AUTHORITY)
+        cloud = _CLOUDS.get(authority, _PUBLIC)
+        graph = text("graph_url") or cloud.graph
+        return cls(
+            tenant=str(settings["tenant_id"]).lower(),
+            authority=authority,
+            graph=graph,
+            graph_audience=_DOD_GRAPH if graph == _DOD_GRAPH else cloud.graph,
+            management=text("management_url") or cloud.management,
+            management_audience=cloud.management,
+            client_id=text("admin_client_id"),
+            secret=cast("Callable[[], SecretStr] | None", settings.get("admin_secret")),
+            certificate=text("admin_certificate"),
+        )
+
+    @property
+    def is_microsofts(self) -> bool:
+        """The authority is one that Microsoft's library knows. Any other is taken at its word."""
+        return self.authority in _CLOUDS
+
+    @property
+    def token_url(self) -> str:
+        """Where the tenant's tokens come from."""
+        return f"{self.authority}/{self.tenant}/oauth2/v2.0/token"
+
+
+def _https(authority: str) -> str:
+    # As azure-identity reads AZURE_AUTHORITY_HOST.
+    whole = authority if "://" in authority else f"https://{authority}"
+    if not whole.startswith("https://"):
+        raise RotatorError(
+            f"Azure can't be used: the authority {outside_text(whole)} is not https.",
+            remedy="Check `authority`, and AZURE_AUTHORITY_HOST in rotator's environment.",
+        )
+    return whole.rstrip("/ ")

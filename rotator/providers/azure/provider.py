@@ -1,0 +1,213 @@
+"""Azure: the client secrets of one application in Microsoft Entra ID.
+
+Facts from Microsoft Graph's reference: a secret has a display name, chosen by who makes it, and an end; its value is
+shown once, by addPassword; it can't be disabled; nothing but an object's size limits how many there are. A fresh one is
+unknown to some of the login's replicas for seconds, at times for minutes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.answers import Answer, date_of, json_object
+from rotator.http.exchange import Span
+from rotator.material import Material
+from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import gone
+from rotator.providers.azure import evidence as azure_evidence
+from rotator.providers.azure import proof as azure_proof
+from rotator.providers.azure.access import AzureAccess
+from rotator.providers.azure.check import rights
+from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
+from rotator.providers.azure.graph import Graph
+from rotator.providers.azure.identity import login_for
+from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+
+_UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a secret began that has no such date, as some that other programs made. It is as old as can be."""
+
+
+def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
+    """The provider for one application. No call is made.
+
+    Args:
+        settings: as `AzureCredential.settings` gives them.
+        tools: all of them are used.
+
+    Raises:
+        RotatorError: the CA file can't be used, or the authority isn't https.
+    """
+    access = AzureAccess.of(settings)
+    ca_file = settings.get("ca_file")
+    http = tools.http.trusting(str(ca_file) if ca_file is not None else None)
+    application = str(settings["client_id"]).lower()
+    graph = Graph(access, http, login_for(access, http), application, tools)
+    return AzureApp(settings, access, graph, http, tools)
+
+
+class AzureApp:
+    """The client secrets of one application. Implements `base.Provider`."""
+
+    def __init__(
+        self, settings: Mapping[str, object], access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
+    ) -> None:
+        self._fixed = {
+            field: str(settings[name])
+            for field, name in (
+                ("tenantId", "tenant_id"),
+                ("clientId", "client_id"),
+                ("objectId", "object_id"),
+                ("subscriptionId", "subscription_id"),
+            )
+        }
+        self._client_id = self._fixed["clientId"].lower()
+        self._path = f"/v1.0/applications(appId='{self._client_id}')"
+        self._has_evidence = bool(settings["evidence"])
+        self._access = access
+        self._graph = graph
+        self._http = http
+        self._tools = tools
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """A secret is recognised by its display name. It can't be disabled. Evidence only where it was asked for."""
+        return Capabilities(slots=None, can_disable=False, exact=True, has_evidence=self._has_evidence)
+
+    @property
+    def identity(self) -> str:
+        """`azure:TENANT/APPLICATION`."""
+        return f"azure:{self._access.tenant}/{self._client_id}"
+
+    def list_keys(self) -> Listing:
+        """The application's client secrets. Its certificates aren't rotator's business.
+
+        Raises:
+            CallFailed: also if rotator's own identity is this application.
+        """
+        what = "GET application"
+        answer = self._graph.read(what, f"{self._path}?$select=id,appId,displayName,passwordCredentials")
+        said, date = json_object(answer.body) or {}, date_of(answer)
+        keys: list[Key] | None
+        try:
+            keys = [_key(each) for each in said["passwordCredentials"]]
+        except (KeyError, TypeError, ValueError):
+            keys = None
+        if keys is None or date is None or str(said.get("appId")).lower() != self._client_id:
+            raise MICROSOFT.unclear(what, answer)
+        return Listing(tuple(keys), date)
+
+    def last_used(self, key_id: str) -> LastUse | None:
+        """The report on credentials, which Microsoft brings up to date about a day late."""
+        return azure_evidence.last_use(self._graph, self._client_id, key_id)
+
+    def draft(self, store_id: str, generation: int) -> Draft:
+        """Choose the secret's display name. A part of it is random: a journal put back from a backup counts again."""
+        return Draft(mark=f"rotator {store_id} g{generation} {secrets.token_hex(4)}")
+
+    def mint(self, draft: Draft) -> Minted:
+        """AddPassword: one attempt on the wire."""
+        ends = (self._tools.clock.now() + self._tools.lifetime).astimezone(UTC)
+        wanted = {"displayName": draft.mark, "endDateTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        what = "addPassword"
+        answer = self._graph.change(what, f"{self._path}/addPassword", {"passwordCredential": wanted}, HTTPStatus.OK)
+        minted = self._minted(answer, draft)
+        if minted is None:
+            raise MICROSOFT.unclear(what, answer)
+        return minted
+
+    def prove(self, material: Material) -> Proof:
+        """An access token with the candidate, shown to the subscription; not repeated."""
+        return azure_proof.prove(
+            self._http,
+            self._access,
+            client_id=self._client_id,
+            secret=material.secret["secret"],
+            subscription=self._fixed["subscriptionId"],
+            span=Span(self._tools.clock, self._tools.deadline),
+        )
+
+    def disable(self, key_id: str) -> Reply:
+        """Never called: Azure can't."""
+        raise _cannot(key_id)
+
+    def enable(self, key_id: str) -> Reply:
+        """Never called: Azure can't."""
+        raise _cannot(key_id)
+
+    def delete(self, key_id: str) -> Reply:
+        """RemovePassword. That the secret is gone already is success; that its application is gone is not.
+
+        It is asked for first and looked at afterwards: the list may come from a replica that lags.
+        """
+        what = "removePassword"
+        try:
+            answer = self._graph.change(what, f"{self._path}/{what}", {"keyId": key_id}, HTTPStatus.NO_CONTENT)
+        except CallFailed as failure:
+            if failure.verdict is not Verdict.REFUSED or failure.code not in {BAD_REQUEST, NOT_FOUND}:
+                raise
+            refused = failure
+        else:
+            if MICROSOFT.request_id(answer) is None:
+                raise MICROSOFT.unclear(what, answer)
+            return Reply(MICROSOFT.request_id(answer))
+        # Without the application the list is refused in the same way, and raises.
+        return gone(refused, key_id, self.list_keys())
+
+    def check(self) -> Sequence[Right]:
+        """Tries what only reads; what changes something is judged by rotator's own token, and by who owns the app."""
+        return tuple(rights(self, self._access, self._graph, self._client_id))
+
+    def close(self) -> None:
+        """Nothing to do: the connections are the process's."""
+
+    def _minted(self, answer: Answer, draft: Draft) -> Minted | None:
+        said = json_object(answer.body) or {}
+        secret = said.get("secretText")
+        try:
+            key = _key(said)
+        except (KeyError, TypeError, ValueError):
+            return None
+        if not isinstance(secret, str) or not secret or key.mark != draft.mark or MICROSOFT.request_id(answer) is None:
+            return None
+        material = Material(public=self._fixed, secret={"secret": SecretStr(secret)})
+        return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", MICROSOFT.request_id(answer))
+
+
+def _key(said: Mapping[str, Any]) -> Key:
+    """A secret as Graph shows it, to the second, as the Date header is."""
+    key_id, mark = said["keyId"], said.get("displayName")
+    if not isinstance(key_id, str) or not key_id:
+        raise ValueError("a secret without an id")
+    return Key(
+        key_id,
+        _time(said.get("startDateTime")) or _UNTOLD,
+        expires_at=_time(said.get("endDateTime")),
+        mark=mark if isinstance(mark, str) else None,
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def _cannot(key_id: str) -> CallFailed:
+    return CallFailed(
+        f"{key_id} can't be disabled or enabled: Azure can't disable a client secret",
+        verdict=Verdict.REFUSED,
+        code="NotPossible",
+        permanent=True,
+        remedy="Remove the client secret instead.",
+    )

@@ -1,0 +1,131 @@
+"""How to get into a cluster: from a kubeconfig, or as the service account of the pod that rotator runs in."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lightkube.config.client_adapter import verify_cluster
+from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, KubeConfig, SingleConfig
+from lightkube.config.models import User
+from lightkube.core.exceptions import ConfigError
+
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.outside_text import outside_text
+from rotator.settings.section import is_https_or_loopback
+
+_CHECK = (
+    "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows the content of a file."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One way into one cluster, with rotator's own rights.
+
+    Args:
+        server: the API server's address.
+        origin: where that comes from, for the operator.
+        in_cluster: rotator runs in the cluster: the address means nothing outside of it.
+        ca: the CA's certificates (PEM); None: those that the machine trusts.
+        tls: trusts these, and holds rotator's client certificate, if it has one.
+        bearer: reads rotator's own token; None where the certificate is enough.
+    """
+
+    server: str
+    origin: str
+    in_cluster: bool
+    ca: bytes | None
+    tls: ssl.SSLContext
+    bearer: Callable[[], str] | None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object], *, pod: str = SERVICE_ACCOUNT) -> Access:
+        """Taken from a credential's section of the config, the environment, and the files that these name.
+
+        Args:
+            settings: `kubeconfig` and `context`.
+            pod: where a pod finds its service account.
+
+        Raises:
+            RotatorError: there is no usable way in.
+        """
+        try:
+            return _access(settings, pod)
+        except ConfigError as error:
+            problem = outside_text(error)
+        except RotatorError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a file may hold anything; a parser's message quotes it, token and all
+            problem = f"{type(error).__name__} while it was read"
+        raise RotatorError(f"rotator can't enter the cluster: {problem}.", remedy=_CHECK)
+
+
+def _access(settings: Mapping[str, object], pod: str) -> Access:
+    config, origin, in_cluster = _config(settings, pod)
+    cluster, user = config.cluster, config.user or User()
+    server = cluster.server.rstrip("/")
+    if not is_https_or_loopback(server):
+        raise ConfigError(f"{server}, from {origin}, is not https")
+    if cluster.insecure:
+        raise ConfigError(
+            f"{origin} has insecure-skip-tls-verify, which would expose rotator's token; name the CA instead"
+        )
+    if user.exec or user.auth_provider or user.username:
+        raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
+    ca = None
+    if cluster.certificate_auth_data is not None:
+        ca = base64.b64decode(cluster.certificate_auth_data)
+    elif cluster.certificate_auth is not None:
+        ca = Path(config.abs_file(cluster.certificate_auth)).read_bytes()
+    # Without TLS nothing is verified, and nothing needs to be loaded.
+    tls = (
+        verify_cluster(cluster, user, config.abs_file)
+        if urlsplit(server).scheme == "https"
+        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    return Access(server, origin, in_cluster, ca, tls, _bearer(config, user))
+
+
+def _config(settings: Mapping[str, object], pod: str) -> tuple[SingleConfig, str, bool]:
+    """The cluster and the user, where they come from, and whether we run in that cluster."""
+    named, context = settings.get("kubeconfig"), settings.get("context")
+    if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
+        return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True
+    file = str(named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
+    config = _chosen(KubeConfig.from_file(file), None if context is None else str(context))
+    return config, f"{file}, context {config.context_name}", False
+
+
+def _chosen(config: KubeConfig, context: str | None) -> SingleConfig:
+    chosen = config.get(context)
+    if chosen is None:
+        raise ConfigError("no context is chosen")
+    return chosen
+
+
+def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:
+    if user.token_file is None:
+        token = user.token
+        return None if token is None else lambda: token
+    path = Path(config.abs_file(user.token_file))
+
+    def read() -> str:
+        # Anew each time: the kubelet replaces a pod's token while it runs.
+        try:
+            return path.read_text().strip()
+        except (OSError, ValueError) as error:
+            problem = type(error).__name__
+        raise CallFailed(
+            f"nothing was sent: rotator's own token in {path} can't be read: {problem}",
+            verdict=Verdict.NOT_APPLIED,
+            code="no-token",
+            remedy="Check that the file exists and that rotator may read it.",
+        )
+
+    return read

@@ -1,0 +1,64 @@
+"""What an answer of a Kubernetes API server, or the want of one, says about a request.
+
+Sources: the Status object in apimachinery's `meta/v1/types.go` and the reasons there; the API server's own filters, of
+which priority and fairness answers 429 in plain text with Retry-After, and an unknown path 404 in plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from rotator.errors import CallFailed, Verdict
+from rotator.http.answers import Answer, is_refusal, json_object
+from rotator.http.calls import Vendor
+from rotator.http.outside_text import outside_text
+
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, ALREADY_EXISTS = "Unauthorized", "Forbidden", "NotFound", "AlreadyExists"
+
+CLUSTER = Vendor(
+    "the cluster",
+    ids=("audit-id",),  # under which the cluster's audit log has the request
+    remedy="If this repeats, check what stands between rotator and the cluster. Use Kubernetes 1.28 or newer.",
+)
+
+_REMEDIES = {
+    UNAUTHORIZED: "Renew rotator's own token or certificate: the cluster doesn't know it.",
+    FORBIDDEN: "`rotator policy NAME` prints the Role that rotator's own account needs.",
+    NOT_FOUND: "Check `namespace`, `service_account` and `context`.",
+    "BadRequest": "Check the credential's `byok` section.",
+    "Invalid": "Check the credential's `byok` section; a bound token must live ten minutes or more.",
+}
+"""The refusals that only an operator can clear, and how."""
+
+
+def failure_in(what: str, answer: Answer) -> CallFailed | None:
+    """Why this answer doesn't say, in Kubernetes's own words, that the request was carried out; None if it does.
+
+    Args:
+        what: names the request in the error, e.g. `create secrets`.
+        answer: a complete one.
+    """
+    said = json_object(answer.body) or {}
+    if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED} and "kind" in said and "apiVersion" in said:
+        return None
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return CLUSTER.throttled(what, answer)
+    reason = said.get("reason")
+    if not _refuses(answer, said) or not isinstance(reason, str):
+        return CLUSTER.unclear(what, answer)
+    return CallFailed(
+        f"{what}: {outside_text(reason)}: {outside_text(said.get('message', ''))}",
+        verdict=Verdict.REFUSED,
+        code=outside_text(reason),
+        request_id=CLUSTER.request_id(answer),
+        permanent=reason in _REMEDIES,
+        remedy=_REMEDIES.get(reason, ""),
+    )
+
+
+def _refuses(answer: Answer, said: Mapping[str, Any]) -> bool:
+    """A whole Status object that says no, about a request that can't be under way any more."""
+    whole = (said.get("kind"), said.get("status"), said.get("code")) == ("Status", "Failure", answer.status)
+    return whole and is_refusal(answer.status)

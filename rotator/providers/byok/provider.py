@@ -1,0 +1,318 @@
+"""byok: the tokens of one service account in a Kubernetes cluster of the operator's, each in a kubeconfig.
+
+A key is a Secret, and its id the Secret's name. `token: bound` asks for a token that is bound to an empty Secret of
+ours; `token: secret` makes a Secret that the cluster's token controller fills in. Either way the token dies with it.
+
+Facts from the Kubernetes API reference and kube-apiserver's `pkg/registry/core/serviceaccount/storage/token.go`: a
+token lives ten minutes at least; what is asked for may be cut short, and the answer says so; a namespace that isn't
+there lists as empty.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+
+from lightkube.core.client import Client, FieldSelector, LabelSelector
+from lightkube.models.authentication_v1 import BoundObjectReference, TokenRequestSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Secret, ServiceAccount, ServiceAccountToken
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.clients import ca_bytes
+from rotator.material import Material
+from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.byok.access import Access
+from rotator.providers.byok.api import Api, Visit
+from rotator.providers.byok.check import rights
+from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
+from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
+from rotator.providers.byok.own import OwnAccount, username
+
+_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
+
+_TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a type of Secret
+_ACCOUNT = "kubernetes.io/service-account.name"
+_EXPIRES = "rotator/expires-at"
+_OURS = {"app.kubernetes.io/managed-by": "rotator"}
+_PAGE = 100  # Secrets in one answer
+_SHORTEST = timedelta(minutes=10)
+
+
+def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
+    """The provider for one service account. No call is made.
+
+    Args:
+        settings: the credential's `byok` section.
+        tools: of which the HTTP clients aren't used: a kubeconfig brings its own CA and certificate.
+
+    Raises:
+        RotatorError: there is no usable way into the cluster, or Northflank's way is not known.
+    """
+    access = Access.of(settings)
+    server, ca_file = settings["server"], settings["ca_file"]
+    if server is None and access.in_cluster:
+        raise RotatorError(
+            "rotator reaches the cluster at the address for pods, which Northflank can't reach.",
+            remedy="Set `server` to the API server's address as Northflank reaches it.",
+        )
+    target = ClusterAddress(
+        server=access.server if server is None else str(server),
+        ca=access.ca if ca_file is None else ca_bytes(str(ca_file)),
+        namespace=str(settings["namespace"]),
+        account=str(settings["service_account"]),
+    )
+    api = Api(access, tools.deadline, tools.clock)
+    return ByokAccount(target, access, api, bound=settings["token"] == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
+
+
+class ByokAccount:
+    """The tokens of one service account. Implements `base.Provider`."""
+
+    def __init__(self, target: ClusterAddress, access: Access, api: Api, *, bound: bool, lifetime: timedelta) -> None:
+        self._target = target
+        self._access = access
+        self._api = api
+        self._bound = bound
+        self._lifetime = lifetime
+        self._own = OwnAccount(api)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Any number of tokens, each with a name that we gave it; none can be disabled, and no use is recorded."""
+        return _CAPABILITIES
+
+    @property
+    def identity(self) -> str:
+        """`byok:NAMESPACE/ACCOUNT@SERVER`, with the cluster's address as rotator reaches it.
+
+        One cluster that is reached by two addresses isn't recognised as one.
+        """
+        return f"byok:{self._target.namespace}/{self._target.account}@{self._access.server}"
+
+    def list_keys(self) -> Listing:
+        """The Secrets of this account: all token Secrets, of any maker, and ours that bound tokens live with.
+
+        Bound tokens that others asked for live with no Secret, and aren't listed by Kubernetes.
+
+        Raises:
+            CallFailed: also if there is no such account, or if it is rotator's own: it would revoke its own token.
+        """
+        self._own.differs_from(self._target.username)
+        return self._api.patiently(self._listing)
+
+    def last_used(self, key_id: str) -> LastUse | None:
+        """Never called: Kubernetes records no use of a token that could be asked for."""
+        raise CallFailed(
+            f"the use of {key_id} is not recorded", verdict=Verdict.REFUSED, code="NoEvidence", permanent=True
+        )
+
+    def draft(self, store_id: str, generation: int) -> Draft:
+        """The name of the Secret. It has something random, so that no journal, however old, gives a name twice."""
+        return Draft(mark=f"rotator-{store_id}-g{generation}-{token_hex(4)}")
+
+    def mint(self, draft: Draft) -> Minted:
+        """A Secret, and its token: for a bound one three requests, each made once.
+
+        A request that fails after the Secret was made leaves it there, to be found by its name: that is UNKNOWN. Only
+        where the API server refused, the Secret is taken back, and if that was answered, nothing was made.
+        """
+        if draft.mark is None:
+            raise ValueError("a draft of another provider")
+        visit = self._api.visit()
+        made = self._create(visit, draft.mark)
+        try:
+            return self._bound_token(visit, made) if self._bound else self._filled(visit, made)
+        except CallFailed as failed:
+            failure = failed
+        raise self._taken_back(visit, draft.mark, failure).with_traceback(None)
+
+    def prove(self, material: Material) -> Proof:
+        """Ask the API server, with the candidate, who it is: once, and not repeated.
+
+        Raises:
+            CallFailed: also if the token works but is another account's. It must not be pushed then.
+        """
+        try:
+            found = username(self._api.visit(token_of(material)))
+        except CallFailed as failure:
+            if failure.verdict is Verdict.REFUSED and failure.code == UNAUTHORIZED:
+                return Proof.NOT_YET
+            # Who isn't allowed to ask is named in the refusal, and so is known.
+            if failure.code != FORBIDDEN or f'User "{self._target.username}"' not in failure.message:
+                raise
+            return Proof.ALIVE
+        if found == self._target.username:
+            return Proof.ALIVE
+        raise CallFailed(
+            f"the candidate belongs to {found}, not to {self._target.username}",
+            verdict=Verdict.REFUSED,
+            code="WrongPrincipal",
+            permanent=True,
+            remedy="Check `namespace` and `service_account`. The candidate was not pushed.",
+        )
+
+    def disable(self, key_id: str) -> Reply:
+        """Never called."""
+        raise _cannot("disabled", key_id)
+
+    def enable(self, key_id: str) -> Reply:
+        """Never called."""
+        raise _cannot("enabled", key_id)
+
+    def delete(self, key_id: str) -> Reply:
+        """Delete the Secret. That it is gone already is success; that its account is gone is not."""
+        visit = self._api.visit()
+        self._stands(visit)
+        try:
+            self._delete(visit, key_id)
+        except CallFailed as failure:
+            if failure.code != NOT_FOUND:
+                raise
+            return Reply(failure.request_id)
+        return Reply(visit.request_id)
+
+    def check(self) -> Sequence[Right]:
+        """Who we are, and what the cluster says that we may do."""
+        return tuple(rights(self._api, self._access, self._target, self._own, bound=self._bound))
+
+    def close(self) -> None:
+        """Close the connections to this cluster."""
+        self._api.close()
+
+    def _stands(self, visit: Visit) -> None:
+        """The account is there. Without this, another namespace or cluster would look like one without keys."""
+        target = self._target
+        visit.ask(
+            "get serviceaccounts", lambda client: client.get(ServiceAccount, target.account, namespace=target.namespace)
+        )
+
+    def _listing(self, visit: Visit) -> Listing:
+        self._stands(visit)
+        ours = visit.ask("list secrets", lambda client: self._listed(client, {**_OURS}, None))
+        tokens = visit.ask("list secrets", lambda client: self._listed(client, None, {"type": _TOKEN_SECRET}))
+        return Listing(tuple((tokens | ours).values()), visit.date)  # a token Secret that we made is in both
+
+    def _listed(self, client: Client, labels: LabelSelector | None, fields: FieldSelector | None) -> dict[str, Key]:
+        found = client.list(Secret, namespace=self._target.namespace, chunk_size=_PAGE, labels=labels, fields=fields)
+        keys = (_key(secret) for secret in found if _annotation(secret, _ACCOUNT) == self._target.account)
+        return {key.key_id: key for key in keys}
+
+    def _create(self, visit: Visit, name: str) -> Secret:
+        wanted = Secret(
+            metadata=ObjectMeta(name=name, labels=_OURS, annotations={_ACCOUNT: self._target.account}),
+            type="Opaque" if self._bound else _TOKEN_SECRET,
+        )
+
+        def create(client: Client) -> Secret:
+            made = client.create(wanted, namespace=self._target.namespace)
+            if _key(made).key_id != name or made.metadata is None or not made.metadata.uid:
+                raise ValueError("another Secret")
+            return made
+
+        try:
+            return visit.ask("create secrets", create)
+        except CallFailed as failed:
+            failure = failed
+        if failure.code == ALREADY_EXISTS:
+            # The name was never used before: something between us and the cluster has sent the request twice.
+            failure.verdict = Verdict.UNKNOWN
+        raise failure
+
+    def _bound_token(self, visit: Visit, made: Secret) -> Minted:
+        key = _key(made)
+        reference = BoundObjectReference(
+            apiVersion="v1", kind="Secret", name=key.key_id, uid=made.metadata.uid if made.metadata else None
+        )
+        request = ServiceAccountToken(
+            metadata=ObjectMeta(),
+            spec=TokenRequestSpec(
+                audiences=[],
+                boundObjectRef=reference,
+                expirationSeconds=round(max(self._lifetime, _SHORTEST).total_seconds()),
+            ),
+        )
+
+        def ask(client: Client) -> tuple[SecretStr, datetime]:
+            answer = client.create(request, self._target.account, namespace=self._target.namespace).status
+            if answer is None or not answer.token or answer.expirationTimestamp is None:
+                raise ValueError("the answer has no token")
+            return SecretStr(answer.token), _utc(answer.expirationTimestamp)
+
+        token, expires_at = visit.ask("create serviceaccounts/token", ask)
+        request_id = visit.request_id
+        # No listing shows when a bound token ends; so the Secret has to say it, as the cluster granted it.
+        patch = {"metadata": {"annotations": {_EXPIRES: expires_at.isoformat()}}}
+        noted = visit.ask(
+            "patch secrets",
+            lambda client: _key(client.patch(Secret, key.key_id, patch, namespace=self._target.namespace)),
+        )
+        return Minted(noted, self._target.material(token.get_secret_value()), _hint(key.key_id), request_id)
+
+    def _filled(self, visit: Visit, made: Secret) -> Minted:
+        key, request_id = _key(made), visit.request_id
+
+        def look(client: Client) -> SecretStr | None:
+            data = client.get(Secret, key.key_id, namespace=self._target.namespace).data or {}
+            return (
+                SecretStr(base64.b64decode(data["token"], validate=True).decode("ascii")) if "token" in data else None
+            )
+
+        token = visit.until("get secrets", look)
+        if token is None:
+            raise CallFailed(
+                f"the cluster has put no token into the Secret {key.key_id}",
+                verdict=Verdict.UNKNOWN,
+                code="no-token",
+                remedy="Check that the token controller of kube-controller-manager runs.",
+            )
+        return Minted(key, self._target.material(token.get_secret_value()), _hint(key.key_id), request_id)
+
+    def _taken_back(self, visit: Visit, name: str, failure: CallFailed) -> CallFailed:
+        """The failure of a mint whose Secret was made, with the verdict that is true once this is over."""
+        if failure.verdict is not Verdict.UNKNOWN:
+            try:
+                self._delete(visit, name)
+            except CallFailed as kept:
+                if kept.code != NOT_FOUND:
+                    failure.verdict, failure.permanent = Verdict.UNKNOWN, False
+        return failure
+
+    def _delete(self, visit: Visit, name: str) -> None:
+        visit.ask("delete secrets", lambda client: client.delete(Secret, name, namespace=self._target.namespace))
+
+
+def _key(secret: Secret) -> Key:
+    metadata = secret.metadata
+    if metadata is None or not metadata.name or metadata.creationTimestamp is None:
+        raise ValueError("no whole Secret")
+    expires_at = _annotation(secret, _EXPIRES)
+    return Key(
+        metadata.name,
+        _utc(metadata.creationTimestamp),
+        expires_at=None if expires_at is None else _utc(datetime.fromisoformat(expires_at)),
+        mark=metadata.name,
+    )
+
+
+def _annotation(secret: Secret, name: str) -> str | None:
+    return ((secret.metadata and secret.metadata.annotations) or {}).get(name)
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC)
+
+
+def _hint(name: str) -> str:
+    """The generation is in the stamp already; the end of the name distinguishes the Secrets."""
+    return f"..{name[-8:]}"
+
+
+def _cannot(word: str, key_id: str) -> CallFailed:
+    return CallFailed(f"{key_id} can't be {word}", verdict=Verdict.REFUSED, code="Unsupported", permanent=True)

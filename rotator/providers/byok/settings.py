@@ -1,0 +1,58 @@
+"""A credential in a Kubernetes cluster of the operator's: a service account whose token Northflank holds."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rotator.config.credential import CredentialSection
+from rotator.settings.section import AbsolutePath, Endpoint, Section
+
+_DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class ByokSection(Section):
+    """The service account, and how rotator itself reaches the cluster."""
+
+    kubeconfig: AbsolutePath | None = Field(
+        None, description="rotator's own kubeconfig; null: the pod's service account, or KUBECONFIG."
+    )
+    context: str | None = Field(None, min_length=1, description="The context in it; null: its current one.")
+    namespace: str = Field(pattern=_DNS_LABEL, description="The service account's namespace.")
+    service_account: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", description="The service account's name."
+    )
+    token: Literal["bound", "secret"] = Field(
+        "bound", description="bound: a token that ends, bound to a Secret of its own; secret: a token Secret, endless."
+    )
+    server: Endpoint | None = Field(
+        None, description="The cluster's address as Northflank reaches it; null: as rotator does."
+    )
+    ca_file: AbsolutePath | None = Field(
+        None, description="The CA of `server`, for the kubeconfig that Northflank gets; null: as rotator's own."
+    )
+
+
+class ByokCredential(CredentialSection):
+    """A service account in a Kubernetes cluster whose token Northflank holds in a kubeconfig."""
+
+    slots: ClassVar[int | None] = None
+
+    provider: Literal["byok"] = Field(description="The cloud.")
+    current_key: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
+        description="The Secret of the token that Northflank holds now; read at first contact only.",
+    )
+    byok: ByokSection = Field(description="The service account, and how rotator itself reaches the cluster.")
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The service account in the cluster, as far as the config names that."""
+        byok = self.byok
+        return self.provider, byok.kubeconfig, byok.context, byok.server, byok.namespace, byok.service_account
+
+    def settings(self) -> dict[str, object]:
+        """The keys of `byok`."""
+        return self.byok.model_dump()

@@ -1,0 +1,1 @@
+"""Civo: the one API key of an account, made by the operator."""

@@ -1,0 +1,55 @@
+"""A credential in Civo: an account whose only API key Northflank holds. A person makes the keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rotator.config.credential import CredentialSection
+from rotator.settings.secret import SecretRef
+from rotator.settings.section import AbsolutePath, Endpoint, Section
+
+
+class CivoSection(Section):
+    """Where the operator puts new keys, and where Civo is."""
+
+    api_key: SecretRef = Field(description="Where the account's API key is: the operator replaces it there.")
+    account: str | None = Field(
+        None,
+        min_length=3,
+        max_length=254,
+        description="The account's e-mail address or id, as `rotator check` shows them: another one's key is refused.",
+    )
+    api_url: Endpoint = Field("https://api.civo.com", description="Where the API is.")
+    ca_file: AbsolutePath | None = Field(None, description="The CA of the API; null: those of the machine.")
+
+
+class CivoCredential(CredentialSection):
+    """An account whose only API key Northflank holds."""
+
+    supplied: ClassVar[bool] = True
+    slots: ClassVar[int | None] = None
+
+    provider: Literal["civo"] = Field(description="The cloud.")
+    current_key: str | None = Field(
+        None,
+        pattern=r"^civo-[0-9a-f]{16}$",
+        description="What `rotator adopt` shows for the key that Northflank holds now; read at first contact only.",
+    )
+    civo: CivoSection = Field(description="Where the operator puts new keys, and where Civo is.")
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The place that new keys come from, and the account where it is named."""
+        key = self.civo.api_key
+        return self.provider, self.civo.account, key.file, key.env, key.credential
+
+    def settings(self) -> dict[str, object]:
+        """The keys of `civo`; `api_key` is a reader, `place` says for people where it reads."""
+        key = self.civo.api_key
+        return {
+            **self.civo.model_dump(exclude={"api_key"}),
+            "api_key": key.read,
+            "place": key.file or key.env or key.credential,
+        }

@@ -1,0 +1,1 @@
+"""Google Cloud: the keys of a service account."""

@@ -1,0 +1,91 @@
+"""How to get into Google Cloud: which identity, which endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import google.auth
+import grpc
+from google.auth.credentials import Credentials, with_scopes_if_required
+
+from rotator import __version__
+from rotator.errors import RotatorError
+from rotator.http.clients import ca_bytes
+from rotator.settings.section import is_https_or_loopback
+
+USER_AGENT = f"rotator/{__version__}"
+"""Cloud Audit Logs show it, so rotator's calls can be found there."""
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_HTTPS = 443
+
+
+@dataclass(frozen=True, slots=True)
+class GcpAccess:
+    """How to get into Google Cloud. Credentials with equal values share their channel.
+
+    Args:
+        credentials: a credentials file (a key, workload identity federation); None for the SDK's default chain.
+        endpoint: IAM's address, where it is not Google's own; plain http only on loopback.
+        universe_domain: of a sovereign cloud; `googleapis.com` for Google's own.
+        ca_file: the CA of the endpoints; None for the SDK's own store.
+    """
+
+    credentials: str | None
+    endpoint: str | None
+    universe_domain: str
+    ca_file: str | None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> GcpAccess:
+        """Taken from a credential's section of the config."""
+
+        def text(name: str) -> str | None:
+            value = settings.get(name)
+            return str(value) if value else None
+
+        return cls(text("credentials"), text("endpoint"), str(settings["universe_domain"]), text("ca_file"))
+
+    @property
+    def target(self) -> str:
+        """IAM's host and port."""
+        if self.endpoint is None:
+            return f"iam.{self.universe_domain}:{_HTTPS}"
+        parts = urlsplit(self.endpoint)
+        return parts.netloc if parts.port else f"{parts.netloc}:{_HTTPS}"
+
+    def own_credentials(self) -> Credentials:
+        """Rotator's own credentials. Nothing is called yet, but that the SDK may look for an instance's own.
+
+        Raises:
+            google.auth.exceptions.GoogleAuthError: there are none.
+        """
+        # Without scopes at first: with them, federated ones exchange a token here to find out a project's name.
+        if self.credentials is None:
+            found, _ = google.auth.default()
+        else:
+            # Deprecated for files of strangers; this one is the operator's own, of whatever kind they chose.
+            found, _ = google.auth.load_credentials_from_file(self.credentials)
+        scoped = with_scopes_if_required(found, _SCOPES)
+        if not isinstance(scoped, Credentials):
+            raise TypeError("google-auth found no credentials")
+        return scoped
+
+    def channel(self) -> grpc.Channel:
+        """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.
+
+        Raises:
+            RotatorError: the CA file can't be read, or the endpoint is plain http and not loopback.
+        """
+        options = [("grpc.enable_retries", 0), ("grpc.primary_user_agent", USER_AGENT)]
+        if self.endpoint is not None and urlsplit(self.endpoint).scheme != "https":
+            if not is_https_or_loopback(self.endpoint):
+                raise RotatorError(
+                    f"{self.endpoint} is not https", remedy="Use https: plain http is allowed on loopback only."
+                )
+            # What listens on this machine is no proxy's business.
+            return grpc.insecure_channel(self.target, options=[*options, ("grpc.enable_http_proxy", 0)])
+        roots = None if self.ca_file is None else ca_bytes(self.ca_file)
+        return grpc.secure_channel(self.target, grpc.ssl_channel_credentials(roots), options=options)

@@ -1,0 +1,155 @@
+"""The client of one way into Google Cloud, shared by the credentials that take it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from google.api_core.gapic_v1.method import wrap_method
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.transport import Request, Response
+from google.cloud.iam_admin_v1 import IAMClient
+from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
+
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.answers import NoAnswer
+from rotator.http.exchange import Span, exchange
+from rotator.http.outside_text import outside_text
+from rotator.providers._shared import Shared, quieten
+from rotator.providers.gcp.access import GcpAccess
+
+LEAKING_LOGGERS = (
+    "google",
+    "google.auth",
+    "google.cloud.iam_admin_v1",
+    "google.cloud.iam_admin_v1.services.iam.client",
+    "google.cloud.iam_admin_v1.services.iam.transports.grpc",
+    "google.oauth2",
+)
+"""At DEBUG the SDK logs every message, and so each new key. GOOGLE_SDK_PYTHON_LOGGING_SCOPE sets any of them to it."""
+
+_CHECK_OWN = "Check rotator's own credentials (`gcp.credentials`, or the environment's)."
+
+
+class GcpClients:
+    """The client of one way into Google Cloud. Thread-safe, as gRPC's channels are.
+
+    Args:
+        access: the way.
+
+    Attributes:
+        target: IAM's host and port.
+        iam: the SDK's client. Each of its calls needs `retry=None`, a timeout, and `metadata` with rotator's own token.
+        list_keys: ListServiceAccountKeys, which hands out the call beside the answer: the date is in its metadata.
+
+    Raises:
+        RotatorError: there are no credentials, or an address or a file of the config can't be used.
+    """
+
+    def __init__(self, access: GcpAccess) -> None:
+        try:
+            self._credentials: Any = access.own_credentials()  # of any kind: only some know whose they are
+        except (GoogleAuthError, OSError, ValueError, TypeError) as error:
+            problem = outside_text(error.args[0] if error.args else type(error).__name__)
+        else:
+            self._renewing = threading.Lock()
+            self.target = access.target
+            self.iam = IAMClient(transport=IAMGrpcTransport(host=access.target, channel=access.channel()))
+            self.list_keys = wrap_method(self.iam.transport.list_service_account_keys, with_call=True)
+            return
+        raise RotatorError(f"Google Cloud can't be used: {problem}", remedy=_CHECK_OWN)
+
+    def metadata(self, http: httpx.Client, span: Span) -> tuple[tuple[str, str], ...]:
+        """What goes with each call: rotator's own access token, fresh.
+
+        Raises:
+            CallFailed: never UNKNOWN: the call that needs it was not sent.
+        """
+        return (("authorization", f"Bearer {self.token(http, span)}"),)
+
+    def token(self, http: httpx.Client, span: Span) -> str:
+        """Rotator's own access token, renewed where it must be.
+
+        Raises:
+            CallFailed: as `metadata`.
+        """
+        try:
+            with self._renewing:
+                if not self._credentials.valid:
+                    self._credentials.refresh(_Http(http, span))
+                return str(self._credentials.token)
+        except Exception as error:  # noqa: BLE001  # a foreign body makes google-auth raise anything; none may get out
+            failure = _not_renewed(error)
+        raise failure  # outside of the handler: google-auth's exceptions hold whole bodies
+
+    @property
+    def own_email(self) -> str | None:
+        """The service account that rotator is, where its credentials say so. Some do so after the first token only."""
+        email = getattr(self._credentials, "service_account_email", None)
+        return str(email) if email else None
+
+
+def _not_renewed(error: Exception) -> CallFailed:
+    kind = type(error).__name__
+    what = "rotator's own access token"
+    if isinstance(error, RefreshError) and not error.retryable and len(error.args) > 1:
+        # The first is `error: error_description`, of an answer in Google's form; without a second it is any body.
+        return CallFailed(
+            f"{what} was refused: {outside_text(error.args[0])}",
+            verdict=Verdict.REFUSED,
+            code=kind,
+            permanent="reasonable timeframe" not in str(error.args[0]),
+            remedy=f"{_CHECK_OWN} Check this host's clock.",
+        )
+    problem = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
+    return CallFailed(
+        f"{what} could not be renewed{problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Response):
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Http(Request):
+    """How google-auth asks for tokens: through the process's own client, within one deadline."""
+
+    def __init__(self, http: httpx.Client, span: Span) -> None:
+        self._http = http
+        self._span = span
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002  # the span is shorter
+        **_: object,
+    ) -> _Answer:
+        content = body.encode() if isinstance(body, str) else body
+        answer = exchange(self._http, method, url, headers=headers or {}, content=content, span=self._span)
+        if isinstance(answer, NoAnswer):
+            raise TransportError(answer.reason)
+        return _Answer(HTTPStatus(answer.status), answer.headers, answer.body)
+
+
+# A channel is a connection, and threads of its own.
+_clients = Shared(GcpClients)
+
+
+def clients_for(access: GcpAccess) -> GcpClients:
+    """The client of this way into Google Cloud, one for all credentials that use it.
+
+    Raises:
+        RotatorError: as GcpClients.
+    """
+    quieten(LEAKING_LOGGERS)
+    return _clients.of(access)

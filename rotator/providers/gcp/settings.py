@@ -1,0 +1,95 @@
+"""A credential in Google Cloud: a service account whose key file Northflank holds, or one that needs no key."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rotator.config.credential import CredentialSection
+from rotator.settings.section import AbsolutePath, Endpoint, Section
+
+_ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
+
+
+class OwnGcpCredentials(Section):
+    """Where rotator's own credentials in Google Cloud are."""
+
+    file: AbsolutePath | None = Field(
+        None, description="A credentials file (a key, workload identity federation); null: the SDK's default chain."
+    )
+
+
+class GcpSection(Section):
+    """How keys are made, and how rotator itself reaches Google Cloud."""
+
+    key_origin: Literal["upload", "google"] = Field(
+        "upload", description="upload: the key pair is made here, Google gets its certificate; google: Google makes it."
+    )
+    credentials: OwnGcpCredentials = Field(
+        default_factory=OwnGcpCredentials, description="Where rotator's own credentials are."
+    )
+    endpoint: Endpoint | None = Field(None, description="An IAM endpoint other than the SDK's.")
+    token_uri: Endpoint | None = Field(None, description="Where a fresh key is proved; null: Google's own.")
+    universe_domain: str = Field(
+        "googleapis.com", pattern=r"^[a-z0-9.-]{1,253}$", description="The domain of a sovereign cloud's services."
+    )
+    evidence: bool = Field(
+        default=False,
+        strict=True,
+        description="Ask the policy analyzer when a key was last used (needs a role of its own; a day late).",
+    )
+    analyzer_url: Endpoint | None = Field(None, description="Where the policy analyzer is asked; null: Google's own.")
+    ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoints; null: those of the machine.")
+
+
+class GcpCredential(CredentialSection):
+    """A service account whose key file Northflank holds."""
+
+    # https://cloud.google.com/iam/quotas: ten keys a service account.
+    slots: ClassVar[int | None] = 10
+
+    provider: Literal["gcp"] = Field(description="The cloud.")
+    mode: Literal["accessKey"] = Field("accessKey", description="What Northflank holds: a key.")
+    service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
+    current_key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{40}$",
+        description="The id of the key that Northflank holds now (private_key_id); read at first contact only.",
+    )
+    gcp: GcpSection = Field(
+        default_factory=GcpSection, description="How keys are made, and how rotator reaches Google Cloud."
+    )
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The service account: its address is unique in its universe."""
+        return self.provider, self.service_account, self.gcp.universe_domain
+
+    def settings(self) -> dict[str, object]:
+        """The service account, and the keys of `gcp` beside it; `credentials` is a path or None."""
+        return {
+            "service_account": self.service_account,
+            **self.gcp.model_dump(),
+            "credentials": self.gcp.credentials.file,
+        }
+
+
+class GcpKeyless(CredentialSection):
+    """An integration with Google Cloud that impersonates a service account: there is no key to rotate."""
+
+    slots: ClassVar[int | None] = None
+    keyless: ClassVar[bool] = True
+
+    provider: Literal["gcp"] = Field(description="The cloud.")
+    mode: Literal["crossAccountRole"] = Field(description="What Northflank holds: a right to impersonate.")
+    service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The service account, keyless."""
+        return self.provider, self.mode, self.service_account
+
+    def settings(self) -> dict[str, object]:
+        """The service account. No provider is opened with it."""
+        return {"service_account": self.service_account}

@@ -1,0 +1,1 @@
+"""Oracle Cloud: the API signing keys of a user."""

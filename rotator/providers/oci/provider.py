@@ -1,0 +1,328 @@
+"""OCI: the API signing keys of one user.
+
+Facts from the Identity service's API reference: three keys a user; a key is called by its fingerprint, which is known
+before it is uploaded; a key can't be disabled, has no end, and OCI does not report when it was last used. Keys are
+changed in the tenancy's home region, and are known elsewhere some seconds to minutes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_urlsafe
+from typing import NoReturn, TypeVar, cast
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.answers import Answer, date_of, json_object
+from rotator.material import Material
+from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.providers._shared import own_identity
+from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.oci import keys as oci_keys
+from rotator.providers.oci.answers import (
+    CLOCK_SKEW,
+    NOT_AUTHENTICATED,
+    NOT_AUTHORIZED,
+    OCI,
+    listed,
+)
+from rotator.providers.oci.api import IdentityApi, endpoint
+from rotator.providers.oci.check import rights
+from rotator.providers.oci.identity import OwnProfile
+from rotator.providers.oci.signing import Signer
+
+Value = TypeVar("Value")
+
+_CAPABILITIES = Capabilities(slots=3, can_disable=False, exact=True, has_evidence=False)
+_LIST = "ListApiKeys"
+_PASSPHRASE_BYTES = 24
+_GONE = frozenset({"DELETING", "DELETED"})
+_DISABLED = "INACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Whose keys they are, and how Northflank wants them.
+
+    Args:
+        tenancy, user, compartment: OCIDs.
+        region: the one that the integration works in.
+        pem: how private keys are written.
+        passphrase: each private key is encrypted, with a passphrase of its own.
+    """
+
+    tenancy: str
+    user: str
+    compartment: str
+    region: str
+    pem: oci_keys.Pem
+    passphrase: bool
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> Keys:
+        """Taken from a credential's section of the config."""
+        return cls(
+            tenancy=str(settings["tenancy"]),
+            user=str(settings["user"]),
+            compartment=str(settings["compartment"]),
+            region=str(settings["region"]),
+            pem=cast("oci_keys.Pem", settings["pem"]),
+            passphrase=bool(settings["passphrase"]),
+        )
+
+    def make(self) -> Material:
+        """A fresh key, complete."""
+        private = oci_keys.generate()
+        passphrase = SecretStr(token_urlsafe(_PASSPHRASE_BYTES)) if self.passphrase else None
+        public = {
+            "region": self.region,
+            "tenancyId": self.tenancy,
+            "userId": self.user,
+            "fingerprint": oci_keys.fingerprint(private.public_key()),
+            "compartmentId": self.compartment,
+        }
+        secret = {"privateKey": oci_keys.private_pem(private, self.pem, passphrase)}
+        return Material(public=public, secret=secret if passphrase is None else {**secret, "passphrase": passphrase})
+
+
+def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
+    """The provider for one user. No call is made, and rotator's own key isn't read yet.
+
+    Args:
+        settings: what `Keys.of` takes; `home_region`, `endpoint`, `ca_file`, `admin_config_file`, `admin_profile`.
+        tools: the deadline, the clock and the HTTP clients are used.
+
+    Raises:
+        RotatorError: the CA file can't be used, or the realm isn't known.
+    """
+    keys = Keys.of(settings)
+    http = tools.http.trusting(cast("str | None", settings["ca_file"]))
+    own = OwnProfile(str(settings["admin_config_file"]), str(settings["admin_profile"]))
+
+    def identity_in(region: object) -> IdentityApi:
+        url = str(settings["endpoint"] or endpoint(str(region), keys.tenancy))
+        return IdentityApi(http, url, tools.deadline, tools.clock)
+
+    return OciUser(keys, own, identity_in(settings["home_region"] or keys.region), identity_in(keys.region))
+
+
+class OciUser:
+    """The API keys of one user. Implements `base.Provider`.
+
+    Args:
+        keys: whose, and how they are made.
+        own: who rotator is.
+        home: the Identity service where keys are changed.
+        there: the one where the integration works, and where candidates are proved.
+    """
+
+    def __init__(self, keys: Keys, own: OwnProfile, home: IdentityApi, there: IdentityApi) -> None:
+        self._keys = keys
+        self._own = own
+        self._home = home
+        self._there = there
+        self._user = ("users", keys.user)
+        self._api_keys = (*self._user, "apiKeys")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Three slots. The fingerprint is the mark."""
+        return _CAPABILITIES
+
+    @property
+    def identity(self) -> str:
+        """`oci:user/OCID`."""
+        return f"oci:user/{self._keys.user}"
+
+    def list_keys(self) -> Listing:
+        """ListApiKeys, all pages.
+
+        Raises:
+            CallFailed: also if rotator's own identity is this user: it would revoke its own key.
+        """
+        return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
+
+    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI reports nothing of the kind
+        """Never called: there is no evidence of use."""
+        return None
+
+    def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
+        """Make the key pair. Its fingerprint is what OCI will call it."""
+        material = self._keys.make()
+        return Draft(material.public["fingerprint"], material)
+
+    def mint(self, draft: Draft) -> Minted:
+        """UploadApiKey: one attempt on the wire. Only the public half is sent."""
+        what, material = "UploadApiKey", draft.material
+        if material is None:
+            raise ValueError("a key is drafted before it is minted")
+        public = oci_keys.public_pem(_private_key(material).public_key())
+        answer = self._home.once(
+            what, self.signer(), "POST", self._api_keys, content={"key": public}, span=self._home.span()
+        )
+        key = _read(what, answer, lambda answer: _key(json_object(answer.body)))
+        if key is None or key.key_id != draft.mark:
+            raise OCI.unclear(what, answer)
+        return Minted(key, material, _hint(key.key_id), OCI.request_id(answer))
+
+    def prove(self, material: Material) -> Proof:
+        """GetUser on itself, signed with the candidate, in the integration's region; not repeated.
+
+        OCI says the same of a key that it doesn't know yet and of a wrong one: neither is given up before its time.
+        """
+        what, held = "GetUser", material.public
+        signer = Signer(held["tenancyId"], held["userId"], held["fingerprint"], _private_key(material))
+        try:
+            answer = self._there.once(what, signer, "GET", self._user, span=self._there.span())
+        except CallFailed as failure:
+            if failure.verdict is Verdict.REFUSED and failure.code == CLOCK_SKEW:
+                return Proof.CLOCK
+            if failure.verdict is Verdict.REFUSED and failure.code == NOT_AUTHENTICATED:
+                return Proof.NOT_YET
+            if failure.verdict is Verdict.REFUSED and failure.code in NOT_AUTHORIZED:
+                return Proof.ALIVE  # it may not read itself, and was known to say so
+            raise
+        user = json_object(answer.body)
+        if user is None or user.get("id") != self._keys.user:
+            raise OCI.unclear(what, answer)
+        return Proof.ALIVE
+
+    def disable(self, key_id: str) -> Reply:
+        """Never called: OCI can't."""
+        _cannot("disabled", key_id)
+
+    def enable(self, key_id: str) -> Reply:
+        """Never called: OCI can't."""
+        _cannot("enabled", key_id)
+
+    def delete(self, key_id: str) -> Reply:
+        """DeleteApiKey. That the key is gone already is success; that its user is gone is not."""
+        signer, span = self.signer(), self._home.span()
+        try:
+            answer = self._home.once("DeleteApiKey", signer, "DELETE", (*self._api_keys, key_id), span=span)
+        except CallFailed as failure:
+            if failure.code not in NOT_AUTHORIZED:
+                raise
+            refusal = failure
+        else:
+            return Reply(OCI.request_id(answer))
+        # One code for both. The list shows which: without the user it is refused in the same way, and raises.
+        if any(key.key_id == key_id for key in _listing(self._home.pages(_LIST, signer, self._api_keys, span)).keys):
+            raise refusal
+        return Reply(refusal.request_id)
+
+    def check(self) -> Sequence[Right]:
+        """Tries what only reads. OCI has nothing that judges the rest without doing it."""
+        return tuple(rights(self))
+
+    def close(self) -> None:
+        """Nothing to do: the connections are the process's."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the Identity service is looked for."""
+        return tuple(dict.fromkeys((self._home.url, self._there.url)))
+
+    @property
+    def user(self) -> str:
+        """The OCID of the user whose keys they are."""
+        return self._keys.user
+
+    def signer(self) -> Signer:
+        """Rotator's own.
+
+        Raises:
+            CallFailed: there is none, or it is the user's own.
+        """
+        try:
+            signer = self._own.signer()
+        except RotatorError as unusable:
+            failure = CallFailed(
+                unusable.message.rstrip("."),
+                verdict=Verdict.REFUSED,
+                code="NoIdentity",
+                permanent=True,
+                remedy=unusable.remedy,
+            )
+        else:
+            if signer.user != self._keys.user:
+                return signer
+            failure = own_identity(
+                f"user {self._keys.user}", "Give rotator a user of its own, with rights over this user's keys."
+            )
+        raise failure  # outside of the handler: what the reader held would hang on to it
+
+    def look_up(self) -> Mapping[str, object]:
+        """GetUser, in rotator's own name."""
+        what = "GetUser"
+        [answer] = self._home.read(what, self.signer(), self._user)
+        user = json_object(answer.body)
+        if user is None:
+            raise OCI.unclear(what, answer)
+        return user
+
+
+def _read(what: str, answer: Answer, read: Callable[[Answer], Value]) -> Value:
+    try:
+        return read(answer)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        failure = OCI.unclear(what, answer)
+    raise failure  # outside of the handler: the original may quote the body
+
+
+def _listing(answers: Sequence[Answer]) -> Listing:
+    pages = [_read(_LIST, answer, _keys) for answer in answers]
+    return Listing(tuple(key for page in pages for key in page), _read(_LIST, answers[-1], _date))
+
+
+def _keys(answer: Answer) -> list[Key]:
+    shown = listed(answer)
+    if shown is None:
+        raise TypeError("not a list")
+    return [key for key in map(_key, shown) if key is not None]
+
+
+def _key(body: object) -> Key | None:
+    """A key as OCI shows it; None if it is as good as deleted."""
+    if not isinstance(body, dict):
+        raise TypeError("not a key")
+    fingerprint, state = body["fingerprint"], body["lifecycleState"]
+    if not isinstance(fingerprint, str) or not isinstance(state, str):
+        raise TypeError("not a key")
+    made_at = datetime.fromisoformat(body["timeCreated"])
+    if made_at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    if state in _GONE:
+        return None
+    # In whole seconds, as the Date headers that it is compared with.
+    at = made_at.astimezone(UTC).replace(microsecond=0)
+    return Key(fingerprint, at, enabled=state != _DISABLED, mark=fingerprint)
+
+
+def _date(answer: Answer) -> datetime:
+    at = date_of(answer)
+    if at is None:
+        raise ValueError("the answer has no date")
+    return at
+
+
+def _private_key(material: Material) -> RSAPrivateKey:
+    return oci_keys.load(material.secret["privateKey"], material.secret.get("passphrase"), made_here=True)
+
+
+def _hint(fingerprint: str) -> str:
+    return f"{fingerprint[:5]}..{fingerprint[-5:]}"
+
+
+def _cannot(done: str, key_id: str) -> NoReturn:
+    raise CallFailed(
+        f"{key_id} can't be {done}: OCI can't disable a key",
+        verdict=Verdict.REFUSED,
+        code="Unsupported",
+        permanent=True,
+        remedy="Delete the key instead.",
+    )

@@ -1,0 +1,80 @@
+"""A credential in Oracle Cloud: a user whose API signing key Northflank holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from rotator.config.credential import CredentialSection
+from rotator.settings.section import AbsolutePath, Endpoint, Section
+
+
+def _ocid(kind: str) -> str:
+    return rf"^ocid1\.{kind}\.[a-z0-9]+\.[a-z0-9-]*\.[a-z0-9.]{{1,200}}$"
+
+
+def _in_home(path: str) -> str:
+    if not path.startswith(("/", "~/")) or "\0" in path:
+        raise ValueError("a path begins with / or ~/ here")
+    return path
+
+
+_REGION = r"^[a-z]{2,}(-[a-z0-9]+)+$"
+
+
+class OciAdmin(Section):
+    """Who rotator is in OCI: a profile of the SDK's config file."""
+
+    config_file: Annotated[str, AfterValidator(_in_home)] = Field("~/.oci/config", description="The SDK's config file.")
+    profile: str = Field("DEFAULT", pattern=r"^[^\[\]\s]{1,100}$", description="The profile in it.")
+
+
+class OciSection(Section):
+    """The user, how keys are made, and how rotator itself reaches OCI."""
+
+    tenancy: str = Field(pattern=_ocid("tenancy"), description="The tenancy's OCID.")
+    user: str = Field(pattern=_ocid("user"), description="The user's OCID.")
+    compartment: str = Field(pattern=_ocid("(compartment|tenancy)"), description="The compartment's OCID.")
+    region: str = Field(pattern=_REGION, description="The region that the integration works in.")
+    home_region: str | None = Field(
+        None, pattern=_REGION, description="Where keys are made: the tenancy's home region; null: the region above."
+    )
+    admin: OciAdmin = Field(default_factory=OciAdmin, description="Who rotator is in OCI.")
+    passphrase: bool = Field(
+        default=False, strict=True, description="Encrypt each private key with a passphrase of its own."
+    )
+    pem: Literal["traditional", "pkcs8"] = Field(
+        "traditional", description="How private keys are written; older clients read only the traditional form."
+    )
+    endpoint: Endpoint | None = Field(None, description="An Identity endpoint other than the home region's.")
+    ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoint; null: those of the machine.")
+
+
+class OciCredential(CredentialSection):
+    """A user whose API signing key Northflank holds."""
+
+    # https://docs.oracle.com/en-us/iaas/Content/API/Concepts/apisigningkey.htm: three API keys a user.
+    slots: ClassVar[int | None] = 3
+
+    provider: Literal["oci"] = Field(description="The cloud.")
+    current_key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){15}$",
+        description="The fingerprint of the key that Northflank holds now; read at first contact only.",
+    )
+    oci: OciSection = Field(description="The user, how keys are made, and how rotator itself reaches OCI.")
+
+    @property
+    def principal(self) -> tuple[str | None, ...]:
+        """The user: OCIDs are unique."""
+        return self.provider, self.oci.user
+
+    def settings(self) -> dict[str, object]:
+        """The keys of `oci`; the admin's as `admin_config_file` and `admin_profile`."""
+        admin = self.oci.admin
+        return {
+            **self.oci.model_dump(exclude={"admin"}),
+            "admin_config_file": admin.config_file,
+            "admin_profile": admin.profile,
+        }

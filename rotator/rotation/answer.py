@@ -1,0 +1,216 @@
+"""Where each request of the operator is allowed, and what it does to the journal. Pure, like `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
+from rotator.rotation.commands import Command, Kind, Ruling, accepted, refused, standing
+from rotator.rotation.contact import adopt
+from rotator.rotation.decide import HANDS_OFF
+from rotator.rotation.facts import Facts
+from rotator.rotation.forward import confirmed
+from rotator.rotation.resume import resume
+from rotator.rotation.step import added, enter, give_up_candidate, is_lost, listed_as, names, removed_integrations
+
+
+def answer(state: State, request: Command, facts: Facts) -> Ruling:
+    """Decide on a request. A refusal says what is allowed instead."""
+    in_doubt = state.hold is not None and state.hold.reason in HANDS_OFF
+    if in_doubt and request.kind not in {Kind.ADOPT, Kind.PAUSE, Kind.UNPAUSE}:
+        return refused(state, f"this credential is {standing(state)}: only `rotator adopt` ends that")
+    return _ANSWERS[request.kind](state, request, facts)
+
+
+# adopt
+
+
+def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
+    key_id = request.key_id
+    if facts.keys is None or facts.readings is None:
+        return refused(state, "rotator can't read the keys and the integrations now; nothing was changed")
+    if key_id is None or not facts.listed(key_id):
+        return refused(state, f"name one of the credential's keys: {listed_as(sorted(facts.keys))}")
+    if not facts.enabled(key_id):
+        return refused(state, f"key {key_id} is disabled: it can't be the one in use")
+    record = state.record(key_id)
+    if record is not None and record.deleting:
+        return refused(state, f"rotator has begun to delete key {key_id}")
+    reason = state.hold.reason if state.hold is not None else None
+    if any(reading.strange for reading in facts.readings) and not request.take_over:
+        return refused(state, "an integration carries another store's stamp; `--take-over` overrules it")
+    if reason is HoldReason.JOURNAL_BEHIND and not request.take_over:
+        return refused(state, "the journal is older than the stamps; `--take-over` overrules it")
+    if state.phase is Phase.NEW or reason in {HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND}:
+        return accepted(adopt(state, facts, key_id), f"{key_id} is the current key")
+    if state.phase is not Phase.IDLE or state.hold is not None:
+        return refused(state, f"adopt a key at first contact or when idle; this credential is {standing(state)}")
+    if any(reading.names is not None for reading in facts.readings) and key_id != state.current:
+        return refused(state, f"the stamps name another key as the one in use: {listed_as(sorted(facts.named))}")
+    return accepted(adopt(state, facts, key_id), f"{key_id} is the current key")
+
+
+# rotate
+
+
+def _rotate(state: State, request: Command, facts: Facts) -> Ruling:
+    if request.leaked:
+        return _leaked(state, request, facts)
+    if state.phase is not Phase.IDLE or state.hold is not None:
+        return refused(state, f"a rotation begins when idle; this credential is {standing(state)}")
+    due = "the rotation begins when the operator has made a new key" if facts.key_wanted else "the rotation is due now"
+    return accepted(replace(state, asked=Asked("the operator asked for it", now=request.now)), due)
+
+
+def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
+    if state.phase is Phase.NEW:
+        return refused(state, "no key is adopted yet: `rotator adopt` names the key in use")
+    key_id = request.key_id or state.current or state.candidate
+    record = state.record(key_id)
+    if key_id is None or record is None or record.origin not in {Origin.MINTED, Origin.ADOPTED}:
+        return refused(
+            state, f"rotator doesn't manage key {key_id} and never touches a foreign key: disable it in the cloud"
+        )
+    if record.gone_at is not None:
+        return refused(state, f"key {key_id} is already deleted")
+    follow_up = Asked(f"key {key_id} leaked", now=True, emergency=True)
+    if state.phase is Phase.IDLE and state.hold is None:
+        return accepted(replace(state, asked=follow_up), f"rotator replaces key {key_id} now, without grace")
+    revoking = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
+    again = key_id == state.candidate or (key_id == state.current and revoking)
+    hurried = replace(
+        state,
+        rotation=replace(state.rotation, emergency=True) if state.rotation is not None else None,
+        asked=follow_up if again else state.asked,
+        not_before=None,
+    )
+    if state.hold is None:
+        return accepted(hurried, f"rotator finishes this rotation without grace and quarantine, to revoke key {key_id}")
+    resumed = resume(hurried, Command(kind=Kind.RESUME), facts)
+    return replace(resumed, state=resumed.state if resumed.accepted else state)
+
+
+# abandon
+
+
+def _abandon(state: State, _request: Command, facts: Facts) -> Ruling:
+    if state.phase in {Phase.NEW, Phase.IDLE}:
+        return refused(state, "no rotation is in flight")
+    if gone := removed_integrations(state, facts):
+        return refused(
+            state, f"integration {listed_as(gone)} left the config but may hold a key: put it back, or `resume --cut`"
+        )
+    if state.call is not None or state.mint is not None or state.to_delete:
+        return refused(
+            state, "a call or a clean-up isn't settled yet; try again when `rotator status` shows that it is"
+        )
+    pushed_by_all = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
+    if not pushed_by_all and (state.maybe_held or state.current is None):
+        return refused(
+            state, "integrations may hold several keys, and only a confirmed push ends that safely: `rotator resume`"
+        )
+    match state.phase:
+        case Phase.MINTING:
+            return accepted(_idle(state, facts), "abandoned; nothing was minted")
+        case Phase.PROVING:
+            return accepted(_idle(give_up_candidate(state), facts), "abandoned; rotator deletes the candidate")
+        case Phase.PUSHING | Phase.CONFIRMING:
+            return _abandon_push(state, facts)
+        case Phase.GRACE | Phase.DISABLING | Phase.QUARANTINE:
+            return _release(state, facts)
+        case _:
+            return refused(state, "the deletion has begun; rotator finishes it")
+
+
+def _abandon_push(state: State, facts: Facts) -> Ruling:
+    candidate = state.candidate
+    if candidate is None:
+        return accepted(_idle(state, facts), "abandoned")
+    record = state.record(candidate)
+    if record is None or not record.sent:
+        return accepted(_idle(give_up_candidate(state), facts), "abandoned; rotator deletes the candidate")
+    if not facts.moment.settled or not facts.readings:
+        return refused(state, "the push isn't settled yet; try again in a minute")
+    if all(names(state, facts, r, candidate) for r in facts.readings):
+        taken = confirmed(state, facts, candidate)
+        return _release(taken, facts)
+    if any(names(state, facts, r, candidate) or is_lost(state, facts, r, candidate) for r in facts.readings):
+        return refused(state, f"some integrations may hold key {candidate}: `rotator resume` goes on")
+    return accepted(
+        _idle(give_up_candidate(state), facts),
+        "abandoned; no integration took the push, and rotator deletes the candidate",
+    )
+
+
+def _release(state: State, facts: Facts) -> Ruling:
+    """Leave the old keys to the operator: foreign from now on."""
+    if any(_is_being_deleted(state, key_id) for key_id in state.to_revoke):
+        return refused(state, "the deletion has begun; rotator finishes it")
+    if facts.keys is None or any(facts.listed(k) and not facts.enabled(k) for k in state.to_revoke):
+        return refused(state, "an old key is disabled: `rotator undo` first, so that no key is left half revoked")
+    released = state
+    for key_id in state.to_revoke:
+        record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
+        released = released.with_record(replace(record, origin=Origin.RELEASED))
+    return accepted(
+        _idle(replace(released, to_revoke=(), undone=()), facts),
+        f"abandoned; rotator no longer manages: {listed_as(state.to_revoke)}",
+    )
+
+
+def _idle(state: State, facts: Facts) -> State:
+    return replace(enter(state, Phase.IDLE, facts), rotation=None, attempts=0, roll_forwards=0, not_before=None)
+
+
+# undo, pause
+
+
+def _undo(state: State, _request: Command, facts: Facts) -> Ruling:
+    if state.suspects:
+        return _undo_suspects(state)
+    if state.phase not in {Phase.DISABLING, Phase.QUARANTINE} or not facts.can.can_disable:
+        return refused(
+            state,
+            f"there is nothing to undo: undo is for disabling and quarantine, this credential is {standing(state)}",
+        )
+    back = tuple(key_id for key_id in state.to_revoke if not _is_being_deleted(state, key_id))
+    if not back:
+        return refused(state, "the deletion has begun; rotator finishes it")
+    reason = Hold(
+        HoldReason.UNDONE, f"the operator asked for key {listed_as(back)} back; it stays enabled until `rotator resume`"
+    )
+    return accepted(replace(state, hold=reason, undone=back), f"rotator enables key {listed_as(back)}")
+
+
+def _is_being_deleted(state: State, key_id: str) -> bool:
+    record = state.record(key_id)
+    return record is not None and record.deleting
+
+
+def _undo_suspects(state: State) -> Ruling:
+    ids = tuple(suspect.key_id for suspect in state.suspects)
+    freed = replace(state, suspects=(), undone=added(state.undone, ids))
+    for key_id in ids:
+        record = state.record(key_id) or KeyRecord(key_id, Origin.SUSPECT)
+        freed = freed.with_record(replace(record, origin=Origin.FOREIGN))
+    return accepted(freed, f"key {listed_as(ids)} is foreign from now on; rotator enables it")
+
+
+def _pause(state: State, _request: Command, _facts: Facts) -> Ruling:
+    return accepted(replace(state, paused=True), "paused; rotator still finishes a push that was sent")
+
+
+def _unpause(state: State, _request: Command, _facts: Facts) -> Ruling:
+    return accepted(replace(state, paused=False), "no longer paused")
+
+
+_ANSWERS: dict[Kind, Callable[[State, Command, Facts], Ruling]] = {
+    Kind.ADOPT: _adopt,
+    Kind.ROTATE: _rotate,
+    Kind.RESUME: resume,
+    Kind.ABANDON: _abandon,
+    Kind.UNDO: _undo,
+    Kind.PAUSE: _pause,
+    Kind.UNPAUSE: _unpause,
+}

@@ -1,0 +1,1 @@
+"""What every stand-in is served by: sockets, TLS, HTTP/2, and the fault plan."""

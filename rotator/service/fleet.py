@@ -1,0 +1,176 @@
+"""From a config to credentials wired to their clouds and integrations, and its check against the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+import httpx
+
+from rotator.clock import Clock, fraction
+from rotator.config.credential import CredentialSection
+from rotator.config.models import Config, ConnectionSection
+from rotator.errors import RotatorError, UsageError
+from rotator.host.distribution import NAME, how_to_add
+from rotator.http.clients import HttpClients
+from rotator.northflank.budget import RateLimits
+from rotator.northflank.client import Connection
+from rotator.northflank.integration import Integration
+from rotator.providers.base import OpenProvider, Provider, Tools
+from rotator.providers.registry import BUILT_IN
+from rotator.rotation.managed import Managed
+from rotator.rotation.schedule import Schedule, Window
+from rotator.store.journal import Journal
+from rotator.store.registry import Registration
+
+PROVIDERS = "rotator.providers"
+"""The entry-point group in which providers are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All credentials of one config, by name, and what they share."""
+
+    managed: Mapping[str, Managed]
+    connections: Mapping[str, Connection]
+    http: httpx.Client
+
+
+def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
+    """Wire the config. Nothing is asked of the outside yet.
+
+    Args:
+        config: a sound config.
+        clock: wall and monotonic time.
+        http: the one HTTP client of this process.
+
+    Raises:
+        UsageError: a provider isn't installed, or two credentials are one cloud identity.
+        RotatorError: a provider can't be opened as configured.
+    """
+    connections = connect(config.northflank, clock, http)
+    clients = HttpClients(http)
+    managed = {
+        section.name: _manage(section, config, connections, clock, clients)
+        for section in config.credentials
+        if not section.keyless
+    }
+    _refuse_twins(managed)
+    return Fleet(managed, connections, http)
+
+
+def connect(sections: Mapping[str, ConnectionSection], clock: Clock, http: httpx.Client) -> Mapping[str, Connection]:
+    """The ways to Northflank, by name. They share the rate limit of each token. Nothing is asked of it yet."""
+    limits = RateLimits(clock)
+    return {
+        name: Connection(
+            http=http,
+            api_url=section.api_url,
+            token=section.token.read,
+            team=section.team,
+            method=section.method,
+            deadline=section.timeout,
+            clock=clock,
+            limits=limits,
+        )
+        for name, section in sections.items()
+    }
+
+
+def _manage(
+    section: CredentialSection,
+    config: Config,
+    connections: Mapping[str, Connection],
+    clock: Clock,
+    clients: HttpClients,
+) -> Managed:
+    policy = config.policy_of(section)
+    deadline = max(config.connection_of(item).timeout for item in section.integrations)
+    provider = _open(section, Tools(deadline, policy.max_age + policy.grace, clock, clients))
+    targets = tuple(
+        Integration(
+            connections[item.connection],
+            item.id,
+            provider=section.northflank_provider,
+            stamped=config.connection_of(item).stamp,
+            dependents=item.dependents,
+            watch=policy.watch,
+        )
+        for item in section.integrations
+    )
+    return Managed(
+        name=section.name,
+        provider_name=section.provider,
+        provider=provider,
+        targets=targets,
+        texts={item.id: item.description for item in section.integrations if item.description is not None},
+        policy=policy,
+        calendar=Schedule(policy, provider.identity, Window.parse(policy.window), fraction),
+        named_key=section.current_key,
+    )
+
+
+def entry_point(group: str, section: CredentialSection) -> EntryPoint:
+    """What rotator itself offers for a provider of its own, and what anybody does for one named under `plugins`.
+
+    Raises:
+        StopIteration: nothing does.
+    """
+    ours = section.provider in BUILT_IN
+    found = entry_points(group=group, name=section.opener)
+    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == NAME))
+
+
+def _open(section: CredentialSection, tools: Tools) -> Provider:
+    try:
+        opened: OpenProvider = entry_point(PROVIDERS, section).load()
+    except (StopIteration, ImportError):
+        raise UsageError(
+            f"{section.name}: the provider {section.provider} is not installed.",
+            remedy=(
+                how_to_add(section.provider)
+                if section.provider in BUILT_IN
+                else f"install the package that brings it, into the environment of rotator: {section.provider} is an "
+                "entry point of the group rotator.providers."
+            ),
+        ) from None
+    try:
+        return opened(section.settings(), tools)
+    except RotatorError as error:
+        raise RotatorError(f"{section.name}: {error.message}", remedy=error.remedy) from None
+
+
+def _refuse_twins(managed: Mapping[str, Managed]) -> None:
+    seen: dict[str, str] = {}
+    for name, one in managed.items():
+        other = seen.setdefault(one.provider.identity, name)
+        if other != name:
+            raise UsageError(
+                f"{other} and {name} are the same cloud identity ({one.provider.identity}).",
+                remedy="make them one credential with several integrations.",
+            )
+
+
+def register(fleet: Fleet, journal: Journal) -> None:
+    """Make the journal know every credential; one that was renamed keeps its row.
+
+    Raises:
+        StoreError: a name belongs to another identity; nothing was written.
+    """
+    journal.register([Registration(m.name, m.provider_name, m.provider.identity) for m in fleet.managed.values()])
+
+
+def refuse_removal_in_flight(fleet: Fleet, journal: Journal) -> None:
+    """A rotation in flight needs its credential in the config.
+
+    Raises:
+        RotatorError: the config lacks one.
+    """
+    identities = {managed.provider.identity for managed in fleet.managed.values()}
+    missing = [row.name for row in journal.credentials() if row.state.in_flight and row.identity not in identities]
+    if missing:
+        raise RotatorError(
+            f"{', '.join(missing)} has a rotation in flight and is not in the new config.",
+            remedy="put it back, or end the rotation first: `rotator abandon`.",
+        )

@@ -1,0 +1,115 @@
+"""The health listener: `/healthz` and `/readyz`, for whoever keeps the process alive. No other path, no detail.
+
+A request costs no look at the store or at the outside: it is told what the service knows at that moment.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv6Address, ip_address
+from types import TracebackType
+from typing import Self
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from rotator.errors import RotatorError
+from rotator.service.vitals import Vitals, Words
+
+_AT_ONCE = 32
+"""Connections served side by side; more are told to come back. Nobody but a few probes has business here."""
+
+_IDLE = 5
+"""Seconds after which a connection that asks nothing is closed."""
+
+_STOP = 1.0
+"""Seconds that answers under way get at the end."""
+
+_UNAVAILABLE = 503
+
+Handler = Callable[[Request], Awaitable[JSONResponse]]
+
+
+class HealthListener:
+    """Serves the two paths between entering and leaving its `with` block.
+
+    Args:
+        host: an IP address.
+        port: 0 for a free one.
+        look: the service's vitals at this moment; called for each request, so it must be quick.
+
+    Attributes:
+        port: where it listens, once entered.
+
+    Raises:
+        RotatorError: on entering, if the address can't be listened on.
+    """
+
+    def __init__(self, host: str, port: int, look: Callable[[], Vitals]) -> None:
+        self.host = host
+        self.port = port
+        self._server = Server(
+            Config(
+                application(look),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=_AT_ONCE,
+                timeout_keep_alive=_IDLE,
+                timeout_graceful_shutdown=int(_STOP),
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
+        self._socket: socket.socket
+
+    def __enter__(self) -> Self:
+        family = socket.AF_INET6 if isinstance(ip_address(self.host), IPv6Address) else socket.AF_INET
+        try:
+            self._socket = socket.create_server((self.host, self.port), family=family)
+        except OSError as error:
+            raise RotatorError(
+                f"the health listener can't listen on {self.host} port {self.port}: {error.strerror}",
+                remedy="set `health.listen` to a free address of this machine, or to null.",
+            ) from None
+        self.port = self._socket.getsockname()[1]
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(_STOP)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+def application(look: Callable[[], Vitals]) -> Starlette:
+    """The two paths."""
+
+    def telling(tell: Callable[[Vitals], Words], good: Callable[[Vitals], bool]) -> Handler:
+        async def endpoint(_: Request) -> JSONResponse:
+            vitals = look()
+            return JSONResponse(tell(vitals), 200 if good(vitals) else _UNAVAILABLE, {"Cache-Control": "no-store"})
+
+        return endpoint
+
+    made = Starlette(
+        routes=[
+            Route("/healthz", telling(Vitals.health, lambda vitals: vitals.healthy)),
+            Route("/readyz", telling(Vitals.readiness, lambda vitals: vitals.ready)),
+        ]
+    )
+    made.router.redirect_slashes = False
+    return made

@@ -1,0 +1,87 @@
+"""One pass, for a timer or by hand: carries what is due from mint to confirm, and leaves the waits to later runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from rotator.clock import Clock
+from rotator.errors import ExitCode
+from rotator.model import Phase, State
+from rotator.rotation.engine import Engine
+from rotator.rotation.managed import Managed
+from rotator.rotation.moment import overdue
+from rotator.service.fleet import Fleet
+from rotator.service.people import serve_requests
+from rotator.store.journal import Journal
+
+WORKERS = 8
+
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.once")
+
+
+def run_once(
+    fleet: Fleet,
+    journal: Journal,
+    engine: Engine,
+    *,
+    clock: Clock,
+    stop: threading.Event,
+    names: Collection[str] | None = None,
+) -> ExitCode:
+    """Take up what is due and what is unfinished, as far as it goes without a long wait.
+
+    Args:
+        fleet: the credentials.
+        journal: owned by this process.
+        engine: drives them.
+        clock: wall and monotonic time.
+        stop: set to end early: no new change is begun.
+        names: these credentials only; all of them by default.
+
+    Returns:
+        HELD if a credential is held, overdue, can't be read, or could not be brought to a phase that holds no material;
+        else FINE.
+
+    Raises:
+        StoreError: the journal can't be written.
+    """
+    serve_requests(fleet, journal, engine, clock)
+    chosen = [managed for name, managed in fleet.managed.items() if names is None or name in names]
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="once") as pool:
+        finished = list(pool.map(lambda managed: _carry(managed, journal, engine, clock, stop), chosen))
+    journal.flush(required_only=False)
+    now = clock.now()
+    states = [(managed, journal.load(managed.name)) for managed in chosen]
+    bad = any(state.hold or state.unread or overdue(state, managed.policy, now) for managed, state in states)
+    return ExitCode.HELD if bad or not all(finished) else ExitCode.FINE
+
+
+def _carry(managed: Managed, journal: Journal, engine: Engine, clock: Clock, stop: threading.Event) -> bool:
+    """Tick until nothing is left to do that a later run could not do as well. False if patience ran out first."""
+    patience = (managed.policy.proving_timeout + 2 * managed.policy.settle).total_seconds()
+    last: tuple[Phase, int] | None = None
+    since = clock.monotonic()
+    while not stop.is_set():
+        next_look = engine.tick(managed)
+        state = journal.load(managed.name)
+        if not _must_go_on(state, holds_material=engine.holds_material(managed.name)):
+            return True
+        if (state.phase, state.generation) != last:
+            last, since = (state.phase, state.generation), clock.monotonic()
+            log.info("going on", credential=managed.name, phase=state.phase.value)
+        elif clock.monotonic() - since > patience:
+            log.warning("gave up waiting; the next run goes on", credential=managed.name, phase=state.phase.value)
+            return False
+        stop.wait(max(0.0, (next_look - clock.now()).total_seconds()))
+    return False
+
+
+def _must_go_on(state: State, *, holds_material: bool) -> bool:
+    if state.hold is not None:
+        return False
+    unconfirmed = state.phase in {Phase.PROVING, Phase.PUSHING, Phase.CONFIRMING}
+    return unconfirmed or holds_material or state.mint is not None

@@ -1,0 +1,57 @@
+"""What every section of the config has in common: it never changes, and it has no keys that rotator does not read."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """The base of all sections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isprintable() or " " in url:
+        raise ValueError("an endpoint is written like https://api.example.com")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("an endpoint has no user, password, query or fragment")
+    if not is_https_or_loopback(url):
+        raise ValueError("an endpoint is https, or http where the host is loopback")
+    return url.rstrip("/")
+
+
+def is_https_or_loopback(url: str) -> bool:
+    """Nobody on the way can read what is sent there: it is encrypted, or never leaves this machine.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return parts.scheme == "https"
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError("a path begins with / here: a service has no directory of its own")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]

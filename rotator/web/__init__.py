@@ -1,1 +1,0 @@
-"""What rotator serves over HTTP. Nothing here is imported unless the config turns it on."""

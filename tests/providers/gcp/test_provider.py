@@ -1,0 +1,440 @@
+"""The Google Cloud provider with the real SDK over sockets, against the stand-in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+
+from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.material import Material
+from rotator.model import Proof
+from rotator.providers.base import Draft, OpenProvider, Provider
+from rotator.providers.gcp.provider import open_provider
+from rotator.providers.gcp.rights import policy
+from rotator.sandbox.gcp.project import private_key
+from rotator.sandbox.wire.rules import Canned, Reset
+from rotator.sandbox.wire.serving import utc_now
+from tests.providers.contract import everything_in
+from tests.providers.gcp.world import World, a_world, refusal
+from tests.support.given import LIFETIME
+
+CREATION = "iam.disableServiceAccountKeyCreation"
+UPLOAD = "iam.disableServiceAccountKeyUpload"
+EXPIRY = "iam.serviceAccountKeyExpiryHours"
+
+opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path) as opened:
+        yield opened
+
+
+def of_google(world: World) -> Provider:
+    return world.open(key_origin="google")
+
+
+def key_file(material: Material) -> dict[str, str]:
+    read: dict[str, str] = json.loads(material.reveal()["keyfileJson"])
+    return read
+
+
+def failure_of(call: Callable[[], object]) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
+        call()
+    return caught.value
+
+
+class TestKeyFile:
+    def test_of_an_upload_it_is_as_google_writes_one(self, world: World) -> None:
+        minted = world.mint()
+        own, googles = key_file(minted.material), key_file(world.gcp.create_key(world.email))
+        assert list(own) == list(googles)
+        assert minted.material.reveal()["keyfileJson"].startswith('{\n  "type": "service_account",\n')
+        differing = {name for name in own if own[name] != googles[name]}
+        assert differing == {"private_key_id", "private_key"}
+        assert own["private_key_id"] == minted.key.key_id
+        assert minted.hint == f"{minted.key.key_id[:4]}..{minted.key.key_id[-4:]}"
+
+    def test_it_sends_no_workload_to_where_rotator_proves_it(self, world: World) -> None:
+        assert world.settings["token_uri"].startswith("http://127.0.0.1")
+        assert key_file(world.mint().material)["token_uri"] == "https://oauth2.googleapis.com/token"
+
+    def test_of_a_key_made_by_google_it_is_google_s_to_the_letter(self, world: World) -> None:
+        provider = of_google(world)
+        text = provider.mint(Draft()).material.reveal()["keyfileJson"]
+        assert text in world.gcp.secrets
+
+    def test_the_private_key_of_an_upload_never_reaches_google(self, world: World) -> None:
+        minted = world.mint()
+        assert key_file(minted.material)["private_key"] not in world.gcp.secrets
+
+    def test_the_key_ends_with_its_certificate(self, world: World) -> None:
+        before = utc_now().replace(microsecond=0)
+        expires = world.mint().key.expires_at
+        assert expires is not None
+        assert before <= expires - LIFETIME <= utc_now()
+        assert of_google(world).mint(Draft()).key.expires_at is None
+
+
+class TestMark:
+    def test_the_key_of_a_lost_reply_is_recognised_by_its_public_key(self, world: World) -> None:
+        world.foreign_key()
+        drafts = [world.provider.draft("7f3a", generation) for generation in (1, 2)]
+        assert all(draft.mark and draft.material is None for draft in drafts)
+        world.spoil("UploadServiceAccountKey", Reset(when="after"), times=1)
+        assert failure_of(lambda: world.provider.mint(drafts[0])).verdict is Verdict.UNKNOWN
+        found = [key.mark for key in world.provider.list_keys().keys]
+        assert sorted(found, key=str) == sorted([None, drafts[0].mark], key=str)
+        assert world.provider.capabilities.exact
+
+    def test_it_is_the_hash_of_the_public_key(self, world: World) -> None:
+        minted = world.mint()
+        public = private_key(key_file(minted.material)).public_key()
+        der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(der)
+        assert minted.key.mark == digest.finalize().hex()
+
+    def test_each_key_is_asked_about_once_and_googles_own_never(self, world: World) -> None:
+        world.foreign_key()
+        for _ in range(2):
+            world.mint()
+        for _ in range(3):
+            assert len(world.provider.list_keys().keys) == 3
+        assert world.count("GetServiceAccountKey") == 2
+        of_google(world).list_keys()
+        assert world.count("GetServiceAccountKey") == 2
+
+    def test_without_a_readable_mark_the_list_is_of_no_use(self, world: World) -> None:
+        world.mint()
+        world.spoil("GetServiceAccountKey", refusal(5, "Not found."))
+        assert failure_of(world.provider.list_keys).verdict is Verdict.REFUSED
+
+    def test_a_key_that_google_makes_has_none(self, world: World) -> None:
+        provider = of_google(world)
+        assert not provider.capabilities.exact
+        assert provider.mint(provider.draft("7f3a", 1)).key.mark is None
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("code", "name", "permanent"),
+        [(3, "INVALID_ARGUMENT", True), (5, "NOT_FOUND", True), (9, "FAILED_PRECONDITION", False)],
+    )
+    def test_what_grpc_never_makes_up_is_google_s(self, world: World, code: int, name: str, permanent: bool) -> None:
+        world.spoil("UploadServiceAccountKey", refusal(code, "Not this one."))
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, name, permanent)
+        assert "Not this one." in failure.message
+        assert bool(failure.remedy) is permanent
+
+    @pytest.mark.parametrize("code", [1, 2, 4, 7, 8, 12, 13, 14, 15, 16])
+    def test_what_grpc_may_make_of_a_proxy_is_unknown(self, world: World, code: int) -> None:
+        world.spoil("UploadServiceAccountKey", refusal(code, "secret words"))
+        failure = failure_of(world.mint)
+        assert failure.verdict is Verdict.UNKNOWN
+        assert "secret words" not in everything_in(failure)
+        assert world.count("UploadServiceAccountKey") == 1
+
+    def test_aborted_is_not_applied(self, world: World) -> None:
+        world.spoil("UploadServiceAccountKey", refusal(10, "Concurrent change."))
+        assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
+
+    def test_a_read_before_the_upload_that_fails_is_not_applied(self, world: World) -> None:
+        world.spoil("GetServiceAccount$", Canned(status=500))
+        assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
+        assert world.count("UploadServiceAccountKey") == 0
+
+    @pytest.mark.parametrize("permission", ["create", "delete", "disable", "enable", "get", "list"])
+    def test_a_missing_right_is_permanent_and_named(self, world: World, permission: str) -> None:
+        key_id = world.mint().key.key_id
+        named = f"iam.serviceAccountKeys.{permission}"
+        world.gcp.denied.add(named)
+        provider = world.open()
+        calls: dict[str, Callable[[], object]] = {
+            "create": world.mint,
+            "delete": lambda: provider.delete(key_id),
+            "disable": lambda: provider.disable(key_id),
+            "enable": lambda: provider.enable(key_id),
+            "get": provider.list_keys,
+            "list": provider.list_keys,
+        }
+        failure = failure_of(calls[permission])
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
+        assert named in failure.message
+        assert "rotator policy" in failure.remedy
+        assert world.listed() == [key_id]
+
+    @pytest.mark.parametrize("constraint", [UPLOAD, "iam.managed.disableServiceAccountKeyUpload"])
+    def test_an_organisation_that_forbids_uploads(self, world: World, constraint: str) -> None:
+        world.gcp.project.constraints.add(constraint)
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.permanent, failure.slots_full) == (Verdict.REFUSED, True, False)
+        assert f"constraints/{constraint}" in failure.message
+        assert "`key_origin: google`" in failure.remedy
+        assert of_google(world).mint(Draft()).key.key_id in world.listed()
+
+    @pytest.mark.parametrize("constraint", [CREATION, "iam.managed.disableServiceAccountKeyCreation"])
+    def test_an_organisation_that_forbids_creation(self, world: World, constraint: str) -> None:
+        world.gcp.project.constraints.add(constraint)
+        failure = failure_of(lambda: of_google(world).mint(Draft()))
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
+        assert f"constraints/{constraint}" in failure.message
+        assert "`key_origin: upload`" in failure.remedy
+        assert world.mint().key.key_id in world.listed()
+
+    def test_an_organisation_that_shortens_lives(self, world: World) -> None:
+        world.gcp.project.constraints.add(EXPIRY)
+        world.gcp.project.longest = timedelta(days=30)
+        failure = failure_of(world.mint)
+        assert failure.permanent
+        assert f"constraints/{EXPIRY}" in failure.remedy
+        assert "`max_age`" in failure.remedy
+
+    def test_a_bare_refusal_with_slots_left_is_not_full(self, world: World) -> None:
+        world.spoil("UploadServiceAccountKey", refusal(9, "Precondition check failed."))
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.slots_full) == (Verdict.REFUSED, False)
+
+    def test_a_key_file_of_another_key_is_no_answer(self, world: World) -> None:
+        provider = of_google(world)
+        world.spoil("CreateServiceAccountKey", Canned(status=200, content_type="application/grpc", body="\0" * 5))
+        assert failure_of(lambda: provider.mint(Draft())).verdict is Verdict.UNKNOWN
+
+
+class TestOwnCredentials:
+    def test_rotating_rotators_own_account_is_refused(self, world: World) -> None:
+        own = f"rotator@{world.gcp.project.project}.iam.gserviceaccount.com"
+        for permission in ("list", "get"):
+            world.gcp.project.account(own).may.add((f"iam.serviceAccountKeys.{permission}", own))  # type: ignore[union-attr]  # it is there
+        provider = world.open(service_account=own)
+        failure = failure_of(provider.list_keys)
+        assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "OwnIdentity", True)
+        assert {right.name: right.holds for right in provider.check()}["rotator's own identity is another one"] is False
+
+    def test_a_key_of_rotators_own_that_is_gone(self, world: World) -> None:
+        own = world.gcp.project.account(f"rotator@{world.gcp.project.project}.iam.gserviceaccount.com")
+        assert own is not None
+        own.keys.clear()
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
+        assert "own" in failure.remedy
+        assert world.provider.check()[-1].holds is False
+
+    @pytest.mark.parametrize("fault", [Reset(), Canned(status=502, body="<html/>"), Canned(status=200, body="<html/>")])
+    def test_without_a_token_nothing_was_applied(self, world: World, fault: Canned | Reset) -> None:
+        world.spoil("^/token$", fault)
+        assert failure_of(world.mint).verdict is Verdict.NOT_APPLIED
+        assert world.count("UploadServiceAccountKey") == 0
+
+    def test_a_token_that_google_no_longer_takes(self, world: World) -> None:
+        world.provider.list_keys()
+        world.gcp.signing_clock = lambda: utc_now() + timedelta(hours=2)
+        failure = failure_of(world.mint)
+        assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "UNAUTHENTICATED", True)
+
+    def test_one_token_and_one_channel_for_all_who_come_the_same_way(self, world: World) -> None:
+        for provider in [world.open() for _ in range(5)]:
+            provider.list_keys()
+        assert world.count("^/token$") == 1
+
+
+class TestProof:
+    def test_a_key_that_needs_twenty_tries(self, world: World) -> None:
+        start = utc_now()
+        world.gcp.signing_clock = utc_now
+        world.gcp.project.propagation = timedelta(seconds=20)
+        world.gcp.clock = lambda: start
+        material = world.mint().material
+        proofs = []
+        for second in range(22):
+            world.gcp.clock = lambda second=second: start + timedelta(seconds=second)  # type: ignore[misc]  # mypy can't infer it
+            proofs.append(world.provider.prove(material))
+        assert proofs == [Proof.NOT_YET] * 20 + [Proof.ALIVE] * 2
+
+    def test_a_disabled_or_deleted_key_is_not_alive(self, world: World) -> None:
+        minted = world.mint()
+        world.provider.disable(minted.key.key_id)
+        assert world.provider.prove(minted.material) is Proof.NOT_YET
+        world.provider.delete(minted.key.key_id)
+        assert world.provider.prove(minted.material) is Proof.NOT_YET
+
+    @pytest.mark.parametrize("hours", [-2, 2])
+    def test_a_clock_that_is_off_says_nothing_about_the_key(self, world: World, hours: int) -> None:
+        material = world.mint().material
+        world.gcp.clock = lambda: utc_now() + timedelta(hours=hours)
+        assert world.provider.prove(material) is Proof.CLOCK
+
+    @pytest.mark.parametrize(
+        ("status", "error", "description"),
+        [
+            (401, "disabled_client", "The OAuth client was disabled."),
+            (400, "invalid_grant", "Invalid grant: account not found"),
+            (400, "invalid_grant", "Invalid JWT: Failed audience check."),
+        ],
+    )
+    def test_a_refusal_that_is_not_the_keys(self, world: World, status: int, error: str, description: str) -> None:
+        material = world.mint().material
+        body = json.dumps({"error": error, "error_description": description})
+        world.spoil("^/token$", Canned(status=status, body=body))
+        failure = failure_of(lambda: world.provider.prove(material))
+        assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, error, True)
+        assert description in failure.message
+        assert failure.remedy
+
+    @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
+    def test_a_token_endpoint_that_asks_to_wait_is_no_proof_and_is_heard(
+        self, world: World, status: int, verdict: Verdict
+    ) -> None:
+        material = world.mint().material
+        world.spoil("^/token$", Canned(status=status, body="{}", headers={"Retry-After": "17"}))
+        failure = failure_of(lambda: world.provider.prove(material))
+        assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
+
+
+class TestEvidence:
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        with a_world(tmp_path, evidence=True) as opened:
+            opened.gcp.signing_clock = utc_now
+            opened.gcp.allow_analysis()
+            yield opened
+
+    def test_the_day_of_the_last_use_told_late(self, world: World) -> None:
+        minted = world.mint()
+        assert world.provider.capabilities.has_evidence
+        assert world.provider.last_used(minted.key.key_id) is None
+        used = utc_now()
+        assert world.gcp.works(minted.material)
+        assert world.provider.last_used(minted.key.key_id) is None
+        world.gcp.clock = lambda: used + timedelta(days=3)
+        use = world.provider.last_used(minted.key.key_id)
+        assert use is not None
+        assert used - timedelta(days=1) < use.at <= used
+        assert use.at.tzinfo is UTC
+        assert (use.at.hour, use.at.minute) == (8, 0)
+
+    def test_without_the_right_it_says_which(self, world: World) -> None:
+        world.gcp.denied.add("policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query")
+        failure = failure_of(lambda: world.provider.last_used("0" * 40))
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
+        assert "evidence: false" in failure.remedy
+        world.mint()
+        assert [right.holds for right in world.provider.check() if right.name.startswith("policyanalyzer")] == [False]
+
+    @pytest.mark.parametrize("body", ["<html/>", "[]", '{"activities": [{}]}', '{"activities": 5}'])
+    def test_an_unreadable_answer_is_not_never(self, world: World, body: str) -> None:
+        world.spoil("activities:query", Canned(status=200, body=body))
+        assert failure_of(lambda: world.provider.last_used("0" * 40)).verdict is Verdict.UNKNOWN
+
+    @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
+    def test_an_analyzer_that_asks_to_wait_is_heard(self, world: World, status: int, verdict: Verdict) -> None:
+        world.spoil("activities:query", Canned(status=status, body="<html/>", headers={"Retry-After": "17"}))
+        failure = failure_of(lambda: world.provider.last_used("0" * 40))
+        assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
+
+    def test_by_default_there_is_none(self, world: World) -> None:
+        assert not world.open(evidence=False).capabilities.has_evidence
+
+
+class TestList:
+    def test_the_clouds_time_is_the_date_of_the_answer(self, world: World) -> None:
+        noon = utc_now().replace(microsecond=0) + timedelta(minutes=3)
+        world.gcp.signing_clock = utc_now
+        world.gcp.clock = lambda: noon
+        assert world.provider.list_keys().cloud_time == noon
+
+    @pytest.mark.parametrize("date", ["soon", "Mon, 23 Nov 2026 12:00:00"])
+    def test_without_a_readable_date_the_list_is_of_no_use(self, world: World, date: str) -> None:
+        headers = {"Date": date, "grpc-status": "0"}
+        answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
+        world.spoil("ListServiceAccountKeys", answer)
+        assert failure_of(world.provider.list_keys).verdict is Verdict.UNKNOWN
+
+    def test_an_empty_answer_with_a_date_is_an_empty_list(self, world: World) -> None:
+        headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "grpc-status": "0"}
+        answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
+        world.spoil("ListServiceAccountKeys", answer)
+        listing = world.provider.list_keys()
+        assert (listing.keys, listing.cloud_time) == ((), datetime(2026, 11, 23, 12, tzinfo=UTC))
+
+
+class TestDelete:
+    def test_a_key_that_is_listed_though_it_is_said_to_be_gone(self, world: World) -> None:
+        key_id = world.mint().key.key_id
+        world.spoil("DeleteServiceAccountKey", refusal(5, "It does not exist."))
+        assert failure_of(lambda: world.provider.delete(key_id)).verdict is Verdict.NOT_APPLIED
+
+
+class TestCheck:
+    def test_with_the_least_rights(self, world: World) -> None:
+        rights = world.provider.check()
+        assert all(right.holds for right in rights)
+        assert sum(right.name.startswith("iam.") for right in rights) == 7
+        assert rights[0].name == f"IAM at 127.0.0.1:{world.gcp.iam.port}, from endpoint"
+        assert not world.listed()
+
+    def test_a_right_that_is_missing_shows(self, world: World) -> None:
+        world.gcp.denied.add("iam.serviceAccountKeys.disable")
+        missing = [right for right in world.provider.check() if right.holds is False]
+        assert [right.name for right in missing] == ["iam.serviceAccountKeys.disable"]
+        assert "rotator policy" in missing[0].remedy
+
+    def test_a_network_that_is_down_tells_nothing(self, world: World) -> None:
+        world.gcp.__exit__(None, None, None)
+        *_, last = world.provider.check()
+        assert last.holds is None
+        assert last.remedy
+
+
+class TestPolicy:
+    SETTINGS: dict[str, Any] = {"service_account": "nf@acme.iam.gserviceaccount.com", "evidence": False}  # noqa: RUF012  # a value
+
+    def test_it_names_what_check_asks_for_and_grants_it_on_the_account(self, world: World) -> None:
+        text = policy(self.SETTINGS)
+        needed = [right.name for right in world.provider.check() if right.name.startswith("iam.")]
+        assert all(f"  - {permission}\n" in text for permission in needed)
+        assert "gcloud iam service-accounts add-iam-policy-binding nf@acme.iam.gserviceaccount.com" in text
+        assert "--project acme" in text
+        assert "policyanalyzer" not in text
+        assert "policyanalyzer" in policy({**self.SETTINGS, "evidence": True})
+
+    def test_a_project_that_the_address_does_not_tell(self) -> None:
+        assert "--project PROJECT" in policy({**self.SETTINGS, "service_account": "acme@appspot.gserviceaccount.com"})
+
+
+class TestOpening:
+    def test_no_call_is_made(self, world: World) -> None:
+        world.open()
+        assert world.gcp.faults.requests() == []
+
+    def test_the_identity(self, world: World) -> None:
+        assert world.provider.identity == f"gcp:serviceAccount/{world.email}"
+        other = world.open(universe_domain="example.cloud")
+        assert other.identity == f"gcp@example.cloud:serviceAccount/{world.email}"
+
+    def test_an_account_whose_project_is_not_in_its_address(self, world: World) -> None:
+        provider = world.open(service_account="nobody@appspot.gserviceaccount.com")
+        failure = failure_of(provider.list_keys)
+        assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "PERMISSION_DENIED", True)
+
+    @pytest.mark.parametrize("content", [None, "", "{}", '{"type": "service_account"}'])
+    def test_credentials_that_are_none(self, world: World, tmp_path: Path, content: str | None) -> None:
+        file = tmp_path / "other.json"
+        if content is not None:
+            file.write_text(content)
+        with pytest.raises(RotatorError, match="Google Cloud can't be used") as caught:
+            world.open(credentials=str(file))
+        assert caught.value.remedy
+
+    def test_plain_http_is_for_loopback(self, world: World) -> None:
+        with pytest.raises(RotatorError, match="not https"):
+            world.open(endpoint="http://192.0.2.1:80")
