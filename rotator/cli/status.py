@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.remedies import remedy
 from rotator.cli.render import length, moment, relative, say, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
+from rotator.cli.session import CLOCK, begin, read_store
 from rotator.config.models import Config
 from rotator.errors import ExitCode
 from rotator.model import Phase, Policy, State
@@ -169,8 +170,9 @@ class Standing:
         )
 
 
-def status(config: Config, *, as_json: bool) -> ExitCode:
-    """Every credential of the config and of the journal. HELD if a person must act on one."""
+def status(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
+    """Every credential of the config and of the journal. HELD if an operator must act on one."""
+    config = begin(path).config
     with read_store(config) as reader:
         owner, rows, cursors = reader.owner(), reader.credentials(), reader.cursors()
     alive = owner_alive(config.store.url)

@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.request import getproxies
 
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import Styled, moment, progress, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
+from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
@@ -50,18 +51,14 @@ class Line:
     remedy: str = ""
 
 
-def check(config: Config, *, as_json: bool) -> ExitCode:
+def check(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
     """Look at everything that a rotation needs, changing nothing. ERROR if something fails."""
-    return show(list(_lines(config)), as_json=as_json)
-
-
-def unusable(error: ConfigError, *, as_json: bool) -> ExitCode:
-    """The lines of a config that can't be used."""
-    return show([Line(Finds.FAIL, "config", problem) for problem in error.problems], as_json=as_json)
-
-
-def show(lines: list[Line], *, as_json: bool) -> ExitCode:
-    """Print the lines, and tell whether one of them fails."""
+    try:
+        config = begin(path).config
+    except ConfigError as error:
+        lines = [Line(Finds.FAIL, "config", problem) for problem in error.problems]
+    else:
+        lines = list(_lines(config))
     failed = any(line.result is Finds.FAIL for line in lines)
     if as_json:
         show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})

@@ -1,20 +1,21 @@
-"""Commands that ask the owner for something: a row in the request table, its answer, and what comes of it."""
+"""A request: how it is written for the store's owner, answered, and followed."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from rotator.audit.event import EventName, Result
-from rotator.cli import telling
-from rotator.cli.manner import Manner
+from rotator.cli.options import Manner
 from rotator.cli.remedies import remedy
 from rotator.cli.render import note, say, show_json
-from rotator.cli.session import CLOCK, Session, read_store
+from rotator.cli.session import CLOCK, Session, read_store, refuse_keyless
 from rotator.cli.status import stand
+from rotator.cli.timeline import AuditFields, cells_of, fields_of
 from rotator.clock import new_id
-from rotator.errors import ExitCode, RotatorError
+from rotator.errors import ExitCode, RotatorError, UsageError
 from rotator.store.reader import JournalReader
 from rotator.store.requests import Request, RequestWriter
 from rotator.store.sqlite import owner_alive
@@ -26,21 +27,51 @@ _FOLLOW = 0.5  # seconds, between looks at the audit log
 _STAYS = "The request stays where it is, and expires 10 minutes after it was made."
 
 
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What is asked for, before it is a row of the store.
+
+    Args:
+        kind: of the request.
+        credential: its name; None for the whole store.
+        arguments: the request's options.
+    """
+
+    kind: str
+    credential: str | None
+    arguments: Mapping[str, object]
+
+
 def ask(
-    session: Session, kind: str, credential: str | None, arguments: Mapping[str, object], manner: Manner
+    session: Session, manner: Manner, kind: str, credential: str | None, arguments: Mapping[str, object] | None = None
 ) -> ExitCode:
-    """Put a request to the owner and tell the answer.
+    """Have a request answered: by the store's owner, or with `--standalone` by this process in the owner's place.
 
     Args:
         session: this command's.
+        manner: how the operator asks.
         kind: the request's kind.
         credential: its name; None for the whole store.
         arguments: the request's options.
-        manner: how it is asked.
 
     Raises:
-        RotatorError: nobody owns the store. The request is not left behind.
+        UsageError: the options exclude each other, or the credential is keyless.
+        RotatorError: the store has no owner, or with `--standalone` it has one. No request is left in the store.
     """
+    if manner.wait and manner.standalone:
+        raise UsageError("--wait follows a running rotator, --standalone is for when there is none.", remedy="say one.")
+    if credential is not None and kind != "forget":  # a former key of one that became keyless can be forgotten
+        refuse_keyless(session.config, [credential])
+    request = NewRequest(kind, credential, arguments or {})
+    if manner.standalone:
+        # The engine and an HTTP client: a request to a running owner needs neither.
+        from rotator.cli.owner import carry_out  # noqa: PLC0415
+
+        return carry_out(session, request, manner)
+    return _ask_owner(session, request, manner)
+
+
+def _ask_owner(session: Session, request: NewRequest, manner: Manner) -> ExitCode:
     with read_store(session.config) as reader:
         if not owner_alive(session.config.store.url):
             raise RotatorError(
@@ -48,15 +79,13 @@ def ask(
                 remedy="start it (`rotator run`), or add --standalone to have it carried out here and now.",
             )
         seen = max((record.sequence for record in reader.newest(1)), default=0)
-        code = tell(_answer(reader, submit(session, kind, credential, arguments, manner)), manner)
-        if code is ExitCode.FINE and manner.wait and credential is not None:
-            return _follow(session, reader, credential, seen)
+        code = show_answer(_answer(reader, submit(session, request, manner)), manner)
+        if code is ExitCode.FINE and manner.wait and request.credential is not None:
+            return _follow(session, reader, request.credential, seen)
         return code
 
 
-def submit(
-    session: Session, kind: str, credential: str | None, arguments: Mapping[str, object], manner: Manner
-) -> Request:
+def submit(session: Session, request: NewRequest, manner: Manner) -> Request:
     """Write the request into the store.
 
     Raises:
@@ -66,9 +95,9 @@ def submit(
     claimed = ", ".join(filter(None, (manner.claimed, sudo_user and f"sudo by {sudo_user}")))
     with RequestWriter.open(session.config.store.url, clock=CLOCK.now, new_id=new_id) as writer:
         return writer.submit(
-            kind,
-            credential=credential,
-            arguments=arguments,
+            request.kind,
+            credential=request.credential,
+            arguments=request.arguments,
             uid=session.uid,
             claimed=claimed or None,
             why=manner.why,
@@ -91,7 +120,7 @@ def _answer(reader: JournalReader, row: Request) -> Request:
     return row
 
 
-def tell(row: Request, manner: Manner) -> ExitCode:
+def show_answer(row: Request, manner: Manner) -> ExitCode:
     """Print what was answered."""
     told = row.answer if row.accepted is not None else f"The owner is busy and has not answered yet. {_STAYS}"
     if manner.as_json:
@@ -120,7 +149,7 @@ def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> Exi
         standing = next(one for one in standings if one.name == name)
         records = reader.records(after=seen, credential=name)
         seen = records[-1].sequence if records else seen
-        events = [telling.read(record) for record in records]
+        events = [fields_of(record) for record in records]
         _tell_events(events)
         state = standing.state
         if state.hold is not None:
@@ -141,8 +170,8 @@ def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> Exi
         time.sleep(_FOLLOW)
 
 
-def _tell_events(events: Iterable[telling.Told]) -> None:
+def _tell_events(events: Iterable[AuditFields]) -> None:
     """An outcome tells its intent too."""
-    for told in events:
-        if told["outcome"] != Result.INTENT:
-            note("  ".join(filter(None, telling.cells(told))))
+    for event in events:
+        if event["outcome"] != Result.INTENT:
+            note("  ".join(filter(None, cells_of(event))))

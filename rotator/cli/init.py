@@ -1,4 +1,4 @@
-"""A config for the integrations of a team, as text. Pure.
+"""`rotator init`: a first config, written from what Northflank shows. Secrets stay where they are.
 
 What Northflank shows is filled in. What it doesn't show is a placeholder of the right form, marked TODO.
 """
@@ -6,16 +6,25 @@ What Northflank shows is filled in. What it doesn't show is a placeholder of the
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
 from pydantic import ValidationError
 
+from rotator.cli.options import Team
+from rotator.cli.render import progress_if_slow, say
+from rotator.cli.wiring import connections_of, from_environment
 from rotator.config.credential import IntegrationSection
 from rotator.config.models import ConnectionSection
+from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.northflank.answers import Item
+from rotator.northflank.client import Connection
 from rotator.providers.gcp.settings import GcpCredential
 from rotator.providers.registry import PLUGIN, tag_of
 
@@ -95,6 +104,55 @@ _ENTRIES: Mapping[str, str] = {
 """,
 }
 """What follows `name`, `provider` and `integrations` in an entry, by the tags of `config.providers`."""
+
+
+def init(
+    output: Annotated[Path, typer.Option("--output", help="The file to write.")] = Path("rotator.yaml"),
+    team: Team = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> ExitCode:
+    """Write the config.
+
+    Raises:
+        UsageError: there is no token, nothing to rotate, or the file exists or can't be written.
+        CallFailed: Northflank can't be asked.
+    """
+    if output.exists() and not force:
+        raise _exists(output)
+    section = from_environment(team, os.environ)
+    connection = connections_of({"default": section})["default"]
+    with progress_if_slow("asking Northflank for its integrations ..."):
+        items = [_in_full(connection, item) for item in connection.list_integrations()]
+    made = draft(section, items)
+    if not made.credentials:
+        raise UsageError(
+            f"of {len(items)} integrations none is one that rotator can rotate; nothing was written.",
+            remedy="`rotator discover` lists them. Is it the right team?",
+        )
+    try:
+        with output.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(made.text)
+    except FileExistsError:
+        raise _exists(output) from None
+    except OSError as error:
+        raise UsageError(f"{output} can't be written: {error.strerror}.", remedy="--output names another.") from None
+    say(f"{output} is written: credentials: {made.credentials}, integrations left alone: {len(made.left)}.")
+    say(f"Replace what is marked TODO in it, then: rotator check --config {output}")
+    return ExitCode.FINE
+
+
+def _exists(output: Path) -> UsageError:
+    return UsageError(f"{output} exists; nothing was written.", remedy="--output names another, --force replaces it.")
+
+
+def _in_full(connection: Connection, item: Item) -> Item:
+    """With the service account, which Northflank shows of one integration and not in its list."""
+    if item.project is None or item.service_account is not None:
+        return item
+    try:
+        return connection.integration(item.id, urgent=False)
+    except CallFailed:
+        return item
 
 
 @dataclass(frozen=True, slots=True)
