@@ -34,7 +34,7 @@ def adopt(
     """Name the key in use, once it is confirmed."""
     session = begin(manner.config)
     if yes and key_id is None:
-        raise UsageError("nobody said which key is in use.", remedy=f"rotator adopt {name} KEY --yes")
+        raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
     if not yes:
         # An HTTP client and the providers: with --yes neither is needed.
         from rotator.cli.wiring import fleet_of  # noqa: PLC0415
@@ -52,16 +52,24 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
 
     Raises:
         CallFailed: the keys can't be read.
-        UsageError: nobody chose one.
+        UsageError: the operator chose none.
     """
     keys = managed.provider.list_keys().keys
     if not keys:
-        raise UsageError(f"{managed.name} has no keys in its cloud.", remedy="is it the right user in the config?")
+        raise UsageError(
+            f"{managed.name} has no keys in its cloud.",
+            remedy="check the identity that the config names for this credential.",
+        )
     show_table(_HEADINGS, [_row(managed, key) for key in keys], stderr=True)
-    note("Name the key that Northflank holds now: it is what the next rotation replaces, disables and then deletes.")
+    note(
+        "Name the key that Northflank holds now. The next rotation replaces that key, disables it and then deletes it."
+    )
     chosen = typed(f"Key in use [{proposed}]: " if proposed else "Key in use: ") or proposed
     if chosen is None:
-        raise UsageError("nothing was changed.", remedy=f"name one of the keys above: rotator adopt {managed.name} KEY")
+        raise UsageError(
+            "no key was named; nothing was changed.",
+            remedy=f"name one of the keys above: rotator adopt {managed.name} KEY",
+        )
     return chosen
 
 

@@ -54,7 +54,7 @@ def _progress(records: int) -> None:
 def _sentence(walk: Walk) -> str:
     if walk.finding is not None:
         return f"{walk.where}: BROKEN at {walk.finding}"
-    pending = f", {walk.pending} yet to be delivered" if walk.pending else ""
+    pending = f", {walk.pending} not yet delivered" if walk.pending else ""
     begin = f" from record {walk.first} on" if walk.records and walk.first != 1 else ""
     return f"{walk.where}: intact, {walk.records} records{begin}{pending}"
 

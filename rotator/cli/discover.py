@@ -83,7 +83,7 @@ def discover(path: ConfigPath = None, team: Team = None, as_json: JsonOption = F
     """
     config = begin(path).config if path is not None else None
     if config is not None and team is not None:
-        raise UsageError("the config says which team each connection is for.", remedy="leave --team or --config out.")
+        raise UsageError("the config says which team each connection is for.", remedy="remove --team or --config.")
     sections = {"default": from_environment(team, os.environ)} if config is None else config.northflank
     with progress_if_slow(f"asking Northflank for the integrations of {', '.join(sections)} ..."):
         inventory = _list_all(connections_of(sections))
@@ -100,7 +100,7 @@ def _show(discovered: list[Discovered], inventory: Inventory) -> None:
     show_table(_HEADINGS, [one.cells() for one in discovered])
     left = sum(one.section is None for one in discovered)
     if left:
-        say(f"\n{left} of {len(discovered)} are not managed. `rotator init` writes a config for all that can be.")
+        say(f"\n{left} of {len(discovered)} are not managed. `rotator init` writes a config for those it can manage.")
     for name, failure in inventory.unread.items():
         note(f"\n{name}: {failure}")
 
@@ -139,7 +139,7 @@ def _held_since(item: Item, state: State | None) -> datetime | None:
 
 
 def _list_all(connections: Mapping[str, Connection]) -> Inventory:
-    """All integrations of all connections, all pages. A connection that fails doesn't keep the others from telling."""
+    """All integrations of all connections, all pages. A connection that fails leaves the others readable."""
     items: list[tuple[str, Item]] = []
     unread: dict[str, CallFailed] = {}
     for name, connection in connections.items():

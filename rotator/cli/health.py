@@ -41,13 +41,13 @@ def health(
     """Show how the service is. ERROR unless all is well."""
     config = begin(path).config
     good, bad = _READY if ready else _LIVE
-    told = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
-    parts = ", ".join(f"{part} {word}" for part, word in told.items() if part != "status")
+    found = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
+    parts = ", ".join(f"{part} {word}" for part, word in found.items() if part != "status")
     if as_json:
-        show_json(told)
+        show_json(found)
     else:
-        say(f"{told.get('status', bad)}: {parts}")
-    return ExitCode.FINE if told.get("status") == good else ExitCode.ERROR
+        say(f"{found.get('status', bad)}: {parts}")
+    return ExitCode.FINE if found.get("status") == good else ExitCode.ERROR
 
 
 def _ask(listener: HealthSection, *, ready: bool) -> Words:

@@ -34,18 +34,18 @@ _HEAD = """\
 # yaml-language-server: $schema=./rotator.schema.json
 #
 # The config of rotator, begun by `rotator init` from what Northflank shows. To finish it:
-#   1. Put what Northflank doesn't show in the place of each value that is marked TODO.
+#   1. Replace each value marked TODO: Northflank doesn't show it.
 #   2. `rotator policy NAME` prints the rights that rotator needs for a credential: grant them.
 #   3. `rotator check` says what is still wrong, and changes nothing.
-#   4. Say which key Northflank holds now: by `current_key: ID` in a credential, or later by `rotator adopt NAME`.
+#   4. Name the key that Northflank holds now: `current_key: ID` in a credential, or later `rotator adopt NAME`.
 #
-# Every key and its default is in config/rotator.example.yaml. No secret stands in this file: it says where each one is,
+# Every key and its default is in config/rotator.example.yaml. This file holds no secret, but the place of each one:
 # {{file: /run/secrets/name}}, {{env: NAME}} or {{credential: name}} (systemd's).
 
 northflank:
   default:
     api_url: {api_url}
-    token: {token}  # for a service better a file, which is read at each use
+    token: {token}  # for a service prefer a file: rotator reads it at each use
     team: {team}
 
 store:
@@ -126,8 +126,8 @@ def init(
     made = draft(section, items)
     if not made.credentials:
         raise UsageError(
-            f"of {len(items)} integrations none is one that rotator can rotate; nothing was written.",
-            remedy="`rotator discover` lists them. Is it the right team?",
+            f"rotator can rotate none of the {len(items)} integrations; nothing was written.",
+            remedy="`rotator discover` lists the integrations. Check that --team is the right team.",
         )
     try:
         with output.open("w" if force else "x", encoding="utf-8") as file:
@@ -135,14 +135,19 @@ def init(
     except FileExistsError:
         raise _exists(output) from None
     except OSError as error:
-        raise UsageError(f"{output} can't be written: {error.strerror}.", remedy="--output names another.") from None
-    say(f"{output} is written: credentials: {made.credentials}, integrations left alone: {len(made.left)}.")
-    say(f"Replace what is marked TODO in it, then: rotator check --config {output}")
+        raise UsageError(
+            f"{output} can't be written: {error.strerror}.", remedy="name another file with --output."
+        ) from None
+    say(f"Wrote {output}. Credentials: {made.credentials}; integrations left alone: {len(made.left)}.")
+    say(f"Replace each value marked TODO, then run: rotator check --config {output}")
     return ExitCode.FINE
 
 
 def _exists(output: Path) -> UsageError:
-    return UsageError(f"{output} exists; nothing was written.", remedy="--output names another, --force replaces it.")
+    return UsageError(
+        f"{output} exists; nothing was written.",
+        remedy="name another file with --output, or replace this one with --force.",
+    )
 
 
 def _in_full(connection: Connection, item: Item) -> Item:

@@ -20,7 +20,7 @@ Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The credential, as the config names it.", show_default=False)
 ]
 Team = Annotated[
-    str | None, typer.Option("--team", help="Without a config: the team's id, for an organisation's token.")
+    str | None, typer.Option("--team", help="The team's id, for an organisation's token. Not with --config.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 

@@ -84,7 +84,7 @@ def _own_store(config: Config, fleet: Fleet, *, stdout: bool) -> Iterator[Journa
     Args:
         config: names the store and the audit log's sinks.
         fleet: all of the config's credentials.
-        stdout: standard output may be an audit sink; else the next service's gets what is told now.
+        stdout: standard output may be an audit sink; else the next service writes these events to it.
 
     Raises:
         OtherOwner: another process owns it.
@@ -94,8 +94,8 @@ def _own_store(config: Config, fleet: Fleet, *, stdout: bool) -> Iterator[Journa
     audit = config.audit
     if not stdout and "stdout" in audit.require:
         raise UsageError(
-            "audit.require wants every event on standard output, where this command answers; nothing was changed.",
-            remedy="let the service do it: `rotator run`.",
+            "audit.require names stdout, where this command prints its answer; nothing was changed.",
+            remedy="start the service (`rotator run`), then give the command without --standalone.",
         )
     sinks: list[Sink] = []
     if audit.file is not None:
@@ -130,5 +130,5 @@ def _engine_of(journal: Journal) -> Iterator[tuple[Engine, threading.Event]]:
 
 def _end_now(code: ExitCode) -> NoReturn:
     """Without waiting for the threads of calls that were given up: the journal has them as unknown."""
-    sys.stderr.flush()  # not stdout: the audit sink has flushed what it wrote, and is waiting if nobody reads it
+    sys.stderr.flush()  # not stdout: the audit sink has flushed what it wrote, and waits if that has no reader
     os._exit(code)

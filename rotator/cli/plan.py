@@ -66,7 +66,7 @@ def plan(
 
 
 def plan_for(config: Config, names: Iterable[str], *, request: Command | None = None, as_json: bool) -> ExitCode:
-    """What would be done for these credentials, or for all; with a request, what that would bring about.
+    """What would be done for these credentials, or for all; with a request, what would follow from it.
 
     Raises:
         UsageError: the config has no such credential.

@@ -1,6 +1,6 @@
 """`rotator policy`: the least rights that rotator needs for a credential, in its cloud's own language.
 
-Asks nobody and loads no SDK: it works before anything else does.
+Sends nothing and loads no SDK: it works before anything else does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def policy(name: Name, path: ConfigPath = None, as_json: JsonOption = False) -> 
 
 
 def _without_notes(lines: list[str]) -> tuple[list[str], str]:
-    """The comments at the beginning, for a person, and what can be piped into a file or another command."""
+    """The comments at the beginning, for the operator, and what can be piped into a file or another command."""
     notes = list(takewhile(lambda line: line.startswith("#"), lines))
     rest = "\n".join(lines[len(notes) :])
     return [line.removeprefix("# ") for line in notes], rest

@@ -1,4 +1,4 @@
-"""What a person is asked before something that can't be taken back."""
+"""What an operator is asked before something that can't be undone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ def confirm_cut(integration: str) -> None:
     Raises:
         UsageError: it wasn't.
     """
-    note(f"{integration} loses access to its cloud until it is pushed again.")
-    if typed("Type its id to accept that: ") != integration:
-        raise UsageError("nothing was changed.", remedy=f"type {integration}.")
+    note(f"The integration {integration} loses access to its cloud until rotator pushes a key to it again.")
+    if typed("Type the integration's id to accept that: ") != integration:
+        raise UsageError(
+            "the typed text is not the integration's id; nothing was changed.", remedy=f"type {integration}."
+        )
 
 
 def confirm_forget(name: str) -> None:
@@ -25,20 +27,22 @@ def confirm_forget(name: str) -> None:
     Raises:
         UsageError: it isn't.
     """
-    if typed(f"Forget {name}, and never look after its keys again? [y/N] ").lower() not in {"y", "yes"}:
-        raise UsageError("nothing was changed.", remedy="answer y, or say --yes.")
+    if typed(f"Forget {name}? rotator then ignores its keys. [y/N] ").lower() not in {"y", "yes"}:
+        raise UsageError("the answer was not yes; nothing was changed.", remedy="answer y, or add --yes.")
 
 
 def typed(prompt: str) -> str:
     """A line from standard input. The prompt leaves standard output to the command's result.
 
     Raises:
-        UsageError: there is nobody to ask; silence is no consent.
+        UsageError: standard input has no answer; silence is no consent.
     """
     sys.stderr.write(printable(prompt))
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:
         sys.stderr.write("\n")
-        raise UsageError("nobody answered; nothing was changed.", remedy="answer, or pipe the answer in.")
+        raise UsageError(
+            "standard input has no answer; nothing was changed.", remedy="answer the question, or pipe the answer in."
+        )
     return line.strip()

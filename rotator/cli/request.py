@@ -24,7 +24,7 @@ _ANSWER_WITHIN = 5.0  # seconds; the owner looks twice a second, but may be read
 _POLL = 0.1  # seconds, between looks at the answer
 _FOLLOW = 0.5  # seconds, between looks at the audit log
 
-_STAYS = "The request stays where it is, and expires 10 minutes after it was made."
+_STAYS = "The request stays in the store, and expires 10 minutes after it was made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def ask(
         RotatorError: the store has no owner, or with `--standalone` it has one. No request is left in the store.
     """
     if manner.wait and manner.standalone:
-        raise UsageError("--wait follows a running rotator, --standalone is for when there is none.", remedy="say one.")
+        raise UsageError(
+            "--wait needs a running rotator, and --standalone needs that none runs.", remedy="give one of the two."
+        )
     if credential is not None and kind != "forget":  # a former key of one that became keyless can be forgotten
         refuse_keyless(session.config, [credential])
     request = NewRequest(kind, credential, arguments or {})
@@ -75,8 +77,8 @@ def _ask_owner(session: Session, request: NewRequest, manner: Manner) -> ExitCod
     with read_store(session.config) as reader:
         if not owner_alive(session.config.store.url):
             raise RotatorError(
-                "no rotator runs on this store, so nobody can take the request; nothing was changed.",
-                remedy="start it (`rotator run`), or add --standalone to have it carried out here and now.",
+                "no rotator runs on this store, so nothing can answer the request; nothing was changed.",
+                remedy="start rotator (`rotator run`), or add --standalone: this command then carries the request out.",
             )
         seen = max((record.sequence for record in reader.newest(1)), default=0)
         code = show_answer(_answer(reader, submit(session, request, manner)), manner)
@@ -121,57 +123,57 @@ def _answer(reader: JournalReader, row: Request) -> Request:
 
 
 def show_answer(row: Request, manner: Manner) -> ExitCode:
-    """Print what was answered."""
-    told = row.answer if row.accepted is not None else f"The owner is busy and has not answered yet. {_STAYS}"
+    """Print the answer."""
+    text = row.answer if row.accepted is not None else f"The running rotator has not answered yet. {_STAYS}"
     if manner.as_json:
         show_json({"request": row.request_id, "accepted": row.accepted, "answer": row.answer})
     elif row.accepted is None:
-        note(str(told))
+        note(str(text))
     else:
-        say(f"{'accepted' if row.accepted else 'refused'}: {told}")
+        say(f"{'accepted' if row.accepted else 'refused'}: {text}")
     return ExitCode.FINE if row.accepted else ExitCode.ERROR
 
 
 def _follow(session: Session, reader: JournalReader, name: str, seen: int) -> ExitCode:
-    """Tell what happens to a credential as it happens, until its rotation is over or held."""
+    """Print what happens to a credential as it happens, until its rotation is over or held."""
     try:
         return _watch(session, reader, name, seen)
     except KeyboardInterrupt:
-        note("No longer watching; the rotation goes on. `rotator status` shows it.")
+        note("This command stopped following; the rotation goes on. `rotator status` shows the rotation.")
         raise
 
 
 def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> ExitCode:
-    told_way = ""
+    said_way = ""
     while True:
-        # State, then events: what led to it has been told by the time the state ends the watch.
+        # State, then events: what led to it is printed by the time the state ends the watch.
         standings = stand(session.config, reader.credentials(), reader.owner())
         standing = next(one for one in standings if one.name == name)
         records = reader.records(after=seen, credential=name)
         seen = records[-1].sequence if records else seen
         events = [fields_of(record) for record in records]
-        _tell_events(events)
+        _print_events(events)
         state = standing.state
         if state.hold is not None:
             note(f"held: {remedy(state.hold, name)}")
             return ExitCode.HELD
         if not state.in_flight and state.asked is None:
-            abandoned = any(told["event"] == EventName.ROTATION_ABANDONED for told in events)
+            abandoned = any(event["event"] == EventName.ROTATION_ABANDONED for event in events)
             return ExitCode.ERROR if abandoned else ExitCode.FINE
         way = "; ".join(standing.in_the_way())
-        if way not in {"", told_way}:
+        if way not in {"", said_way}:
             note(f"in the way: {way}")
-        told_way = way
+        said_way = way
         if not owner_alive(session.config.store.url):
             raise RotatorError(
-                "rotator has stopped; the rotation goes on where it is when it starts again.",
-                remedy="look at its log, and start it.",
+                "rotator has stopped; the rotation continues when rotator starts again.",
+                remedy="read rotator's log, then start rotator.",
             )
         time.sleep(_FOLLOW)
 
 
-def _tell_events(events: Iterable[AuditFields]) -> None:
-    """An outcome tells its intent too."""
+def _print_events(events: Iterable[AuditFields]) -> None:
+    """An outcome says its intent too."""
     for event in events:
         if event["outcome"] != Result.INTENT:
             note("  ".join(filter(None, cells_of(event))))

@@ -22,7 +22,9 @@ def rotate(
         str | None, typer.Argument(metavar="KEY", help="With --leaked: the key; by default the current one.")
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Don't wait for the window.")] = False,
-    leaked: Annotated[bool, typer.Option("--leaked", help="An emergency: no window, grace or quarantine.")] = False,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Treat the key as leaked: no window, grace or quarantine.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what rotator would do; change nothing.")] = False,
 ) -> ExitCode:
     """Begin a rotation, or show what it would do."""
@@ -49,7 +51,7 @@ def resume(
     ] = False,
     cut: Annotated[
         str | None,
-        typer.Option("--cut", help="Accept that this integration loses access; the command asks for its id again."),
+        typer.Option("--cut", help="Accept that this integration loses access. The command asks for the id again."),
     ] = None,
     ours: Annotated[list[str] | None, typer.Option("--ours", help="A key in doubt that rotator minted.")] = None,
     foreign: Annotated[

@@ -30,13 +30,17 @@ def sandbox(
     ] = Path("rotator-sandbox"),
     every_cloud: Annotated[bool, typer.Option("--all", help="Serve every cloud, not only AWS access keys.")] = False,
     rate_limit: Annotated[
-        int, typer.Option("--rate-limit", min=1, help="Northflank's limit, in requests an hour.")
+        int, typer.Option("--rate-limit", min=1, help="Requests an hour that the stand-in of Northflank allows.")
     ] = 1000,
     propagation: Annotated[
         float, typer.Option("--propagation", min=0, help="Seconds until a cloud accepts a new key.")
     ] = 2.0,
-    aws_port: Annotated[int, typer.Option("--aws-port", min=0, max=65535, help="0: a free port.")] = 0,
-    northflank_port: Annotated[int, typer.Option("--northflank-port", min=0, max=65535, help="0: a free port.")] = 0,
+    aws_port: Annotated[
+        int, typer.Option("--aws-port", min=0, max=65535, help="The port of AWS; 0 takes a free one.")
+    ] = 0,
+    northflank_port: Annotated[
+        int, typer.Option("--northflank-port", min=0, max=65535, help="The port of Northflank; 0 takes a free one.")
+    ] = 0,
 ) -> ExitCode:
     """The stand-ins, until a signal ends them."""
     try:

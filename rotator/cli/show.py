@@ -44,7 +44,11 @@ def show(
         known = {standing.name: standing for standing in standings if standing.row is not None}
         if name not in known:
             refuse_keyless(config, [name])
-            there = f"it knows {', '.join(sorted(known))}." if known else "it knows none yet: has the service run?"
+            there = (
+                f"the journal knows {', '.join(sorted(known))}."
+                if known
+                else "the journal knows no credential yet: start the service (`rotator run`)."
+            )
             raise UsageError(f"the journal doesn't know {name}.", remedy=there)
         keys, rotations = reader.keys(name), reader.rotations(name)
         events_shown = [fields_of(record) for record in reader.newest(events, credential=name)]
@@ -82,7 +86,7 @@ def _show(config: Config, standing: Standing, keys: tuple[KeyRecord, ...], stamp
     show_table(_INTEGRATIONS, _held(config, standing))
     if state.hold is not None and state.candidate is not None:
         for key_id, stamp in stamps.items():
-            say(f"\nWhat holds {key_id} ends its description with: {stamp}")
+            say(f"\nAn integration that holds {key_id} ends its description with: {stamp}")
 
 
 def _show_history(rotations: tuple[RotationRow, ...], events: list[AuditFields]) -> None:
@@ -122,7 +126,7 @@ def _role(state: State, key: KeyRecord) -> str:
         "retiring": key.key_id in state.to_revoke,
         "an integration may hold it": key.key_id in state.maybe_held,
         "to be deleted": key.key_id in state.to_delete,
-        "asked back by a person": key.key_id in state.undone,
+        "enabled again by an operator": key.key_id in state.undone,
         "in doubt": any(suspect.key_id == key.key_id for suspect in state.suspects),
         "disabled": key.disabled and key.gone_at is None,
         "deleted": key.gone_at is not None,
@@ -145,9 +149,9 @@ def _held(config: Config, standing: Standing) -> list[tuple[str, str, str | None
 
 def _holds(state: State, integration: str, wanted: set[str]) -> str:
     if integration in state.accepted_loss:
-        return "cut off by a person until the next push"
+        return "cut off by an operator until the next push"
     if integration not in wanted:
-        return f"{state.current}, but it is no longer in the config"
+        return f"{state.current}, but the config no longer names the integration"
     if integration in state.refused:
         return f"refused {state.candidate}"
     if integration in state.accepted:

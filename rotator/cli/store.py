@@ -46,5 +46,5 @@ def store_backup(
         show_json(asdict(made))
         return ExitCode.FINE
     say(f"{made.path}: {made.records} audit records, schema {made.schema}, {made.size} bytes, checked")
-    note(f"It is the journal of this moment. {_GUIDE} says what follows when it is put back after later rotations.")
+    note(f"The copy is the journal of this moment. Before you put it back after later rotations, read {_GUIDE}.")
     return ExitCode.FINE

@@ -24,7 +24,7 @@ _ADDRESSES = ("NORTHFLANK_API_BASE_URL", "NF_API_HOST")
 
 
 def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
-    """The config's credentials, wired: those named, or all. The secrets behind them are in memory from here on.
+    """The config's credentials, wired: those named, or all. Their secrets are in memory from here on.
 
     Raises:
         UsageError: the config has no such credential, it is keyless, or its provider isn't installed.
@@ -33,7 +33,9 @@ def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
     wanted = frozenset(names)
     known = {section.name: section for section in config.credentials}
     if missing := sorted(wanted - known.keys()):
-        raise UsageError(f"{', '.join(missing)} is not in the config.", remedy=f"it has: {', '.join(sorted(known))}.")
+        raise UsageError(
+            f"{', '.join(missing)} is not in the config.", remedy=f"the config has: {', '.join(sorted(known))}."
+        )
     refuse_keyless(config, wanted)
     chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
     return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, httpx.Client())
@@ -46,7 +48,7 @@ def connections_of(sections: Mapping[str, ConnectionSection]) -> Mapping[str, Co
 
 
 def from_environment(team: str | None, environ: Mapping[str, str]) -> ConnectionSection:
-    """The connection that a person has before there is a config, by the variables of Northflank's own clients.
+    """The connection that an operator has before there is a config, by the variables of Northflank's own clients.
 
     Args:
         team: the team's id, for a token of an organisation.
@@ -60,7 +62,7 @@ def from_environment(team: str | None, environ: Mapping[str, str]) -> Connection
     if variable is None:
         raise UsageError(
             f"no config was named, and there is no token in {' or '.join(_TOKENS)}.",
-            remedy=f"export {_TOKENS[0]}, which needs Account > Cloud > Integrations > Read.",
+            remedy=f"export {_TOKENS[0]}. The token needs Account > Cloud > Integrations > Read.",
         )
     section = {"token": SecretRef(env=variable), "team": team}
     address = next((environ[name] for name in _ADDRESSES if environ.get(name)), None)
@@ -68,4 +70,6 @@ def from_environment(team: str | None, environ: Mapping[str, str]) -> Connection
         return ConnectionSection.model_validate(section | ({} if address is None else {"api_url": address}))
     except ValidationError:
         wrong = f"--team or {' or '.join(_ADDRESSES)}"
-        raise UsageError(f"the value of {wrong} can't be used.", remedy="https://api.northflank.com") from None
+        raise UsageError(
+            f"the value of {wrong} can't be used.", remedy="the usual address is https://api.northflank.com."
+        ) from None
