@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from rotator.cli.app import app
 from rotator.providers.registry import BUILT_IN
 from tests.support.desk import Desk, Done
 
@@ -164,6 +166,27 @@ def test_one_credential_of_aws_loads_no_other_cloud(desk: Desk) -> None:
     assert managed == "prod-aws"
     assert set(loaded.split()) & SDKS == {"boto3", "botocore"}
     assert "cryptography" not in loaded.split()
+
+
+def test_the_list_of_commands_loads_none_of_them_and_a_look_at_the_service_no_client(desk: Desk) -> None:
+    listed, loaded = ran(desk, "--help")
+    assert listed.code == 0
+    assert not loaded & {"pydantic", "sqlalchemy", "structlog", "httpx", "rich"}
+    for look in ("health", "status"):
+        _, loaded = ran(desk, look)
+        assert "sqlalchemy" in loaded
+        assert not loaded & {"httpx", "apscheduler", "cryptography", *SDKS}, look
+
+
+def test_each_command_of_the_list_has_a_file_and_help() -> None:
+    listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
+    lines = listed.partition("Commands:")[2].split("Exit codes:")[0].splitlines()
+    assert len(lines) > 20
+    for line in filter(None, map(str.strip, lines)):
+        name, _, meaning = line.partition("  ")
+        shown = CliRunner().invoke(app, [name, "--help"])
+        assert f" {name} [OPTIONS]" in shown.stdout, shown
+        assert meaning.strip() in " ".join(shown.stdout.split())
 
 
 def test_the_names_of_the_entry_points_are_those_of_the_config() -> None:

@@ -1,4 +1,4 @@
-"""`rotator store`: what a person does with the store itself."""
+"""`rotator store`: what an operator does with the store itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import note, progress_if_slow, say, show_json
-from rotator.cli.session import CLOCK
-from rotator.config.models import Config
+from rotator.cli.session import CLOCK, begin
 from rotator.errors import ExitCode
 from rotator.store import backup
 
@@ -17,8 +20,24 @@ _GUIDE = "docs/upgrade.md#put-a-backup-back"
 _STOPPED = 128 + signal.SIGTERM
 
 
-def back_up(config: Config, destination: Path, *, as_json: bool) -> ExitCode:
+store = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@store.callback()
+def _store() -> None:
+    """A family, though it has one command as yet."""
+
+
+@store.command(
+    "backup", help="Copy the store while it is in use. Checks the copy before it gets its name; overwrites nothing."
+)
+def store_backup(
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new file, or a directory.")],
+    path: ConfigPath = None,
+    as_json: JsonOption = False,
+) -> ExitCode:
     """Copy the store to a new file."""
+    config = begin(path).config
     # As at Ctrl-C, what was begun is taken away: a timer's unit or `timeout` ends its commands so.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
     with progress_if_slow("copying and checking the store ..."):
@@ -27,5 +46,5 @@ def back_up(config: Config, destination: Path, *, as_json: bool) -> ExitCode:
         show_json(asdict(made))
         return ExitCode.FINE
     say(f"{made.path}: {made.records} audit records, schema {made.schema}, {made.size} bytes, checked")
-    note(f"It is the journal of this moment. {_GUIDE} says what follows when it is put back after later rotations.")
+    note(f"The copy is the journal of this moment. Before you put it back after later rotations, read {_GUIDE}.")
     return ExitCode.FINE

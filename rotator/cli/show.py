@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
+from typing import Annotated
 
-from rotator.cli import telling
+import typer
+
+from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.remedies import remedy
 from rotator.cli.render import say, show_json, show_table
-from rotator.cli.session import read_store, refuse_keyless
+from rotator.cli.session import begin, read_store, refuse_keyless
 from rotator.cli.status import Standing, stand
+from rotator.cli.timeline import TIMELINE, AuditFields, cells_of, fields_of
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
 from rotator.model import KeyRecord, Origin, Stamp, State
@@ -22,22 +26,32 @@ _INTEGRATIONS = ("INTEGRATION", "HOLDS", "ITS TEXT BEFORE THE PUSH")
 _ROTATIONS = ("ROTATION", "STARTED", "TOOK", "OUTCOME", "REASON")
 
 
-def show(config: Config, name: str, *, events: int, as_json: bool) -> ExitCode:
+def show(
+    name: Name,
+    path: ConfigPath = None,
+    events: Annotated[int, typer.Option("--events", min=1, help="How many events to show.")] = 50,
+    as_json: JsonOption = False,
+) -> ExitCode:
     """Where it stands, its history, and the last `events` that concern it.
 
     Raises:
         UsageError: the journal doesn't know it, or it is keyless.
     """
+    config = begin(path).config
     with read_store(config) as reader:
         owner = reader.owner()
         standings = stand(config, reader.credentials(), owner)
         known = {standing.name: standing for standing in standings if standing.row is not None}
         if name not in known:
             refuse_keyless(config, [name])
-            there = f"it knows {', '.join(sorted(known))}." if known else "it knows none yet: has the service run?"
+            there = (
+                f"the journal knows {', '.join(sorted(known))}."
+                if known
+                else "the journal knows no credential yet: start the service (`rotator run`)."
+            )
             raise UsageError(f"the journal doesn't know {name}.", remedy=there)
         keys, rotations = reader.keys(name), reader.rotations(name)
-        timeline = [telling.read(record) for record in reader.newest(events, credential=name)]
+        events_shown = [fields_of(record) for record in reader.newest(events, credential=name)]
     standing = known[name]
     stamps = {key.key_id: _stamp(owner.store_id, key, standing.now.date()) for key in keys if _may_be_named(key)}
     if as_json:
@@ -48,12 +62,12 @@ def show(config: Config, name: str, *, events: int, as_json: bool) -> ExitCode:
             "keys": [asdict(key) | {"stamp": stamps.get(key.key_id)} for key in keys],
             "integrations": integrations,
             "rotations": [asdict(rotation) for rotation in rotations],
-            "timeline": timeline,
+            "timeline": events_shown,
         }
         show_json(standing.document() | history)
     else:
         _show(config, standing, keys, stamps)
-        _show_history(rotations, timeline)
+        _show_history(rotations, events_shown)
     return ExitCode.FINE
 
 
@@ -72,16 +86,16 @@ def _show(config: Config, standing: Standing, keys: tuple[KeyRecord, ...], stamp
     show_table(_INTEGRATIONS, _held(config, standing))
     if state.hold is not None and state.candidate is not None:
         for key_id, stamp in stamps.items():
-            say(f"\nWhat holds {key_id} ends its description with: {stamp}")
+            say(f"\nAn integration that holds {key_id} ends its description with: {stamp}")
 
 
-def _show_history(rotations: tuple[RotationRow, ...], timeline: list[telling.Told]) -> None:
+def _show_history(rotations: tuple[RotationRow, ...], events: list[AuditFields]) -> None:
     if rotations:
         say("")
         show_table(_ROTATIONS, [_rotation(rotation) for rotation in rotations])
-    if timeline:
+    if events:
         say("")
-        show_table(telling.TIMELINE, [telling.cells(told) for told in timeline])
+        show_table(TIMELINE, [cells_of(event) for event in events])
 
 
 def _may_be_named(key: KeyRecord) -> bool:
@@ -112,7 +126,7 @@ def _role(state: State, key: KeyRecord) -> str:
         "retiring": key.key_id in state.to_revoke,
         "an integration may hold it": key.key_id in state.maybe_held,
         "to be deleted": key.key_id in state.to_delete,
-        "asked back by a person": key.key_id in state.undone,
+        "enabled again by an operator": key.key_id in state.undone,
         "in doubt": any(suspect.key_id == key.key_id for suspect in state.suspects),
         "disabled": key.disabled and key.gone_at is None,
         "deleted": key.gone_at is not None,
@@ -135,9 +149,9 @@ def _held(config: Config, standing: Standing) -> list[tuple[str, str, str | None
 
 def _holds(state: State, integration: str, wanted: set[str]) -> str:
     if integration in state.accepted_loss:
-        return "cut off by a person until the next push"
+        return "cut off by an operator until the next push"
     if integration not in wanted:
-        return f"{state.current}, but it is no longer in the config"
+        return f"{state.current}, but the config no longer names the integration"
     if integration in state.refused:
         return f"refused {state.candidate}"
     if integration in state.accepted:

@@ -1,4 +1,4 @@
-"""A config for the integrations of a team, as text. Pure.
+"""`rotator init`: a first config, written from what Northflank shows. Secrets stay where they are.
 
 What Northflank shows is filled in. What it doesn't show is a placeholder of the right form, marked TODO.
 """
@@ -6,16 +6,25 @@ What Northflank shows is filled in. What it doesn't show is a placeholder of the
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
 from pydantic import ValidationError
 
+from rotator.cli.options import Team
+from rotator.cli.render import progress_if_slow, say
+from rotator.cli.wiring import connections_of, from_environment
 from rotator.config.credential import IntegrationSection
 from rotator.config.models import ConnectionSection
+from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.northflank.answers import Item
+from rotator.northflank.client import Connection
 from rotator.providers.gcp.settings import GcpCredential
 from rotator.providers.registry import PLUGIN, tag_of
 
@@ -25,18 +34,18 @@ _HEAD = """\
 # yaml-language-server: $schema=./rotator.schema.json
 #
 # The config of rotator, begun by `rotator init` from what Northflank shows. To finish it:
-#   1. Put what Northflank doesn't show in the place of each value that is marked TODO.
+#   1. Replace each value marked TODO: Northflank doesn't show it.
 #   2. `rotator policy NAME` prints the rights that rotator needs for a credential: grant them.
 #   3. `rotator check` says what is still wrong, and changes nothing.
-#   4. Say which key Northflank holds now: by `current_key: ID` in a credential, or later by `rotator adopt NAME`.
+#   4. Name the key that Northflank holds now: `current_key: ID` in a credential, or later `rotator adopt NAME`.
 #
-# Every key and its default is in config/rotator.example.yaml. No secret stands in this file: it says where each one is,
+# Every key and its default is in config/rotator.example.yaml. This file holds no secret, but the place of each one:
 # {{file: /run/secrets/name}}, {{env: NAME}} or {{credential: name}} (systemd's).
 
 northflank:
   default:
     api_url: {api_url}
-    token: {token}  # for a service better a file, which is read at each use
+    token: {token}  # for a service prefer a file: rotator reads it at each use
     team: {team}
 
 store:
@@ -95,6 +104,60 @@ _ENTRIES: Mapping[str, str] = {
 """,
 }
 """What follows `name`, `provider` and `integrations` in an entry, by the tags of `config.providers`."""
+
+
+def init(
+    output: Annotated[Path, typer.Option("--output", help="The file to write.")] = Path("rotator.yaml"),
+    team: Team = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> ExitCode:
+    """Write the config.
+
+    Raises:
+        UsageError: there is no token, nothing to rotate, or the file exists or can't be written.
+        CallFailed: Northflank can't be asked.
+    """
+    if output.exists() and not force:
+        raise _exists(output)
+    section = from_environment(team, os.environ)
+    connection = connections_of({"default": section})["default"]
+    with progress_if_slow("asking Northflank for its integrations ..."):
+        items = [_in_full(connection, item) for item in connection.list_integrations()]
+    made = draft(section, items)
+    if not made.credentials:
+        raise UsageError(
+            f"rotator can rotate none of the {len(items)} integrations; nothing was written.",
+            remedy="`rotator discover` lists the integrations. Check that --team is the right team.",
+        )
+    try:
+        with output.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(made.text)
+    except FileExistsError:
+        raise _exists(output) from None
+    except OSError as error:
+        raise UsageError(
+            f"{output} can't be written: {error.strerror}.", remedy="name another file with --output."
+        ) from None
+    say(f"Wrote {output}. Credentials: {made.credentials}; integrations left alone: {len(made.left)}.")
+    say(f"Replace each value marked TODO, then run: rotator check --config {output}")
+    return ExitCode.FINE
+
+
+def _exists(output: Path) -> UsageError:
+    return UsageError(
+        f"{output} exists; nothing was written.",
+        remedy="name another file with --output, or replace this one with --force.",
+    )
+
+
+def _in_full(connection: Connection, item: Item) -> Item:
+    """With the service account, which Northflank shows of one integration and not in its list."""
+    if item.project is None or item.service_account is not None:
+        return item
+    try:
+        return connection.integration(item.id, urgent=False)
+    except CallFailed:
+        return item
 
 
 @dataclass(frozen=True, slots=True)

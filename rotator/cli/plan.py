@@ -7,9 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 
+import typer
+
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import progress, relative, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
+from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
 from rotator.errors import CallFailed, ExitCode
@@ -50,8 +54,19 @@ class Foreseen:
     unread: str | None = None
 
 
-def plan(config: Config, names: Iterable[str], *, request: Command | None = None, as_json: bool) -> ExitCode:
-    """What would be done for these credentials, or for all; with a request, what that would bring about.
+def plan(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="The credentials; all by default.", show_default=False)
+    ] = None,
+    path: ConfigPath = None,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """What would be done for these credentials, or for all. Raises what `plan_for` does."""
+    return plan_for(begin(path).config, names or (), as_json=as_json)
+
+
+def plan_for(config: Config, names: Iterable[str], *, request: Command | None = None, as_json: bool) -> ExitCode:
+    """What would be done for these credentials, or for all; with a request, what would follow from it.
 
     Raises:
         UsageError: the config has no such credential.

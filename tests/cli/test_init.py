@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from rotator.cli.draft import draft
+from rotator.cli.init import draft
 from rotator.config.load import load
 from rotator.config.models import Config, ConnectionSection
 from rotator.northflank.answers import Item, item

@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.request import getproxies
 
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import Styled, moment, progress, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
+from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
@@ -50,18 +51,14 @@ class Line:
     remedy: str = ""
 
 
-def check(config: Config, *, as_json: bool) -> ExitCode:
+def check(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
     """Look at everything that a rotation needs, changing nothing. ERROR if something fails."""
-    return show(list(_lines(config)), as_json=as_json)
-
-
-def unusable(error: ConfigError, *, as_json: bool) -> ExitCode:
-    """The lines of a config that can't be used."""
-    return show([Line(Finds.FAIL, "config", problem) for problem in error.problems], as_json=as_json)
-
-
-def show(lines: list[Line], *, as_json: bool) -> ExitCode:
-    """Print the lines, and tell whether one of them fails."""
+    try:
+        config = begin(path).config
+    except ConfigError as error:
+        lines = [Line(Finds.FAIL, "config", problem) for problem in error.problems]
+    else:
+        lines = list(_lines(config))
     failed = any(line.result is Finds.FAIL for line in lines)
     if as_json:
         show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})
@@ -82,15 +79,20 @@ def _print(lines: list[Line]) -> None:
 
 
 def _lines(config: Config) -> Iterator[Line]:
-    yield Line(Finds.OK, "config", "it is sound, and can be kept")
+    yield Line(Finds.OK, "config", "the config is valid, and its policy can be kept")
     for warning in warnings(config):
         yield Line(Finds.WARN, "config", warning)
     yield from _store(config)
     yield from _audit_file(config)
     for scheme, address in sorted(getproxies().items()):
         if scheme != "no":
-            told = f"{scheme} goes through {_without_password(address)}"
-            yield Line(Finds.WARN, "proxy", told, "the environment says so; unset it if that is not meant.")
+            found = f"{scheme} goes through {_without_password(address)}"
+            yield Line(
+                Finds.WARN,
+                "proxy",
+                found,
+                "the environment sets this proxy; unset the variable if rotator should not use the proxy.",
+            )
     fleet, closed = _open(config)
     yield from closed
     for name, section in config.northflank.items():
@@ -115,8 +117,8 @@ def _open(config: Config) -> tuple[Fleet, list[Line]]:
         try:
             fleet_of(config.model_copy(update={"credentials": (section,)}))
         except RotatorError as error:
-            told = error.message.removeprefix(f"{section.name}: ")
-            closed.append(Line(Finds.FAIL, section.name, told, error.remedy))
+            found = error.message.removeprefix(f"{section.name}: ")
+            closed.append(Line(Finds.FAIL, section.name, found, error.remedy))
         else:
             opened.append(section)
     # Where each can be opened by itself, the trouble is between them: two are one cloud identity.
@@ -129,15 +131,20 @@ def _store(config: Config) -> Iterator[Line]:
     try:
         there = path.exists()
     except OSError as error:
-        told = f"{path} can't be looked at by this user: {error.strerror}"
-        yield Line(Finds.FAIL, "store", told, "check `store.url`, and the owner and permissions of its directory.")
+        found = f"this user can't access {path}: {error.strerror}"
+        yield Line(Finds.FAIL, "store", found, "check `store.url`, and the owner and permissions of its directory.")
         return
     if not there:
-        made = f"{path} is made at the service's first start"
+        made = f"the service creates {path} at its first start"
         if _may_make(path):
             yield Line(Finds.OK, "store", made)
         else:
-            yield Line(Finds.FAIL, "store", f"{made}, but this user may not", f"make {path.parent}, for the service.")
+            yield Line(
+                Finds.FAIL,
+                "store",
+                f"{made}, but this user can't",
+                f"create {path.parent}, owned by the service's user.",
+            )
         return
     try:
         with read_store(config) as reader:
@@ -148,10 +155,15 @@ def _store(config: Config) -> Iterator[Line]:
         return
     yield Line(Finds.OK, "store", f"{path} can be read (store {owner.store_id})")
     if not alive:
-        yield Line(Finds.WARN, "store", "no rotator runs on it: nothing is rotated", "`rotator run`, as a service.")
+        yield Line(
+            Finds.WARN,
+            "store",
+            "no rotator runs on this store, so nothing is rotated",
+            "start `rotator run` as a service.",
+        )
     if owner.frozen_at is not None:
-        told = f"every change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}"
-        yield Line(Finds.WARN, "store", told, "`rotator unfreeze`")
+        found = f"every change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}"
+        yield Line(Finds.WARN, "store", found, "`rotator unfreeze` ends the freeze.")
 
 
 def _audit_file(config: Config) -> Iterator[Line]:
@@ -163,7 +175,10 @@ def _audit_file(config: Config) -> Iterator[Line]:
     else:
         result = Finds.FAIL if "file" in config.audit.require else Finds.WARN
         yield Line(
-            result, "audit", f"{path} can't be written by this user", "mend its owner, or that of its directory."
+            result,
+            "audit",
+            f"{path} can't be written by this user",
+            "make the service's user the owner of the file, or of its directory.",
         )
 
 
@@ -175,22 +190,27 @@ def _may_make(path: Path) -> bool:
 def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator[Line]:
     about = f"northflank {name}"
     if section.api_url != _USUAL_API:
-        yield Line(Finds.WARN, about, f"the API is at {section.api_url}", "take api_url out if that is not meant.")
+        yield Line(
+            Finds.WARN,
+            about,
+            f"the API is at {section.api_url}",
+            "remove api_url from the config if this address is not meant.",
+        )
     if section.token.credential is not None:
-        told = f"the token is systemd's credential {section.token.credential}: copied when the service starts"
-        yield Line(Finds.WARN, about, told, "restart the service after you have replaced the token.")
+        found = f"the token is systemd's credential {section.token.credential}, copied when the service starts"
+        yield Line(Finds.WARN, about, found, "restart the service after you replace the token.")
     progress(f"asking Northflank about the token of {name} ...")
     try:
         token = fleet.connections[name].introspect()
     except CallFailed as failure:
-        yield Line(Finds.FAIL, about, failure.message, failure.remedy or "put a good token where the config says.")
+        yield Line(Finds.FAIL, about, failure.message, failure.remedy or "put a valid token where the config says.")
         return
     if token.expires_at is None:
-        yield Line(Finds.OK, about, "the token is good; Northflank tells no end of it")
+        yield Line(Finds.OK, about, "the token is valid and has no expiry date")
         return
     result = Finds.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Finds.OK
-    remedy = "make a new one and put it in the old one's place." if result is Finds.WARN else ""
-    yield Line(result, about, f"the token is good until {moment(token.expires_at)}", remedy)
+    remedy = "create a new token, and put it in the place of this one." if result is Finds.WARN else ""
+    yield Line(result, about, f"the token is valid until {moment(token.expires_at)}", remedy)
 
 
 def _credential(managed: Managed) -> Iterator[Line]:
@@ -204,8 +224,8 @@ def _credential(managed: Managed) -> Iterator[Line]:
     try:
         for right in managed.provider.check():
             result = {True: Finds.OK, False: Finds.FAIL, None: Finds.WARN}[right.holds]
-            untold = "" if right.holds is not None or right.remedy else "that can't be told from here."
-            yield Line(result, managed.name, right.name, right.remedy or untold)
+            unknown = "" if right.holds is not None or right.remedy else "rotator can't verify this from here."
+            yield Line(result, managed.name, right.name, right.remedy or unknown)
     except CallFailed as failure:
         yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
 
@@ -218,16 +238,24 @@ def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
         except CallFailed as failure:
             yield Line(Finds.FAIL, section.name, failure.message, failure.remedy)
             continue
-        shown = f"integration {item.id} is one of {item.provider}, {item.mode or 'and its mode is not shown'}"
+        shown = f"integration {item.id} has provider {item.provider} and {_mode(item.mode)}"
         if item.provider != section.northflank_provider:
             yield Line(Finds.FAIL, section.name, shown, "check the integration's id, or the credential's provider.")
         elif item.mode == _KEYLESS:
             yield Line(Finds.OK, section.name, f"{shown}: keyless, nothing to rotate")
         elif item.mode is None:
-            yield Line(Finds.WARN, section.name, shown, f"look in Northflank whether it is {_KEYLESS}.")
+            yield Line(
+                Finds.WARN, section.name, shown, f"check in Northflank that the integration's mode is {_KEYLESS}."
+            )
         else:
-            remedy = f"it holds a key: make it {_KEYLESS} in Northflank, or take `mode` out here to have it rotated."
+            remedy = (
+                f"change its mode to {_KEYLESS} in Northflank, or remove `mode` here: rotator then rotates its key."
+            )
             yield Line(Finds.FAIL, section.name, shown, remedy)
+
+
+def _mode(mode: str | None) -> str:
+    return f"mode {mode}" if mode is not None else "a mode that Northflank does not show"
 
 
 def _without_password(address: str) -> str:

@@ -7,19 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from rotator.cli.inventory import Inventory, from_environment, list_all
+from rotator.cli.options import ConfigPath, JsonOption, Team
 from rotator.cli.render import note, progress_if_slow, say, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
-from rotator.cli.wiring import connections_of
+from rotator.cli.session import CLOCK, begin, read_store
+from rotator.cli.wiring import connections_of, from_environment
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config
-from rotator.errors import ExitCode, StoreError, UsageError
+from rotator.errors import CallFailed, ExitCode, StoreError, UsageError
 from rotator.model import State
 from rotator.northflank.answers import Item
+from rotator.northflank.client import Connection
 from rotator.northflank.stamp import pushed_on
 
 _HEADINGS = ("INTEGRATION", "NAME", "PROVIDER", "MODE", "KEY AGE", "MANAGED BY", "CONNECTION")
 _UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What the connections showed: each integration with its connection's name, and why a connection can't be read."""
+
+    items: tuple[tuple[str, Item], ...]
+    unread: Mapping[str, CallFailed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +75,18 @@ class Discovered:
         )
 
 
-def discover(config: Config | None, *, team: str | None, as_json: bool) -> ExitCode:
+def discover(path: ConfigPath = None, team: Team = None, as_json: JsonOption = False) -> ExitCode:
     """List the integrations of every connection. ERROR if one can't be read.
-
-    Args:
-        config: names the connections; without one, the environment has a token.
-        team: the team's id, without a config.
-        as_json: answer in JSON.
 
     Raises:
         UsageError: there is neither a config nor a token, or a team beside a config.
     """
+    config = begin(path).config if path is not None else None
     if config is not None and team is not None:
-        raise UsageError("the config says which team each connection is for.", remedy="leave --team or --config out.")
+        raise UsageError("the config says which team each connection is for.", remedy="remove --team or --config.")
     sections = {"default": from_environment(team, os.environ)} if config is None else config.northflank
     with progress_if_slow(f"asking Northflank for the integrations of {', '.join(sections)} ..."):
-        inventory = list_all(connections_of(sections))
+        inventory = _list_all(connections_of(sections))
     discovered = _discovered(inventory, config)
     if as_json:
         unread = {name: str(failure) for name, failure in inventory.unread.items()}
@@ -95,7 +100,7 @@ def _show(discovered: list[Discovered], inventory: Inventory) -> None:
     show_table(_HEADINGS, [one.cells() for one in discovered])
     left = sum(one.section is None for one in discovered)
     if left:
-        say(f"\n{left} of {len(discovered)} are not managed. `rotator init` writes a config for all that can be.")
+        say(f"\n{left} of {len(discovered)} are not managed. `rotator init` writes a config for those it can manage.")
     for name, failure in inventory.unread.items():
         note(f"\n{name}: {failure}")
 
@@ -131,3 +136,15 @@ def _held_since(item: Item, state: State | None) -> datetime | None:
         return state.current_since
     day = pushed_on(item.description)
     return datetime.combine(day, time(tzinfo=UTC)) if day is not None else None
+
+
+def _list_all(connections: Mapping[str, Connection]) -> Inventory:
+    """All integrations of all connections, all pages. A connection that fails leaves the others readable."""
+    items: list[tuple[str, Item]] = []
+    unread: dict[str, CallFailed] = {}
+    for name, connection in connections.items():
+        try:
+            items += [(name, item) for item in connection.list_integrations()]
+        except CallFailed as failure:
+            unread[name] = failure
+    return Inventory(tuple(items), unread)

@@ -1,15 +1,15 @@
 """`rotator policy`: the least rights that rotator needs for a credential, in its cloud's own language.
 
-Asks nobody and loads no SDK: it works before anything else does.
+Sends nothing and loads no SDK: it works before anything else does.
 """
 
 from __future__ import annotations
 
 from itertools import takewhile
 
+from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.render import note, say, show_json
-from rotator.cli.session import refuse_keyless
-from rotator.config.models import Config
+from rotator.cli.session import begin, refuse_keyless
 from rotator.errors import ExitCode, UsageError
 from rotator.providers.base import Policy
 from rotator.service.fleet import entry_point
@@ -18,25 +18,26 @@ POLICIES = "rotator.policies"
 """The entry-point group in which the texts are found, by the names of `rotator.providers`."""
 
 
-def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
+def policy(name: Name, path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
     """Print the text, ready to paste.
 
     Raises:
         UsageError: the config has no such credential, it is keyless, or its provider has no such text.
     """
+    config = begin(path).config
     sections = {section.name: section for section in config.credentials}
     if name not in sections:
         raise UsageError(f"{name} is not in the config.", remedy=f"it has: {', '.join(sorted(sections))}.")
     refuse_keyless(config, [name])
     section = sections[name]
     try:
-        policy: Policy = entry_point(POLICIES, section).load()
+        text_of: Policy = entry_point(POLICIES, section).load()
     except (StopIteration, ImportError):
         raise UsageError(
             f"{name}: the provider {section.provider} has no text about the rights that it needs.",
             remedy=f"its documentation says them; rotator looks in the entry-point group {POLICIES}.",
         ) from None
-    notes, text = _without_notes(policy(section.settings()).rstrip("\n").split("\n"))
+    notes, text = _without_notes(text_of(section.settings()).rstrip("\n").split("\n"))
     if as_json:
         show_json({"credential": name, "provider": section.provider, "notes": notes, "policy": text})
         return ExitCode.FINE
@@ -47,7 +48,7 @@ def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
 
 
 def _without_notes(lines: list[str]) -> tuple[list[str], str]:
-    """The comments at the beginning, for a person, and what can be piped into a file or another command."""
+    """The comments at the beginning, for the operator, and what can be piped into a file or another command."""
     notes = list(takewhile(lambda line: line.startswith("#"), lines))
     rest = "\n".join(lines[len(notes) :])
     return [line.removeprefix("# ") for line in notes], rest
