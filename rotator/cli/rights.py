@@ -11,11 +11,6 @@ from rotator.cli.render import note, say, show_json
 from rotator.cli.session import refuse_keyless
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
-from rotator.providers.base import Policy
-from rotator.service.fleet import entry_point
-
-POLICIES = "rotator.policies"
-"""The entry-point group in which the texts are found, by the names of `rotator.providers`."""
 
 
 def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
@@ -29,14 +24,13 @@ def show_policy(config: Config, name: str, *, as_json: bool) -> ExitCode:
         raise UsageError(f"{name} is not in the config.", remedy=f"it has: {', '.join(sorted(sections))}.")
     refuse_keyless(config, [name])
     section = sections[name]
-    try:
-        policy: Policy = entry_point(POLICIES, section).load()
-    except (StopIteration, ImportError):
+    rights = section.rights()
+    if rights is None:
         raise UsageError(
             f"{name}: the provider {section.provider} has no text about the rights that it needs.",
-            remedy=f"its documentation says them; rotator looks in the entry-point group {POLICIES}.",
-        ) from None
-    notes, text = _without_notes(policy(section.settings()).rstrip("\n").split("\n"))
+            remedy="its documentation says them; or the package that has the provider is not installed.",
+        )
+    notes, text = _without_notes(rights.rstrip("\n").split("\n"))
     if as_json:
         show_json({"credential": name, "provider": section.provider, "notes": notes, "policy": text})
         return ExitCode.FINE

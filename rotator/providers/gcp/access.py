@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from google.auth.credentials import Credentials, with_scopes_if_required
 
 from rotator import __version__
 from rotator.errors import RotatorError
+from rotator.providers.gcp.settings import GcpSection
 
 USER_AGENT = f"rotator/{__version__}"
 """So that Cloud Audit Logs tell rotator's calls from a person's."""
@@ -39,14 +39,9 @@ class GcpAccess:
     ca_file: str | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> GcpAccess:
-        """Taken from a credential's section of the config."""
-
-        def text(name: str) -> str | None:
-            value = settings.get(name)
-            return str(value) if value else None
-
-        return cls(text("credentials"), text("endpoint"), str(settings["universe_domain"]), text("ca_file"))
+    def of(cls, section: GcpSection) -> GcpAccess:
+        """What of a credential's section is about the way."""
+        return cls(section.credentials.file, section.endpoint, section.universe_domain, section.ca_file)
 
     @property
     def target(self) -> str:
