@@ -21,12 +21,12 @@ from rotator.cli.options import Team
 from rotator.cli.render import progress_if_slow, say
 from rotator.cli.wiring import connections_of, from_environment
 from rotator.config.credential import IntegrationSection
+from rotator.config.kinds import PLUGIN, tag_of
 from rotator.config.models import ConnectionSection
 from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
-from rotator.providers.gcp.settings import GcpCredential
-from rotator.providers.registry import PLUGIN, tag_of
+from rotator.providers.gcp.settings import GcpSettings
 
 _LONGEST_NAME = 50  # characters; with any prefix of a placeholder it is still a name in every cloud
 
@@ -229,14 +229,14 @@ def _service_account(name: str, item: Item) -> str:
 
 
 def _is_account(address: str | None) -> bool:
-    return _valid(GcpCredential, {"name": "g", "provider": "gcp", "integrations": ["g"], "service_account": address})
+    return _valid(GcpSettings, {"service_account": address})
 
 
 def _may_be_named(integration: str) -> bool:
     return _valid(IntegrationSection, {"id": integration})
 
 
-def _valid(section: type[GcpCredential | IntegrationSection], values: Mapping[str, object]) -> bool:
+def _valid(section: type[GcpSettings | IntegrationSection], values: Mapping[str, object]) -> bool:
     try:
         section.model_validate(values)
     except ValidationError:

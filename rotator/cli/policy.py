@@ -11,11 +11,6 @@ from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.render import note, say, show_json
 from rotator.cli.session import begin, refuse_keyless
 from rotator.errors import ExitCode, UsageError
-from rotator.providers.base import Policy
-from rotator.service.fleet import entry_point
-
-POLICIES = "rotator.policies"
-"""The entry-point group in which the texts are found, by the names of `rotator.providers`."""
 
 
 def policy(name: Name, path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
@@ -30,14 +25,13 @@ def policy(name: Name, path: ConfigPath = None, as_json: JsonOption = False) -> 
         raise UsageError(f"{name} is not in the config.", remedy=f"it has: {', '.join(sorted(sections))}.")
     refuse_keyless(config, [name])
     section = sections[name]
-    try:
-        text_of: Policy = entry_point(POLICIES, section).load()
-    except (StopIteration, ImportError):
+    rights = section.rights()
+    if rights is None:
         raise UsageError(
             f"{name}: the provider {section.provider} has no text about the rights that it needs.",
-            remedy=f"its documentation says them; rotator looks in the entry-point group {POLICIES}.",
-        ) from None
-    notes, text = _without_notes(text_of(section.settings()).rstrip("\n").split("\n"))
+            remedy="its documentation says them; or the package that has the provider is not installed.",
+        )
+    notes, text = _without_notes(rights.rstrip("\n").split("\n"))
     if as_json:
         show_json({"credential": name, "provider": section.provider, "notes": notes, "policy": text})
         return ExitCode.FINE

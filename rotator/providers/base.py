@@ -7,15 +7,18 @@ that it was opened with, or is given up by its caller, who then takes its outcom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from rotator.clock import Clock
 from rotator.http.clients import HttpClients
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.settings.section import Section
+
+Settings_contra = TypeVar("Settings_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +119,15 @@ class Tools:
     http: HttpClients
 
 
-class OpenProvider(Protocol):
-    """What an entry point of the group `rotator.providers` names."""
+class OpenProvider(Protocol[Settings_contra]):
+    """How a provider is opened: `open_provider` of its module."""
 
-    def __call__(self, settings: Mapping[str, object], tools: Tools) -> Provider:
+    def __call__(self, settings: Settings_contra, tools: Tools) -> Provider:
         """Open the provider for one credential. No call is made.
 
         Args:
-            settings: the credential's section of the config, as plain validated values; a secret by reference is a
-                function without arguments that reads it anew (`Callable[[], SecretStr]`, may raise RotatorError).
+            settings: what the credential says for it. A secret by reference is read at each use
+                (`SecretRef.read`, may raise RotatorError).
             tools: what to work with.
 
         Raises:
@@ -132,15 +135,33 @@ class OpenProvider(Protocol):
         """
 
 
-class Policy(Protocol):
-    """What an entry point of the group `rotator.policies` names: text that a person pastes.
+class Rights(Protocol[Settings_contra]):
+    """How the rights that rotator needs are told: `rights` of a module of its own.
 
     It imports no SDK and asks nobody: `rotator policy NAME` works before anything else does.
     """
 
-    def __call__(self, settings: Mapping[str, object]) -> str:
-        """The least rights that rotator needs for this credential, in the cloud's own language.
+    def __call__(self, settings: Settings_contra) -> str:
+        """The least rights that rotator needs for this credential, in the cloud's own language, to paste.
 
         Args:
             settings: as for `OpenProvider`.
         """
+
+
+Settings = TypeVar("Settings", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[Settings]):
+    """What an entry point of the group `rotator.providers` names.
+
+    Args:
+        settings: what `settings:` of a credential must be. rotator reads it, and says what is wrong with it.
+        open: opens the provider for one credential.
+        rights: what `rotator policy NAME` prints. It runs without what the provider needs.
+    """
+
+    settings: type[Settings]
+    open: OpenProvider[Settings]
+    rights: Rights[Settings] | None = None

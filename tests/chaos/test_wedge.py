@@ -20,7 +20,8 @@ PLUGIN = '''
 import threading
 from datetime import UTC, datetime
 from rotator.model import Capabilities, Key
-from rotator.providers.base import Listing
+from rotator.providers.base import Listing, Plugin
+from rotator.settings.section import Section
 
 def open_provider(settings, tools):
     return Stuck()
@@ -38,6 +39,8 @@ class Stuck:
 
     def close(self):
         pass
+
+plugin = Plugin(settings=Section, open=open_provider)
 '''
 LIMIT = 31.0
 """Seconds: half of the stage's `settle`, and the slack."""
@@ -53,7 +56,7 @@ def test_a_stuck_worker_feeds_no_watchdog_and_the_others_go_on(tmp_path: Path) -
     info.mkdir(parents=True)
     (site / "stuck.py").write_text(PLUGIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stuck\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[rotator.providers]\nstuck = stuck:open_provider\n")
+    (info / "entry_points.txt").write_text("[rotator.providers]\nstuck = stuck:plugin\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     stage = tmp_path / "stage"

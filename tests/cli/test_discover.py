@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rotator.config.kinds import tag_of
 from rotator.config.load import load
 from rotator.model import Phase, State
+from rotator.providers.gcp.settings import GcpKeylessSettings, GcpSettings
 from rotator.sandbox.northflank.account import ApiToken, Grant, HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, Stage
 from rotator.sandbox.wire.rules import Canned, Delay, Rule
@@ -177,19 +179,21 @@ class TestInit:
         text = (newcomer.directory / "new.yaml").read_text()
         config = load(newcomer.directory / "new.yaml", {})
         entries = {section.name: section for section in config.credentials}
-        assert {name: (section.opener, section.keyless) for name, section in entries.items()} == {
+        assert {name: (tag_of(entry), entry.keyless) for name, entry in entries.items()} == {
             CREDENTIAL: ("aws", False),
-            "by-role": ("aws_role", False),
+            "by-role": ("aws crossAccountRole", False),
             "gcp-key": ("gcp", False),
-            "gcp-keyless": ("gcp", True),
+            "gcp-keyless": ("gcp crossAccountRole", True),
             "azure-1": ("azure", False),
             "oci": ("oci", False),
             "civo": ("civo", False),
             "byok": ("byok", False),
         }
         assert [each.id for each in entries["gcp-key"].integrations] == ["gcp-key", "gcp-key-too"]
-        assert entries["gcp-key"].settings()["service_account"] == ADDRESS
-        assert entries["gcp-keyless"].settings()["service_account"] == ADDRESS
+        for name in ("gcp-key", "gcp-keyless"):
+            section: object = entries[name]
+            assert isinstance(section, GcpSettings | GcpKeylessSettings)
+            assert section.service_account == ADDRESS
         (connection,) = config.northflank.values()
         assert (connection.api_url, connection.team, connection.token.env) == (
             stage.server.url,

@@ -14,9 +14,14 @@ from tests.support.desk import NAME, Desk
 CANARY = "wJalrXUtnFEMIcanaryCANARYcanary0123456789"
 
 BROKEN_PROVIDER = f"""
+from rotator.providers.base import Plugin
+from rotator.settings.section import Section
+
 def open_provider(settings, tools):
     secret = "{CANARY}"
     raise ValueError("can't parse " + secret)
+
+plugin = Plugin(settings=Section, open=open_provider)
 """
 
 
@@ -27,7 +32,7 @@ def plugins(tmp_path: Path) -> Path:
     metadata = directory / "broken-1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[rotator.providers]\nbroken = broken_provider:open_provider\n")
+    (metadata / "entry_points.txt").write_text("[rotator.providers]\nbroken = broken_provider:plugin\n")
     (directory / "broken_provider.py").write_text(BROKEN_PROVIDER)
     return directory
 

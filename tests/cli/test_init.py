@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from rotator.cli.init import draft
+from rotator.config.kinds import CLASSES, PLUGIN
 from rotator.config.load import load
 from rotator.config.models import Config, ConnectionSection
 from rotator.northflank.answers import Item, item
-from rotator.providers.registry import CLASSES, PLUGIN
 from rotator.settings.secret import SecretRef
 
 CONNECTION = ConnectionSection(token=SecretRef(env="NORTHFLANK_API_TOKEN"))

@@ -13,6 +13,7 @@ from rotator.config.load import load
 from rotator.errors import ConfigError, ExitCode
 from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
+from rotator.providers.aws.settings import AwsSection, AwsUserSettings
 from rotator.settings.secret import SecretRef
 from tests.config.fine import FINE, Load, Problems
 
@@ -33,17 +34,11 @@ def test_everything_but_store_token_and_credentials_has_a_default(config: Load) 
     assert str(fine.store.path) == "/var/lib/rotator/rotator.db"
 
 
-def test_a_provider_gets_plain_values(config: Load) -> None:
-    [credential] = config().credentials
+def test_a_credential_is_its_providers_own_settings(config: Load) -> None:
+    credential: object = config().credentials[0]
 
-    assert credential.settings() == {
-        "user": "northflank-byoc",
-        "profile": None,
-        "assume_role": None,
-        "region": None,
-        "iam_endpoint": None,
-        "sts_endpoint": None,
-    }
+    assert isinstance(credential, AwsUserSettings)
+    assert (credential.user, credential.aws) == ("northflank-byoc", AwsSection())
 
 
 def test_one_credential_overrides_the_policy_key_by_key(config: Load) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +28,7 @@ from rotator.providers.aws.access import SESSION_NAME, AwsAccess
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
 from rotator.providers.aws.role_check import rights
+from rotator.providers.aws.settings import AwsRoleSettings
 from rotator.providers.aws.trust import ID_LENGTH, Trust, key_id_of
 from rotator.providers.aws.trust_policy import Edit, PolicyRead, RolePolicy
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
@@ -42,18 +43,18 @@ _PROPAGATION = timedelta(minutes=10)
 _ASK_AGAIN = timedelta(seconds=5)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AwsRole:
+def open_provider(settings: AwsRoleSettings, tools: Tools) -> AwsRole:
     """The provider for one role. No call is made, but that the SDK may look for an instance's own credentials.
 
     Args:
-        settings: `role_arn`, `probe`, and what `AwsAccess.of` takes.
+        settings: which role, and how AWS is reached.
         tools: the deadline and the clock are used: the SDK has HTTP clients of its own.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
-    access = AwsAccess.of(settings, deadline=tools.deadline / _LONGEST)
-    return AwsRole(str(settings["role_arn"]), clients_for(access), probe=bool(settings["probe"]), clock=tools.clock)
+    access = AwsAccess(settings.aws, tools.deadline / _LONGEST)
+    return AwsRole(settings.role_arn, clients_for(access), probe=settings.aws.probe, clock=tools.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ class OwnLogin:
 
     def _open(self) -> TokenCredential:
         access = self._access
-        secret = access.secret() if access.secret is not None else None
+        secret = access.secret.read() if access.secret is not None else None
         certificate = _content(access.certificate) if access.certificate is not None else None
         made_of = secret, certificate
         if self._credential is None or self._made_of != made_of:

@@ -29,48 +29,46 @@ from rotator.providers.azure.check import rights
 from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import login_for
+from rotator.providers.azure.settings import AzureSection, AzureSettings
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
 """When a secret began that has no such date, as some that other programs made. It is as old as can be."""
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
+def open_provider(settings: AzureSettings, tools: Tools) -> AzureApp:
     """The provider for one application. No call is made.
 
     Args:
-        settings: as `AzureCredential.settings` gives them.
+        settings: whose secrets, and how Azure is reached.
         tools: all of them are used.
 
     Raises:
         RotatorError: the CA file can't be used, or the authority isn't https.
     """
-    access = AzureAccess.of(settings)
-    ca_file = settings.get("ca_file")
-    http = tools.http.trusting(str(ca_file) if ca_file is not None else None)
-    application = str(settings["client_id"]).lower()
+    section = settings.azure
+    access = AzureAccess.of(section)
+    http = tools.http.trusting(section.ca_file)
+    application = section.client_id.lower()
     graph = Graph(access, http, login_for(access, http), application, tools)
-    return AzureApp(settings, access, graph, http, tools)
+    return AzureApp(section, access, graph, http, tools)
 
 
 class AzureApp:
     """The client secrets of one application. Implements `base.Provider`."""
 
     def __init__(
-        self, settings: Mapping[str, object], access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
+        self, section: AzureSection, access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
     ) -> None:
         self._fixed = {
-            field: str(settings[name])
-            for field, name in (
-                ("tenantId", "tenant_id"),
-                ("clientId", "client_id"),
-                ("objectId", "object_id"),
-                ("subscriptionId", "subscription_id"),
-            )
+            "tenantId": section.tenant_id,
+            "clientId": section.client_id,
+            "objectId": section.object_id,
+            "subscriptionId": section.subscription_id,
         }
         self._client_id = self._fixed["clientId"].lower()
         self._path = f"/v1.0/applications(appId='{self._client_id}')"
-        self._has_evidence = bool(settings["evidence"])
+        self._has_evidence = section.evidence
         self._access = access
         self._graph = graph
         self._http = http

@@ -11,7 +11,7 @@ there lists as empty.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
@@ -32,6 +32,7 @@ from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnAccount, username
+from rotator.providers.byok.settings import ByokSettings
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
 
@@ -43,31 +44,31 @@ _PAGE = 100  # Secrets in one answer
 _SHORTEST = timedelta(minutes=10)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
+def open_provider(settings: ByokSettings, tools: Tools) -> ByokAccount:
     """The provider for one service account. No call is made.
 
     Args:
-        settings: the credential's `byok` section.
+        settings: whose tokens, and how the cluster is reached.
         tools: of which the HTTP clients aren't used: a kubeconfig brings its own CA and certificate.
 
     Raises:
         RotatorError: there is no usable way into the cluster, or Northflank's way is not known.
     """
-    access = Access.of(settings)
-    server, ca_file = settings["server"], settings["ca_file"]
-    if server is None and access.in_cluster:
+    section = settings.byok
+    access = Access.of(section)
+    if section.server is None and access.in_cluster:
         raise RotatorError(
             "rotator reaches the cluster at the address for pods, which Northflank can't reach.",
             remedy="Set `server` to the API server's address as Northflank reaches it.",
         )
     target = ClusterAddress(
-        server=access.server if server is None else str(server),
-        ca=access.ca if ca_file is None else ca_bytes(str(ca_file)),
-        namespace=str(settings["namespace"]),
-        account=str(settings["service_account"]),
+        server=section.server or access.server,
+        ca=access.ca if section.ca_file is None else ca_bytes(section.ca_file),
+        namespace=section.namespace,
+        account=section.service_account,
     )
     api = Api(access, tools.deadline, tools.clock)
-    return ByokAccount(target, access, api, bound=settings["token"] == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
+    return ByokAccount(target, access, api, bound=section.token == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
 
 
 class ByokAccount:

@@ -11,10 +11,8 @@ by using it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, cast
-
-from pydantic import SecretStr
+from collections.abc import Sequence
+from typing import NoReturn
 
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
@@ -23,24 +21,24 @@ from rotator.providers._shared import met, unmet
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
+from rotator.providers.civo.settings import CivoSettings
 
 _CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> CivoApiKey:
+def open_provider(settings: CivoSettings, tools: Tools) -> CivoApiKey:
     """The provider for one account. No call is made, and the key isn't read yet.
 
     Args:
-        settings: `api_key`, a reader; `place`, a name for where it reads; `account`, `api_url` and `ca_file`.
+        settings: where the operator puts the key, and how Civo is reached.
         tools: the deadline, the clock and the HTTP clients are used.
 
     Raises:
         RotatorError: the CA file can't be used.
     """
-    account, ca_file = (cast("str | None", settings[name]) for name in ("account", "ca_file"))
-    read = cast("Callable[[], SecretStr]", settings["api_key"])
-    quota = Quota(tools.http.trusting(ca_file), str(settings["api_url"]), tools.deadline, tools.clock)
-    return CivoApiKey(KeyPlace(str(settings["place"]), read, tools.clock), account, quota)
+    section = settings.civo
+    quota = Quota(tools.http.trusting(section.ca_file), section.api_url, tools.deadline, tools.clock)
+    return CivoApiKey(KeyPlace(section.api_key, tools.clock), section.account, quota)
 
 
 class CivoApiKey:

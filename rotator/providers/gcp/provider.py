@@ -8,7 +8,7 @@ front ends carry a date, those of gRPC as well (googleapis/googleapis.github.io#
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,6 +36,7 @@ from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.clients import GcpClients, clients_for
 from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, attempt
 from rotator.providers.gcp.names import project_of
+from rotator.providers.gcp.settings import GcpSettings
 
 Value = TypeVar("Value")
 
@@ -55,37 +56,37 @@ class Upload(Draft):
     certificate: bytes = field(repr=False)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> GcpAccount:
+def open_provider(settings: GcpSettings, tools: Tools) -> GcpAccount:
     """The provider for one service account. No call is made, but that the SDK may look for an instance's own identity.
 
     Args:
-        settings: `service_account`, and the keys of the config's `gcp` section.
+        settings: whose keys, and how Google Cloud is reached.
         tools: what to work with.
 
     Raises:
         RotatorError: there are no credentials, or an address or a file can't be used.
     """
-    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings)))
+    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp)))
 
 
 class GcpAccount:
     """The keys of one service account. Implements `base.Provider`."""
 
-    def __init__(self, settings: Mapping[str, object], tools: Tools, clients: GcpClients) -> None:
-        self._email = str(settings["service_account"])
-        self._uploads = settings["key_origin"] == "upload"
-        self._universe = str(settings["universe_domain"])
-        self._endpoint = settings["endpoint"]
-        self._token_uri = str(settings["token_uri"]) if settings["token_uri"] else None
-        self._analyzer = str(settings["analyzer_url"] or _ANALYZER).rstrip("/")
+    def __init__(self, settings: GcpSettings, tools: Tools, clients: GcpClients) -> None:
+        section = settings.gcp
+        self._email = settings.service_account
+        self._uploads = section.key_origin == "upload"
+        self._universe = section.universe_domain
+        self._endpoint = section.endpoint
+        self._token_uri = section.token_uri
+        self._analyzer = section.analyzer_url or _ANALYZER
         self._capabilities = Capabilities(
-            slots=_SLOTS, can_disable=True, exact=self._uploads, has_evidence=bool(settings["evidence"])
+            slots=_SLOTS, can_disable=True, exact=self._uploads, has_evidence=section.evidence
         )
         # By the wildcard for a project, Google calls forbidden what is absent.
         self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
         self._tools = tools
-        ca_file = settings["ca_file"]
-        self._http = tools.http.trusting(str(ca_file) if ca_file else None)
+        self._http = tools.http.trusting(section.ca_file)
         self._gcp = clients
         self._marks: dict[str, str] = {}  # a key's public key never changes
 

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from rotator.config.credential import CredentialSection
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 
 def _ocid(kind: str) -> str:
@@ -51,13 +50,12 @@ class OciSection(Section):
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoint; null: those of the machine.")
 
 
-class OciCredential(CredentialSection):
+class OciSettings(ProviderSettings):
     """A user whose API signing key Northflank holds."""
 
     # https://docs.oracle.com/en-us/iaas/Content/API/Concepts/apisigningkey.htm: three API keys a user.
     slots: ClassVar[int | None] = 3
 
-    provider: Literal["oci"] = Field(description="The cloud.")
     current_key: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){15}$",
@@ -68,13 +66,4 @@ class OciCredential(CredentialSection):
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The user: OCIDs are unique."""
-        return self.provider, self.oci.user
-
-    def settings(self) -> dict[str, object]:
-        """The keys of `oci`; the admin's as `admin_config_file` and `admin_profile`."""
-        admin = self.oci.admin
-        return {
-            **self.oci.model_dump(exclude={"admin"}),
-            "admin_config_file": admin.config_file,
-            "admin_profile": admin.profile,
-        }
+        return (self.oci.user,)

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress, token_of
-from rotator.providers.byok.rights import policy
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 
 NAMESPACE = SERVICE_ACCOUNT = "northflank"
@@ -36,6 +37,7 @@ subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {NAMESPAC
 """
 
 _SECTION = {"namespace": NAMESPACE, "service_account": SERVICE_ACCOUNT, "token": "bound", "server": SERVER}
+_SETTINGS = ByokSettings.model_validate({"byok": _SECTION})
 
 
 class ByokScene:
@@ -59,7 +61,7 @@ class ByokScene:
         self.kubernetes.cluster.propagation = propagation
         self.kubernetes.cluster.add_account(NAMESPACE, SERVICE_ACCOUNT)
         self.kubernetes.apply(_READS_NODES)
-        self.kubernetes.apply(policy(_SECTION))
+        self.kubernetes.apply(rights(_SETTINGS))
         target = ClusterAddress(SERVER, None, NAMESPACE, SERVICE_ACCOUNT)
         self.held = target.material(self.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, FIRST))
         self._own = directory / "own-cluster-kubeconfig"

@@ -22,13 +22,14 @@ from rotator.northflank.stamp import compose, parse
 from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.provider import OciUser, open_provider
+from rotator.providers.oci.settings import OciSettings
 from rotator.sandbox.oci.stand_in import LEAST, REGION, OciStandIn, secret_parts
 from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import Server, utc_now
 from tests.providers.contract import Harness, ProviderContract
 from tests.providers.oci.world import DELETE, GET_USER, IMPATIENT, LIST, PATIENT, UPLOAD, Shifted, World, failure_of
 
-opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+opens: OpenProvider[OciSettings] = open_provider  # for the type checker
 
 
 def says(status: int, code: str, message: str = "No.", **headers: str) -> Canned:

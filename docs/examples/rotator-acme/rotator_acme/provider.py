@@ -9,36 +9,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.providers.base import Draft, Listing, Minted, Right, Tools
-from rotator.settings.secret import SecretRef
-from rotator.settings.section import Endpoint, Section
 from rotator_acme.api import ask, read
-
-
-class AcmeSettings(Section):
-    """`settings:` of a credential. Secrets by reference only, as everywhere in rotator."""
-
-    robot: str
-    api_url: Endpoint
-    token: SecretRef  # rotator's own, with the rights that policy.py names
-
-
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AcmeRobot:
-    """What the entry point names. Called at start, at each reload and by commands: it asks nobody.
-
-    Raises:
-        RotatorError: the settings can't be used.
-    """
-    try:
-        return AcmeRobot(AcmeSettings.model_validate(settings), tools)
-    except ValidationError as invalid:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
-    raise RotatorError(f"acme's settings can't be used: {wrong}.", remedy="docs/plugins.md has an example.")
+from rotator_acme.settings import AcmeSettings
 
 
 class AcmeRobot:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from rotator_acme.settings import AcmeSettings
 
 
-def policy(settings: Mapping[str, object]) -> str:
+def rights(settings: AcmeSettings) -> str:
     """The least rights that rotator needs for this robot, as they are pasted into Acme's console."""
-    robot = settings["robot"]
-    return f"allow rotator to list, create, update, delete keys of robot {robot}\n"
+    return f"allow rotator to list, create, update, delete keys of robot {settings.robot}\n"
