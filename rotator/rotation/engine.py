@@ -18,7 +18,7 @@ import structlog
 
 from rotator.audit.event import Event, EventName
 from rotator.clock import Clock
-from rotator.errors import AuditError, CallFailed, StoreError, Verdict
+from rotator.errors import AuditError, CallFailed, StaleFence, StoreError, Verdict
 from rotator.model import Call, Change, Observation, Outcome, State
 from rotator.providers.base import Draft
 from rotator.rotation.commands import Command, Ruling, answer
@@ -289,9 +289,10 @@ class Engine:
             return Outcome(Verdict.NOT_APPLIED, code="audit", message=error.message)
         if self._draining.is_set():
             return Outcome(Verdict.NOT_APPLIED, code="stopping", message="rotator is stopping; nothing was sent")
-        self._journal.guard()
         try:
             return self._change(managed, state, draft)
+        except StaleFence:
+            raise  # nothing was sent, and the outcome is the next owner's to find
         except CallFailed as failure:
             return Outcome(
                 failure.verdict,
@@ -311,19 +312,19 @@ class Engine:
         candidate = self._candidate(managed.name, state)
         match call:
             case Call(Change.CREATE):
-                minted = self._call(managed, lambda: managed.provider.mint(draft))
+                minted = self._call_owned(managed, lambda: managed.provider.mint(draft))
                 self._candidates[managed.name] = Candidate(state.generation, minted.material)
                 return Outcome(Verdict.DONE, key=minted.key, hint=minted.hint, request_id=minted.request_id)
             case Call(Change.PUSH, integration=str(integration)) if candidate is not None:
                 target = managed.target(integration)
                 description = managed.description(state, integration, self._journal.store_id)
-                reply = self._call(managed, lambda: target.push(candidate.material, description=description))
+                reply = self._call_owned(managed, lambda: target.push(candidate.material, description=description))
             case Call(Change.DISABLE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.disable(key_id))
+                reply = self._call_owned(managed, lambda: managed.provider.disable(key_id))
             case Call(Change.ENABLE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.enable(key_id))
+                reply = self._call_owned(managed, lambda: managed.provider.enable(key_id))
             case Call(Change.DELETE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.delete(key_id))
+                reply = self._call_owned(managed, lambda: managed.provider.delete(key_id))
             case _:
                 raise ValueError(f"{call} can't be made")
         return Outcome(Verdict.DONE, request_id=reply.request_id)
@@ -338,6 +339,15 @@ class Engine:
             told = narrator.outcome(state, call, outcome, replace(step, state=concluded))
             self._commit(managed, concluded, told)
         return concluded
+
+    def _call_owned(self, managed: Managed, make: Callable[[], Value]) -> Value:
+        """Make a change. Ownership is proved on the call's own thread: the wait for a free one can be long."""
+
+        def owned() -> Value:
+            self._journal.guard()
+            return make()
+
+        return self._call(managed, owned)
 
     def _call(self, managed: Managed, make: Callable[[], Value]) -> Value:
         self.pulse.beat()
