@@ -93,7 +93,7 @@ moment_of = st.builds(
     named_key=maybe,
     due=st.none() | st.just("due"),
     max_attempts=st.sampled_from((0, 12)),
-    mem=st.booleans(),
+    has_material=st.booleans(),
     settled=st.booleans(),
     waiting=st.booleans(),
     window=st.booleans(),
@@ -232,7 +232,7 @@ def test_an_outcome_never_loses_a_key(
         take_over=st.booleans(),
         leaked=st.booleans(),
         accept_use=st.booleans(),
-        accepted_loss=st.none() | st.just("i0"),
+        cut=st.none() | st.just("i0"),
     ),
 )
 def test_an_answer_never_loses_a_key_and_a_refusal_changes_nothing(
@@ -327,7 +327,7 @@ def test_row_12_a_backoff_waits() -> None:
 
 def test_row_21_what_cannot_be_proved_is_pushed() -> None:
     proving = replace(IDLE, phase=Phase.PROVING, candidate="k1")
-    facts = seen(proving, K0, mem=True)
+    facts = seen(proving, K0, has_material=True)
     step = decide(proving, replace(facts, can=replace(AWS, provable=False)))
     assert (step.row, step.state.phase) == ("21", Phase.PUSHING)
 
