@@ -19,15 +19,15 @@ PLUGIN = '''
 """A provider whose own code blocks for ever, where no call of its cloud is to blame."""
 import threading
 from datetime import UTC, datetime
-from rotator.model import Capabilities, Key
-from rotator.providers.base import Listing
+from rotator.model import Key
+from rotator.providers.base import Abilities, Listing
 
 def open_provider(settings, tools):
     return Stuck()
 
 class Stuck:
     identity = "stuck:it"
-    capabilities = Capabilities(slots=None, can_disable=True, exact=True, has_evidence=False)
+    abilities = Abilities(slots=None, exact=True)
 
     def list_keys(self):
         now = datetime.now(UTC)
@@ -35,9 +35,6 @@ class Stuck:
 
     def draft(self, store_id, generation):
         threading.Event().wait()
-
-    def close(self):
-        pass
 '''
 LIMIT = 31.0
 """Seconds: half of the stage's `settle`, and the slack."""

@@ -40,6 +40,9 @@ CHANGES = {
 ROTATION = ("key.create", "integration.push", "key.disable", "key.delete")
 """The changes of one rotation."""
 
+MOMENTS = 24
+"""Enough for one at each look of a rotation (it has 18) and at the request; not for two."""
+
 Act = Callable[[str], None]
 
 
@@ -276,3 +279,21 @@ class TestAfterTheCall:
         assert told == ["intent"]
         assert [record["outcome"] for record in rig.events(event)] == ["intent", "done"]
         assert open_call(rig) is None
+
+
+class TestALook:
+    def test_builds_its_moment_once(self, rig: Rig) -> None:
+        """Each moment has an id for a rotation that may begin at it; so the ids count the moments."""
+        moments: list[str] = []
+
+        def counted() -> str:
+            moments.append(new_id())
+            return moments[-1]
+
+        rig.adopt()
+        rig.engine.close()
+        rig.engine = Engine(rig.journal, rig.clock, new_id=counted, threads=4)
+        assert rig.ask("rotate", now=True).accepted
+        rig.finish()
+        assert 10 < len(moments) <= MOMENTS, "a look, or a call's outcome, builds a second one"
+        rig.engine.close()

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.http.calls import Answer, Span, date_of, json_object
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers.azure import evidence as azure_evidence
 from rotator.providers.azure import proof as azure_proof
 from rotator.providers.azure.access import AzureAccess
@@ -27,7 +27,7 @@ from rotator.providers.azure.check import rights
 from rotator.providers.azure.errors import BAD_REQUEST, NOT_FOUND, not_microsofts, request_id
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import identity_for
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
 """When a secret began that doesn't tell: some that other programs made don't. It is as old as can be."""
@@ -75,9 +75,9 @@ class AzureApp:
         self._tools = tools
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """A secret is recognised by its display name. It can't be disabled. Evidence only where it was asked for."""
-        return Capabilities(slots=None, can_disable=False, exact=True, has_evidence=self._has_evidence)
+        return Abilities(slots=None, exact=True, proves=self, tells_use=self if self._has_evidence else None)
 
     @property
     def identity(self) -> str:
@@ -133,14 +133,6 @@ class AzureApp:
             span=Span(self._tools.clock, self._tools.deadline),
         )
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: Azure can't."""
-        raise _cannot(key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: Azure can't."""
-        raise _cannot(key_id)
-
     def delete(self, key_id: str) -> Reply:
         """RemovePassword. That the secret is gone already is success; that its application is gone is not.
 
@@ -170,9 +162,6 @@ class AzureApp:
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by rotator's own token, and by who owns the app."""
         return tuple(rights(self, self._access, self._graph, self._client_id))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     def _minted(self, answer: Answer, draft: Draft) -> Minted | None:
         said = json_object(answer.body) or {}
@@ -208,13 +197,3 @@ def _time(text: str | None) -> datetime | None:
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
     return at.astimezone(UTC).replace(microsecond=0)
-
-
-def _cannot(key_id: str) -> CallFailed:
-    return CallFailed(
-        f"a client secret can't be disabled or enabled: {key_id}",
-        verdict=Verdict.REFUSED,
-        code="NotPossible",
-        permanent=True,
-        remedy="Azure can only remove it.",
-    )

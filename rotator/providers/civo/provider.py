@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, cast
+from typing import cast
 
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
-from rotator.model import Capabilities, LastUse, Proof, Reply
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.model import Proof, Reply
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
-
-_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
 
 
 def open_provider(settings: Mapping[str, object], tools: Tools) -> CivoApiKey:
@@ -60,9 +58,9 @@ class CivoApiKey:
         self._first: str | None = None
 
     @property
-    def capabilities(self) -> Capabilities:
-        """A person makes the keys. Each is its own mark."""
-        return _CAPABILITIES
+    def abilities(self) -> Abilities:
+        """The operator makes the keys. Each is its own mark."""
+        return Abilities(slots=None, exact=True, proves=self, supplied=self)
 
     @property
     def identity(self) -> str:
@@ -79,12 +77,16 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Listing((found.key,), answer.date)
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # Civo tells nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
-
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the key itself is the mark
-        """Take the key from its place. The same key has the same mark, after a restart too.
+        """The key in its place.
+
+        Raises:
+            CallFailed: there is none.
+        """
+        return self.supplied_key()
+
+    def supplied_key(self) -> Draft:
+        """The key in its place. The same key has the same mark, after a restart too.
 
         Raises:
             CallFailed: there is none.
@@ -119,14 +121,6 @@ class CivoApiKey:
             return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD
         self._must_be_ours(answer.account)
         return Proof.ALIVE
-
-    def disable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("enabled", key_id)
 
     def delete(self, key_id: str) -> Reply:
         """Let go of the key in the place, which is the operator's. Of any other, see that it is dead.
@@ -164,9 +158,6 @@ class CivoApiKey:
             holds = False if failure.verdict is Verdict.REFUSED else None
             return (Right(known, holds, f"{failure.message}. {failure.remedy}".strip()),)
         return Right(f"{known}: {found.key_id}", holds=True), self._ownership(answer.account)
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     def _look_and_ask(self) -> tuple[Found, Taken]:
         found = self._place.look()
@@ -206,12 +197,3 @@ class CivoApiKey:
     @property
     def _mend_account(self) -> str:
         return f"It isn't pushed. Put the right account's key into {self._place.name}, or mend `account` in the config."
-
-    def _cannot(self, done: str, key_id: str) -> NoReturn:
-        raise CallFailed(
-            f"{key_id} can't be {done}: Civo can't do that",
-            verdict=Verdict.REFUSED,
-            code="Unsupported",
-            permanent=True,
-            remedy="Regenerate in Civo's dashboard ends a key.",
-        )

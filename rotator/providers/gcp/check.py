@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rotator.errors import CallFailed, Verdict
 from rotator.model import Key
-from rotator.providers.base import Provider, Right
+from rotator.providers.base import Provider, Right, TellsUse
 from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
 
 PERMISSIONS = (
@@ -46,16 +46,17 @@ def rights(
     )
     for permission in PERMISSIONS:
         yield Right(permission, holds=permission in having, remedy="" if permission in having else _GRANT)
-    if provider.capabilities.has_evidence and apart:
-        yield _evidence(provider)
+    tells_use = provider.abilities.tells_use
+    if tells_use is not None and apart:
+        yield _evidence(provider, tells_use)
 
 
-def _evidence(provider: Provider) -> Right:
+def _evidence(provider: Provider, tells_use: TellsUse) -> Right:
     try:
         keys: Sequence[Key] = provider.list_keys().keys
         if not keys:
             return Right(ANALYSE, holds=None, remedy="There is no key yet to ask about.")
-        provider.last_used(keys[0].key_id)
+        tells_use.last_used(keys[0].key_id)
     except CallFailed as failure:
         return _unmet(ANALYSE, failure)
     return Right(ANALYSE, holds=True)

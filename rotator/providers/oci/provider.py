@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import NoReturn, TypeVar, cast
+from typing import TypeVar, cast
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.calls import Answer, date_of, json_object
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.model import Key, Proof, Reply
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
     CLOCK_SKEW,
@@ -37,7 +37,6 @@ from rotator.providers.oci.signing import Signer
 
 Value = TypeVar("Value")
 
-_CAPABILITIES = Capabilities(slots=3, can_disable=False, exact=True, has_evidence=False)
 _LIST = "ListApiKeys"
 _PASSPHRASE_BYTES = 24
 _GONE = frozenset({"DELETING", "DELETED"})
@@ -130,9 +129,9 @@ class OciUser:
         self._api_keys = (*self._user, "apiKeys")
 
     @property
-    def capabilities(self) -> Capabilities:
-        """Three slots. The fingerprint is the mark."""
-        return _CAPABILITIES
+    def abilities(self) -> Abilities:
+        """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
+        return Abilities(slots=3, exact=True, proves=self)
 
     @property
     def identity(self) -> str:
@@ -146,10 +145,6 @@ class OciUser:
             CallFailed: also if rotator's own identity is this user: it would revoke its own key.
         """
         return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
-
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI tells nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
         """Make the key pair. Its fingerprint is what OCI will call it."""
@@ -192,14 +187,6 @@ class OciUser:
             raise unreadable(what, answer)
         return Proof.ALIVE
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """DeleteApiKey. That the key is gone already is success; that its user is gone is not."""
         signer, span = self.signer(), self._home.span()
@@ -219,9 +206,6 @@ class OciUser:
     def check(self) -> Sequence[Right]:
         """Tries what only reads. OCI has nothing that judges the rest without doing it."""
         return tuple(rights(self))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -310,13 +294,3 @@ def _private_key(material: Material) -> RSAPrivateKey:
 
 def _hint(fingerprint: str) -> str:
     return f"{fingerprint[:5]}..{fingerprint[-5:]}"
-
-
-def _cannot(done: str, key_id: str) -> NoReturn:
-    raise CallFailed(
-        f"{key_id} can't be {done}: OCI can't do that",
-        verdict=Verdict.REFUSED,
-        code="Unsupported",
-        permanent=True,
-        remedy="Deleting a key is all there is.",
-    )
