@@ -74,13 +74,13 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
 
 
 def _row(managed: Managed, key: Key) -> tuple[object, ...]:
-    telling = managed.provider.capabilities.has_evidence
-    use = managed.provider.last_used(key.key_id) if telling else None
+    tells_use = managed.provider.abilities.tells_use
+    use = tells_use.last_used(key.key_id) if tells_use is not None else None
     return (
         key.key_id,
         key.created_at,
         CLOCK.now() - key.created_at,
         "enabled" if key.enabled else "disabled",
-        use.at if use is not None else "never" if telling else "not known",
+        use.at if use is not None else "never" if tells_use is not None else "not known",
         f"{use.service} {use.region}".strip() if use is not None else None,
     )

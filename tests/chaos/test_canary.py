@@ -25,6 +25,8 @@ from tests.chaos.trial import Trial, trial
 BUGGY_PROVIDER = '''
 """AWS by a provider that breaks, once in each call, and says all that it knows."""
 
+from dataclasses import replace
+
 from rotator.providers.aws.provider import open_provider
 from rotator.providers.aws.settings import AwsUserSettings
 from rotator.providers.base import Plugin
@@ -37,6 +39,10 @@ class Buggy:
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
+
+    @property
+    def abilities(self):
+        return replace(self._inner.abilities, proves=self)
 
     def mint(self, draft):
         minted = self._inner.mint(draft)

@@ -19,8 +19,8 @@ PLUGIN = '''
 """A provider whose own code blocks for ever, where no call of its cloud is to blame."""
 import threading
 from datetime import UTC, datetime
-from rotator.model import Capabilities, Key
-from rotator.providers.base import Listing, Plugin
+from rotator.model import Key
+from rotator.providers.base import Abilities, Listing, Plugin
 from rotator.settings.section import Section
 
 def open_provider(settings, tools):
@@ -28,7 +28,7 @@ def open_provider(settings, tools):
 
 class Stuck:
     identity = "stuck:it"
-    capabilities = Capabilities(slots=None, can_disable=True, exact=True, has_evidence=False)
+    abilities = Abilities(slots=None, exact=True)
 
     def list_keys(self):
         now = datetime.now(UTC)
@@ -36,9 +36,6 @@ class Stuck:
 
     def draft(self, store_id, generation):
         threading.Event().wait()
-
-    def close(self):
-        pass
 
 plugin = Plugin(settings=Section, open=open_provider)
 '''

@@ -63,4 +63,3 @@ def test_kubectl_takes_what_was_minted_until_it_is_deleted(tmp_path: Path) -> No
         assert "node-1" in nodes().stdout
         provider.delete(minted.key.key_id)
         assert "Unauthorized" in nodes().stderr
-        provider.close()

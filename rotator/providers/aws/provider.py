@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.check import rights
@@ -31,11 +31,10 @@ from rotator.providers.aws.errors import (
     utc,
 )
 from rotator.providers.aws.settings import AwsUserSettings
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 
 Value = TypeVar("Value")
 
-_CAPABILITIES = Capabilities(slots=2, can_disable=True, exact=False, has_evidence=True)
 _PROOFS = {"AccessDenied": Proof.ALIVE, "InvalidClientTokenId": Proof.NOT_YET, "SignatureDoesNotMatch": Proof.DEAD}
 
 
@@ -62,9 +61,9 @@ class AwsUser:
         self._aws = clients
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Two slots, and no mark by which a lost key could be recognised."""
-        return _CAPABILITIES
+        return Abilities(slots=2, exact=False, proves=self, disables=self, tells_use=self)
 
     @property
     def identity(self) -> str:
@@ -161,9 +160,6 @@ class AwsUser:
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""
         return tuple(rights(self, self._aws, self._user))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the clients', which end when their last holder lets go of them."""
 
     def _update(self, key_id: str, status: Literal["Active", "Inactive"]) -> Reply:
         return self._change(

@@ -24,8 +24,8 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.clients import ca_bytes
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.model import Key, Proof, Reply
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
@@ -33,8 +33,6 @@ from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, 
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnAccount, username
 from rotator.providers.byok.settings import ByokSettings
-
-_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
 
 _TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a type of Secret
 _ACCOUNT = "kubernetes.io/service-account.name"
@@ -83,9 +81,9 @@ class ByokAccount:
         self._own = OwnAccount(api)
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Any number of tokens, each with a name that we gave it; none can be disabled, and no use is recorded."""
-        return _CAPABILITIES
+        return Abilities(slots=None, exact=True, proves=self)
 
     @property
     def identity(self) -> str:
@@ -105,12 +103,6 @@ class ByokAccount:
         """
         self._own.differs_from(self._target.username)
         return self._api.patiently(self._listing)
-
-    def last_used(self, key_id: str) -> LastUse | None:
-        """Never called: Kubernetes records no use of a token that could be asked for."""
-        raise CallFailed(
-            f"the use of {key_id} is not recorded", verdict=Verdict.REFUSED, code="NoEvidence", permanent=True
-        )
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """The name of the Secret. It has something random, so that no journal, however old, gives a name twice."""
@@ -157,14 +149,6 @@ class ByokAccount:
             remedy="Check `namespace` and `service_account`. The candidate was not pushed.",
         )
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called."""
-        raise _cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called."""
-        raise _cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """Delete the Secret. That it is gone already is success; that its account is gone is not."""
         visit = self._api.visit()
@@ -180,10 +164,6 @@ class ByokAccount:
     def check(self) -> Sequence[Right]:
         """Who we are, and what the cluster says that we may do."""
         return tuple(rights(self._api, self._access, self._target, self._own, bound=self._bound))
-
-    def close(self) -> None:
-        """Close the connections to this cluster."""
-        self._api.close()
 
     def _stands(self, visit: Visit) -> None:
         """The account is there. Without this, another namespace or cluster would look like one without keys."""
@@ -313,7 +293,3 @@ def _utc(at: datetime) -> datetime:
 def _hint(name: str) -> str:
     """The generation is in the stamp already; the end of the name distinguishes the Secrets."""
     return f"..{name[-8:]}"
-
-
-def _cannot(word: str, key_id: str) -> CallFailed:
-    return CallFailed(f"{key_id} can't be {word}", verdict=Verdict.REFUSED, code="Unsupported", permanent=True)

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
 
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
-from rotator.model import Capabilities, LastUse, Proof, Reply
+from rotator.model import Proof, Reply
 from rotator.providers._shared import met, unmet
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
 from rotator.providers.civo.settings import CivoSettings
-
-_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
 
 
 def open_provider(settings: CivoSettings, tools: Tools) -> CivoApiKey:
@@ -59,9 +56,9 @@ class CivoApiKey:
         self._first: str | None = None
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """The operator makes the keys. A key is its own mark."""
-        return _CAPABILITIES
+        return Abilities(slots=None, exact=True, proves=self, supplied=self)
 
     @property
     def identity(self) -> str:
@@ -78,12 +75,16 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Listing((found.key,), answer.date)
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # Civo reports nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
-
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the key itself is the mark
-        """Take the key from its place. The same key has the same mark, after a restart too.
+        """The key in its place.
+
+        Raises:
+            CallFailed: there is none.
+        """
+        return self.supplied_key()
+
+    def supplied_key(self) -> Draft:
+        """The key in its place. The same key has the same mark, after a restart too.
 
         Raises:
             CallFailed: there is none.
@@ -119,14 +120,6 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Proof.ALIVE
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """Let go of the key in the place, which is the operator's. Of any other, see that it is dead.
 
@@ -161,9 +154,6 @@ class CivoApiKey:
         except CallFailed as failure:
             return (unmet(known, failure),)
         return met(f"{known}: {found.key_id}"), self._ownership(answer.account)
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     def _look_and_ask(self) -> tuple[Found, Taken]:
         found = self._place.look()
@@ -205,12 +195,3 @@ class CivoApiKey:
     @property
     def _right_account(self) -> str:
         return f"Put the right account's key into {self._place.name}, or correct `account`. The key was not pushed."
-
-    def _cannot(self, done: str, key_id: str) -> NoReturn:
-        raise CallFailed(
-            f"{key_id} can't be {done}: Civo can't disable a key",
-            verdict=Verdict.REFUSED,
-            code="Unsupported",
-            permanent=True,
-            remedy="Press Regenerate in Civo's dashboard to end a key.",
-        )

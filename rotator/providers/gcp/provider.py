@@ -25,9 +25,9 @@ from rotator.http.answers import http_date
 from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
 from rotator.providers.gcp import evidence as gcp_evidence
 from rotator.providers.gcp import keys as gcp_keys
@@ -80,9 +80,7 @@ class GcpAccount:
         self._endpoint = section.endpoint
         self._token_uri = section.token_uri
         self._analyzer = section.analyzer_url or _ANALYZER
-        self._capabilities = Capabilities(
-            slots=_SLOTS, can_disable=True, exact=self._uploads, has_evidence=section.evidence
-        )
+        self._has_evidence = section.evidence
         # By the wildcard for a project, Google calls forbidden what is absent.
         self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
         self._tools = tools
@@ -91,9 +89,15 @@ class GcpAccount:
         self._marks: dict[str, str] = {}  # a key's public key never changes
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Ten slots. A key that was uploaded is recognised by its public key; one that Google made, by nothing."""
-        return self._capabilities
+        return Abilities(
+            slots=_SLOTS,
+            exact=self._uploads,
+            proves=self,
+            disables=self,
+            tells_use=self if self._has_evidence else None,
+        )
 
     @property
     def identity(self) -> str:
@@ -173,9 +177,6 @@ class GcpAccount:
         origin = "endpoint" if self._endpoint else "universe_domain"
         where = f"IAM at {self._gcp.target}, from {origin}"
         return tuple(gcp_check.rights(self, where, self._own_email, self._granted))
-
-    def close(self) -> None:
-        """Nothing to do: the channel is the clients', and ends when its last holder lets go of it."""
 
     def _upload(self, draft: Upload, span: Span) -> Minted:
         account = beforehand(partial(self._account, span))

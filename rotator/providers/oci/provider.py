@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
@@ -18,9 +18,9 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, Proof, Reply
 from rotator.providers._shared import own_identity
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
     CLOCK_SKEW,
@@ -37,7 +37,6 @@ from rotator.providers.oci.signing import Signer
 
 Value = TypeVar("Value")
 
-_CAPABILITIES = Capabilities(slots=3, can_disable=False, exact=True, has_evidence=False)
 _LIST = "ListApiKeys"
 _PASSPHRASE_BYTES = 24
 _GONE = frozenset({"DELETING", "DELETED"})
@@ -99,9 +98,9 @@ class OciUser:
         self._api_keys = (*self._user, "apiKeys")
 
     @property
-    def capabilities(self) -> Capabilities:
-        """Three slots. The fingerprint is the mark."""
-        return _CAPABILITIES
+    def abilities(self) -> Abilities:
+        """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
+        return Abilities(slots=3, exact=True, proves=self)
 
     @property
     def identity(self) -> str:
@@ -115,10 +114,6 @@ class OciUser:
             CallFailed: also if rotator's own identity is this user: it would revoke its own key.
         """
         return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
-
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI reports nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
         """Make the key pair. Its fingerprint is what OCI will call it."""
@@ -161,14 +156,6 @@ class OciUser:
             raise OCI.unclear(what, answer)
         return Proof.ALIVE
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """DeleteApiKey. That the key is gone already is success; that its user is gone is not."""
         signer, span = self.signer(), self._home.span()
@@ -188,9 +175,6 @@ class OciUser:
     def check(self) -> Sequence[Right]:
         """Tries what only reads. OCI has nothing that judges the rest without doing it."""
         return tuple(rights(self))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -286,13 +270,3 @@ def _private_key(material: Material) -> RSAPrivateKey:
 
 def _hint(fingerprint: str) -> str:
     return f"{fingerprint[:5]}..{fingerprint[-5:]}"
-
-
-def _cannot(done: str, key_id: str) -> NoReturn:
-    raise CallFailed(
-        f"{key_id} can't be {done}: OCI can't disable a key",
-        verdict=Verdict.REFUSED,
-        code="Unsupported",
-        permanent=True,
-        remedy="Delete the key instead.",
-    )

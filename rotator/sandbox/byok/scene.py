@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -17,6 +17,7 @@ from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress, token_of
 from rotator.providers.byok.rights import rights
 from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
+from rotator.sandbox.wire.serving import Served
 
 NAMESPACE = SERVICE_ACCOUNT = "northflank"
 FIRST = "northflank-by-hand"
@@ -40,7 +41,7 @@ _SECTION = {"namespace": NAMESPACE, "service_account": SERVICE_ACCOUNT, "token":
 _SETTINGS = ByokSettings.model_validate({"byok": _SECTION})
 
 
-class ByokScene:
+class ByokScene(Served):
     """One cluster, one service account with a token Secret that an operator made. Implements `scene.Scene`.
 
     Args:
@@ -66,18 +67,13 @@ class ByokScene:
         self.held = target.material(self.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, FIRST))
         self._own = directory / "own-cluster-kubeconfig"
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.kubernetes, closing(self._http))
 
     def __enter__(self) -> Self:
-        self.kubernetes.__enter__()
+        super().__enter__()
         self._own.touch(mode=0o600)
         self._own.write_text(self.kubernetes.kubeconfig(self.kubernetes.admin))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.kubernetes.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:

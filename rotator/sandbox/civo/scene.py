@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 from pydantic import SecretStr
@@ -16,11 +15,12 @@ from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.civo.place import key_id_of
 from rotator.sandbox.civo.stand_in import CivoKey, CivoStandIn
+from rotator.sandbox.wire.serving import Served
 
 EMAIL = "platform@example.com"
 
 
-class CivoScene:
+class CivoScene(Served):
     """One account, one key, and the file where its owner puts new ones. Implements `scene.Scene`.
 
     Args:
@@ -53,19 +53,10 @@ class CivoScene:
         self._dead: set[str] = set()
         self._lock = threading.Lock()
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.civo, closing(self._http))
         first = self.civo.key(self.account)
         self.held = Material(secret={"apiKey": first.value})
         self.put(first)
-
-    def __enter__(self) -> Self:
-        self.civo.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.civo.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:

@@ -363,7 +363,7 @@ class TestDelete:
 
     def test_without_probe_the_role_is_never_assumed(self, world: World) -> None:
         provider = world.open(probe=False)
-        assert not provider.capabilities.provable
+        assert provider.abilities.proves is None
         mint(provider)
         provider.delete(key_id_of(OLD))
         assert world.count("AssumeRole") == 0
@@ -501,10 +501,7 @@ class TestList:
         assert world.aws.faults.requests() == []
 
     def test_nothing_can_be_disabled(self, provider: AwsRole) -> None:
-        for call in (provider.disable, provider.enable):
-            with pytest.raises(CallFailed) as caught:
-                call(key_id_of(OLD))
-            assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+        assert provider.abilities.disables is None
 
 
 class TestOwnRole:

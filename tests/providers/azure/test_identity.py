@@ -191,8 +191,9 @@ class TestOwnToken:
 
 class TestEvidence:
     def test_there_is_none_unless_asked_for(self, world: World) -> None:
-        assert not world.provider.capabilities.has_evidence
-        assert world.open(evidence=True).capabilities.has_evidence
+        assert world.provider.abilities.tells_use is None
+        provider = world.open(evidence=True)
+        assert provider.abilities.tells_use is provider
 
     def test_the_use_of_one_among_several_pages(self, world: World) -> None:
         world.azure.admin.roles.add("AuditLog.Read.All")

@@ -17,7 +17,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
-from rotator.providers.base import Draft, OpenProvider, Provider, Rights
+from rotator.providers.base import Draft, OpenProvider, Rights
 from rotator.providers.civo.place import key_id_of
 from rotator.providers.civo.provider import CivoApiKey, open_provider
 from rotator.providers.civo.rights import rights
@@ -88,7 +88,7 @@ def failure_of(call: Callable[[], object]) -> CallFailed:
     return caught.value
 
 
-def asks(world: World, provider: Provider) -> list[Callable[[], object]]:
+def asks(world: World, provider: CivoApiKey) -> list[Callable[[], object]]:
     """Each kind of call that asks Civo: the last one about a key that was regenerated."""
     old = provider.draft("7f3a", 1)
     assert old.material is not None
@@ -436,17 +436,11 @@ class TestCheck:
         assert "was not sent" in silent.remedy
 
 
-def test_what_civo_cannot_do_is_refused(world: World) -> None:
+def test_what_civo_cannot_do_it_does_not_claim(world: World) -> None:
     provider = world.open()
-    can = provider.capabilities
-    assert (can.slots, can.can_disable, can.exact, can.has_evidence) == (None, False, True, False)
-    assert can.provable
-    assert can.supplied
-    for call in (provider.disable, provider.enable):
-        failure = failure_of(lambda call=call: call("civo-0123456789abcdef"))  # type: ignore[misc]  # a loop's lambda
-        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
-    assert provider.last_used("civo-0123456789abcdef") is None
-    provider.close()
+    able = provider.abilities
+    assert (able.slots, able.exact, able.disables, able.tells_use) == (None, True, None, None)
+    assert (able.proves, able.supplied) == (provider, provider)
     assert world.asked() == 0
 
 

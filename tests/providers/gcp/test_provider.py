@@ -94,7 +94,7 @@ class TestMark:
         assert failure_of(lambda: world.provider.mint(drafts[0])).verdict is Verdict.UNKNOWN
         found = [key.mark for key in world.provider.list_keys().keys]
         assert sorted(found, key=str) == sorted([None, drafts[0].mark], key=str)
-        assert world.provider.capabilities.exact
+        assert world.provider.abilities.exact
 
     def test_it_is_the_hash_of_the_public_key(self, world: World) -> None:
         minted = world.mint()
@@ -121,7 +121,7 @@ class TestMark:
 
     def test_a_key_that_google_makes_has_none(self, world: World) -> None:
         provider = of_google(world)
-        assert not provider.capabilities.exact
+        assert not provider.abilities.exact
         assert provider.mint(provider.draft("7f3a", 1)).key.mark is None
 
 
@@ -311,7 +311,7 @@ class TestEvidence:
 
     def test_the_day_of_the_last_use_told_late(self, world: World) -> None:
         minted = world.mint()
-        assert world.provider.capabilities.has_evidence
+        assert world.provider.abilities.tells_use is world.provider
         assert world.provider.last_used(minted.key.key_id) is None
         used = utc_now()
         assert world.gcp.works(minted.material)
@@ -343,7 +343,7 @@ class TestEvidence:
         assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
     def test_by_default_there_is_none(self, world: World) -> None:
-        assert not world.open(evidence=False).capabilities.has_evidence
+        assert world.open(evidence=False).abilities.tells_use is None
 
 
 class TestList:
