@@ -144,8 +144,8 @@ class OwnLogin:
     def _told(self, error: Exception) -> str:
         # After an answer the SDK may quote what it didn't understand. Before, it says where it looked for an identity.
         if self._transport.last is not None:
-            return f"{_WHAT} could not be got: {type(error).__name__}"
-        return f"{_WHAT} could not be got: {outside_text(getattr(error, 'message', error))}"
+            return f"could not get {_WHAT}: {type(error).__name__}"
+        return f"could not get {_WHAT}: {outside_text(getattr(error, 'message', error))}"
 
     def _open(self) -> TokenCredential:
         access = self._access

@@ -239,7 +239,7 @@ class TestMint:
     )
     def test_what_can_not_be_read_back_is_unknown(self, world: World, provider: AwsRole, answer: Canned) -> None:
         world.aws.faults.put(Rule(action="GetRole", skip=1, times=None, fault=answer))
-        with pytest.raises(CallFailed, match="read back") as caught:
+        with pytest.raises(CallFailed, match="read the policy back") as caught:
             mint(provider)
         assert caught.value.verdict is Verdict.UNKNOWN
         assert not caught.value.permanent
