@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from typer.testing import CliRunner
 
 from rotator.audit.event import Event, EventName
+from rotator.cli.app import app
 from rotator.model import Hold, HoldReason, Phase, Rotation, State
+from rotator.rotation.commands import Kind
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered, Request
 from tests.cli.test_looking import HELD, IDLE, NOW
@@ -50,6 +54,15 @@ def test_without_an_owner_nothing_is_asked_and_the_command_says_what_to_do(desk:
     assert "no rotator runs on this store" in done.stderr
     assert "`rotator run`" in done.stderr
     assert open_requests(desk) == 0
+
+
+def test_each_request_has_the_options_of_all_and_only_a_rotation_can_be_followed() -> None:
+    common = {"--config", "--standalone", "--why", "--as", "--json", "--help"}
+    for kind in (*Kind, "forget", "freeze", "unfreeze"):
+        shown = CliRunner().invoke(app, [str(kind), "--help"]).stdout
+        options = set(re.findall(r"^  (--[a-z]+)", shown, re.MULTILINE))
+        assert common <= options, kind
+        assert ("--wait" in options) == (kind in {Kind.ROTATE, Kind.RESUME}), kind
 
 
 def test_each_command_asks_for_what_it_was_told(desk: Desk) -> None:
