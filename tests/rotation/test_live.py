@@ -181,22 +181,23 @@ class TestACredentialThatLeavesTheConfig:
 
     def test_nor_under_a_thread_that_waits_for_its_turn(self, memory: Memory) -> None:
         """Else a third thread would get a turn of its own beside it (P6)."""
-        waiting, go_on, second = threading.Event(), threading.Event(), []
+        waiting, working, go_on = threading.Event(), threading.Event(), threading.Event()
+        its: list[Live] = []
 
         def wait_for_a_turn() -> None:
             waiting.set()
             with memory.turn(ID, NAME) as live:
-                second.append(live)
+                its.append(live)
+                working.set()
                 go_on.wait(10)
 
         thread = threading.Thread(target=wait_for_a_turn)
-        with memory.turn(ID, NAME) as first:
+        with memory.turn(ID, NAME):
             thread.start()
             assert waiting.wait(10)
             memory.keep(set())
-        while not second:
-            time.sleep(0.001)
-        assert second[0] is not first or memory.peek(ID) is first
+        assert working.wait(10)
+        assert memory.peek(ID) is its[0]
         go_on.set()
         thread.join(10)
 
