@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 
 from rotator.model import Key
 from rotator.sandbox.aws.stand_in import AwsStandIn
+from rotator.sandbox.scene import OpenScene
 
 USER = "northflank-byoc"
 REGION = "eu-west-1"
@@ -94,3 +95,6 @@ class AwsScene:
         SigV4Auth(Credentials(held["accessKey"], held["secretKey"]), "sts", REGION).add_auth(request)
         answer = self._http.post(self.aws.server.url, headers=dict(request.headers), content=_BODY)
         return "" if answer.is_success else f"{held['accessKey']}: {answer.status_code}"
+
+
+open_scene: OpenScene = AwsScene

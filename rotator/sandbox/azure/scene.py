@@ -14,6 +14,7 @@ import httpx
 from rotator.model import Key
 from rotator.sandbox.azure.directory import MANAGEMENT
 from rotator.sandbox.azure.stand_in import AzureStandIn
+from rotator.sandbox.scene import OpenScene
 
 
 class AzureScene:
@@ -101,3 +102,6 @@ class AzureScene:
             headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
         )
         return "" if answer.is_success else f"subscription: {answer.status_code}"
+
+
+open_scene: OpenScene = AzureScene

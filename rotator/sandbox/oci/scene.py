@@ -15,6 +15,7 @@ from rotator.model import Key
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.signing import Signer
 from rotator.sandbox.oci.stand_in import REGION, OciStandIn
+from rotator.sandbox.scene import OpenScene
 
 USER = "northflank-byoc"
 
@@ -104,3 +105,6 @@ class OciScene:
             )
             self._signer = held, Signer(held["tenancyId"], held["userId"], held["fingerprint"], key)
         return self._signer[1]
+
+
+open_scene: OpenScene = OciScene
