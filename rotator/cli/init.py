@@ -27,7 +27,9 @@ from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
 from rotator.providers.gcp.settings import GcpSettings
+from rotator.providers.registry import REGISTERED
 
+_KEYLESS = "  # keyless, which is the better way: there is nothing to rotate"
 _LONGEST_NAME = 50  # characters; with any prefix of a placeholder it is still a name in every cloud
 
 _HEAD = """\
@@ -61,49 +63,6 @@ policy:
 
 credentials:
 """
-
-_ENTRIES: Mapping[str, str] = {
-    "aws": """\
-    mode: accessKey
-    user: todo-{name}  # TODO: the IAM user whose access key Northflank holds; its name, not its ARN
-""",
-    "aws crossAccountRole": """\
-    mode: crossAccountRole
-    role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
-""",
-    "gcp": """\
-    mode: accessKey
-    service_account: {service_account}
-""",
-    "gcp crossAccountRole": """\
-    mode: crossAccountRole  # keyless, which is the better way: there is nothing to rotate
-    service_account: {service_account}
-""",
-    "azure": """\
-    azure:
-      tenant_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the tenant's id
-      client_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the application (client) id
-      object_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the object id that the integration was given
-      subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
-""",
-    "oci": """\
-    oci:
-      tenancy: ocid1.tenancy.oc1..todo  # TODO: the tenancy's OCID
-      user: ocid1.user.oc1..todo{number}  # TODO: the OCID of the user whose API key Northflank holds
-      compartment: ocid1.compartment.oc1..todo  # TODO: the compartment's OCID
-      region: eu-frankfurt-1  # TODO: the region that the integration works in
-""",
-    "civo": """\
-    civo:
-      api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
-""",
-    "byok": """\
-    byok:
-      namespace: northflank  # TODO: the namespace of the service account whose token Northflank holds
-      service_account: todo-{name}  # TODO: its name
-""",
-}
-"""What follows `name`, `provider` and `integrations` in an entry, by the tags of `config.providers`."""
 
 
 def init(
@@ -203,9 +162,12 @@ def _entry(name: str, number: int, fed: Sequence[Item]) -> str:
     lines = [f"  # {each.name or each.id}" for each in fed]
     lines += [f"  - name: {_plain(name)}", f"    provider: {item.provider}"]
     lines += [f"    integrations: [{', '.join(_plain(each.id) for each in fed)}]"]
-    if item.mode is None and _ENTRIES[_tag(item)].lstrip().startswith("mode"):
-        lines += ["    # TODO: Northflank shows no mode, so a key is assumed; else it is crossAccountRole"]
-    filled = _ENTRIES[_tag(item)].format(name=name, number=number, service_account=_service_account(name, item))
+    line = next(line for line in REGISTERED if line.tag == _tag(item))
+    if line.mode is not None:
+        if item.mode is None:
+            lines += ["    # TODO: Northflank shows no mode, so a key is assumed; else it is crossAccountRole"]
+        lines += [f"    mode: {line.mode}{_KEYLESS if line.settings.keyless else ''}"]
+    filled = line.settings.draft.format(name=name, number=number, service_account=_service_account(name, item))
     return "\n".join([*lines, filled])
 
 

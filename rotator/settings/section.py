@@ -22,6 +22,13 @@ class ProviderSettings(Section):
     slots: ClassVar[int | None]
     """How many keys the cloud allows at a time, disabled ones included; None without a limit."""
 
+    draft: ClassVar[str]
+    """What `rotator init` writes for it: YAML, indented by four, with TODO at each value that Northflank doesn't show.
+
+    `{name}`, `{number}` and `{service_account}` are filled in: a word and a number that no two entries share, and the
+    address that Northflank shows, or one that is marked.
+    """
+
     keyless: ClassVar[bool] = False
     """Northflank holds no secret for it: it is shown, and there is nothing to rotate."""
 

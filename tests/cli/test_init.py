@@ -18,6 +18,7 @@ from rotator.config.kinds import CLASSES, PLUGIN
 from rotator.config.load import load
 from rotator.config.models import Config, ConnectionSection
 from rotator.northflank.answers import Item, item
+from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef
 
 CONNECTION = ConnectionSection(token=SecretRef(env="NORTHFLANK_API_TOKEN"))
@@ -102,7 +103,7 @@ words = st.text(max_size=70) | st.sampled_from(
     ]
 )
 shown = st.fixed_dictionaries(
-    {"id": words, "name": words, "provider": st.sampled_from(["aws", "gcp", "azure", "oci", "civo", "byok"]) | words},
+    {"id": words, "name": words, "provider": st.sampled_from(BUILT_IN) | words},
     optional={
         name: st.fixed_dictionaries(
             {},

@@ -14,6 +14,7 @@ from rotator.errors import ConfigError, ExitCode
 from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
 from rotator.providers.aws.settings import AwsSection, AwsUserSettings
+from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef
 from tests.config.fine import FINE, Load, Problems
 
@@ -99,7 +100,7 @@ credentials:
         "rotator.yaml:13: credentials[0].name: found 'Prod'; allowed is text that matches ^[a-z0-9][a-z0-9-]{0,62}$",
         "rotator.yaml:13: credentials[0].user: missing; it has no default",
         "rotator.yaml:15: credentials[0].integrations: found an empty list; allowed is at least 1",
-        "rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: aws, azure, byok, civo, gcp, oci, or a plugin",
+        f"rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: {', '.join(BUILT_IN)}, or a plugin",
         "rotator.yaml:20: credentials[3].integrations[0]: there is no connection tow; the config has default, two",
         "rotator.yaml:20: credentials[3].integrations[1]: y is fed by a already; allowed is once in a connection",
         "rotator.yaml:20: credentials[3].name: a is the name of two credentials; allowed is one",

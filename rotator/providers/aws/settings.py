@@ -32,6 +32,9 @@ class AwsUserSettings(ProviderSettings):
 
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: two access keys a user.
     slots: ClassVar[int | None] = 2
+    draft: ClassVar[str] = """\
+    user: todo-{name}  # TODO: the IAM user whose access key Northflank holds; its name, not its ARN
+"""
 
     user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
     current_key: str | None = Field(
@@ -66,6 +69,9 @@ class AwsRoleSettings(ProviderSettings):
 
     # An external id takes room in the role's trust policy, which is limited in characters, not in ids.
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
+"""
 
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",

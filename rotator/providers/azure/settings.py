@@ -70,6 +70,13 @@ class AzureSettings(ProviderSettings):
     """An app registration whose client secret Northflank holds."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    azure:
+      tenant_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the tenant's id
+      client_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the application (client) id
+      object_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the object id that the integration was given
+      subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
+"""
 
     current_key: str | None = Field(
         None,

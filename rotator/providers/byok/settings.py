@@ -37,6 +37,11 @@ class ByokSettings(ProviderSettings):
     """A service account in a Kubernetes cluster whose token Northflank holds in a kubeconfig."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    byok:
+      namespace: northflank  # TODO: the namespace of the service account whose token Northflank holds
+      service_account: todo-{name}  # TODO: its name
+"""
 
     current_key: str | None = Field(
         None,

@@ -29,6 +29,10 @@ class CivoSettings(ProviderSettings):
 
     supplied: ClassVar[bool] = True
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    civo:
+      api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
+"""
 
     current_key: str | None = Field(
         None,

@@ -47,6 +47,7 @@ class GcpSettings(ProviderSettings):
 
     # https://cloud.google.com/iam/quotas: ten keys a service account.
     slots: ClassVar[int | None] = 10
+    draft: ClassVar[str] = "    service_account: {service_account}\n"
 
     service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
     current_key: str | None = Field(
@@ -68,6 +69,7 @@ class GcpKeylessSettings(ProviderSettings):
     """An integration with Google Cloud that impersonates a service account: there is no key to rotate."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = "    service_account: {service_account}\n"
     keyless: ClassVar[bool] = True
 
     service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")

@@ -55,6 +55,13 @@ class OciSettings(ProviderSettings):
 
     # https://docs.oracle.com/en-us/iaas/Content/API/Concepts/apisigningkey.htm: three API keys a user.
     slots: ClassVar[int | None] = 3
+    draft: ClassVar[str] = """\
+    oci:
+      tenancy: ocid1.tenancy.oc1..todo  # TODO: the tenancy's OCID
+      user: ocid1.user.oc1..todo{number}  # TODO: the OCID of the user whose API key Northflank holds
+      compartment: ocid1.compartment.oc1..todo  # TODO: the compartment's OCID
+      region: eu-frankfurt-1  # TODO: the region that the integration works in
+"""
 
     current_key: str | None = Field(
         None,

@@ -22,6 +22,7 @@ from rotator.model import Key
 from rotator.providers.aws.trust import key_id_of
 from rotator.sandbox.aws.roles import external_ids
 from rotator.sandbox.aws.stand_in import AwsStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 ROLE = "northflank"
@@ -127,3 +128,6 @@ def assume_role(url: str, principal: Material, held: Mapping[str, str]) -> httpx
     key = principal.reveal()
     SigV4Auth(Credentials(key["accessKey"], key["secretKey"]), "sts", REGION).add_auth(request)
     return httpx.Request("POST", url, headers=dict(request.headers), content=request.data)
+
+
+open_scene: OpenScene = AwsRoleScene

@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 from rotator.model import Key
 from rotator.sandbox.aws.stand_in import AwsStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 USER = "northflank-byoc"
@@ -85,3 +86,6 @@ class AwsScene(Served):
         SigV4Auth(Credentials(held["accessKey"], held["secretKey"]), "sts", REGION).add_auth(request)
         answer = self._http.post(self.aws.server.url, headers=dict(request.headers), content=_BODY)
         return "" if answer.is_success else f"{held['accessKey']}: {answer.status_code}"
+
+
+open_scene: OpenScene = AwsScene

@@ -13,6 +13,7 @@ import httpx
 from rotator.model import Key
 from rotator.sandbox.azure.directory import MANAGEMENT
 from rotator.sandbox.azure.stand_in import AzureStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 
@@ -92,3 +93,6 @@ class AzureScene(Served):
             headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
         )
         return "" if answer.is_success else f"subscription: {answer.status_code}"
+
+
+open_scene: OpenScene = AzureScene

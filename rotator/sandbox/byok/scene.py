@@ -17,6 +17,7 @@ from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress, token_of
 from rotator.providers.byok.rights import rights
 from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 NAMESPACE = SERVICE_ACCOUNT = "northflank"
@@ -101,3 +102,6 @@ class ByokScene(Served):
             f"{self.kubernetes.server.url}/api/v1/nodes", headers={"Authorization": f"Bearer {token}"}
         )
         return "" if answer.is_success else f"{NAMESPACE}/{SERVICE_ACCOUNT}: {answer.status_code}"
+
+
+open_scene: OpenScene = ByokScene

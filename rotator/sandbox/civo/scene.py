@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.civo.place import key_id_of
-from rotator.sandbox.civo.stand_in import CivoKey, CivoStandIn
+from rotator.sandbox.civo.stand_in import REGENERATE, CivoKey, CivoStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 EMAIL = "platform@example.com"
@@ -94,6 +95,15 @@ class CivoScene(Served):
         )
         return "" if answer.is_success else f"{key_id_of(SecretStr(held['apiKey']))}: {answer.status_code}"
 
+    @property
+    def by_hand(self) -> str:
+        """Press the stand-in's button."""
+        return f"""\
+Civo's keys are made by an operator: press Regenerate, and put the new key where rotator looks for it:
+
+curl -X POST {self.civo.server.url}{REGENERATE} -o {self.key_file}
+"""
+
     def regenerate(self) -> None:
         """Do what the operator does: press Regenerate, then put the new key into the file."""
         self.put(self.press())
@@ -116,3 +126,6 @@ class CivoScene(Served):
         """Regenerate killed the key that Northflank holds, and its successor isn't pushed yet: `use` must fail."""
         with self._lock:
             return held["apiKey"] in self._dead
+
+
+open_scene: OpenScene = CivoScene

@@ -13,6 +13,7 @@ import httpx
 
 from rotator.model import Key
 from rotator.sandbox.gcp.stand_in import GcpStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -80,3 +81,6 @@ class GcpScene(Served):
         key_file = held["keyfileJson"]
         answer = self._http.post(self.gcp.token_uri, headers=_HEADERS, content=self.gcp.assertion(key_file))
         return "" if answer.is_success else f"{json.loads(key_file)['private_key_id']}: {answer.status_code}"
+
+
+open_scene: OpenScene = GcpScene

@@ -14,6 +14,7 @@ from rotator.model import Key
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.signing import Signer
 from rotator.sandbox.oci.stand_in import REGION, OciStandIn
+from rotator.sandbox.scene import OpenScene
 from rotator.sandbox.wire.serving import Served
 
 USER = "northflank-byoc"
@@ -95,3 +96,6 @@ class OciScene(Served):
             )
             self._signer = held, Signer(held["tenancyId"], held["userId"], held["fingerprint"], key)
         return self._signer[1]
+
+
+open_scene: OpenScene = OciScene
