@@ -91,6 +91,13 @@ format: $(READY)  ## let ruff write what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: new-provider schema
+new-provider: $(READY)  ## a skeleton of a provider: make new-provider NAME=foo
+	$(BIN)/python -m tests.support.new_provider $(NAME)
+
+schema: $(READY)  ## what follows from the registry: the config's schema, README's table, the extra `all`
+	$(BIN)/python -m tests.support.derived
+
 # kubectl and helm come in one npm package; js-client's types and the compiler that judges by them in two others.
 $(TOOLS)/kubernetes: tests/kubernetes/js/package.json
 	@command -v node >/dev/null && command -v npm >/dev/null || \
@@ -124,10 +131,11 @@ test-image: $(READY) $(TOOLS)/.ready  ## the container image, built and run for 
 
 # For the image: what rotator itself needs, and for each extra what that adds, so that any of them go together. All at
 # the versions of requirements.lock.
+EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'])")
 IMAGE_LOCK = $(LOCK) --no-annotate --constraint requirements.lock pyproject.toml --output-file requirements
 lock-image:  ## renew the image's locks from pyproject.toml and the locks above (needs uv)
 	$(IMAGE_LOCK)/image.lock
-	for extra in aws gcp azure oci civo byok all sandbox; do $(IMAGE_LOCK)/image-$$extra.lock --extra $$extra \
+	for extra in $(EXTRAS); do $(IMAGE_LOCK)/image-$$extra.lock --extra $$extra \
 	  $$(sed -nE 's/^([a-z0-9-]+)==.*/--no-emit-package \1/p' requirements/image.lock) || exit; done
 	grep -hoE '^(hatchling|cyclonedx-bom)==[^ ]+' requirements.lock requirements-tools.lock | $(LOCK) --no-annotate \
 	  --constraint requirements-tools.lock --output-file requirements/image-build.lock -

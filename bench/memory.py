@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from rotator.sandbox.scenes import BESIDE_AWS
+from rotator.sandbox.scene import beside_aws
 from rotator.sandbox.stage import Stage
 
 KEYLESS: Mapping[str, object] = {
@@ -43,7 +43,7 @@ def main() -> None:
     print("(e) RSS of a process with one credential, assembled, and once its keys were listed", flush=True)
     with (
         TemporaryDirectory(prefix="rotator-bench-") as directory,
-        Stage(Path(directory), scenes=BESIDE_AWS, propagation=timedelta(0)) as stage,
+        Stage(Path(directory), scenes=beside_aws(), propagation=timedelta(0)) as stage,
     ):
         for credential in (KEYLESS, *yaml.safe_load(stage.config())["credentials"]):
             assembled, used = weigh(stage, credential)

@@ -26,6 +26,7 @@ from bench.stand_ins import StandIns, stand_ins
 from rotator.audit.sinks import FileSink
 from rotator.clock import SystemClock, new_id
 from rotator.config.load import load
+from rotator.providers.base import Provider
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
 from rotator.sandbox.stage import CREDENTIAL
@@ -47,7 +48,12 @@ IMPATIENT: Mapping[str, object] = {
 RESTLESS: Mapping[str, object] = {**IMPATIENT, "every": "20ms"}
 """The next rotation is due as soon as one is done."""
 
-PROVIDER_CALLS = ("list_keys", "last_used", "mint", "prove", "disable", "enable", "delete")
+PROVIDER_CALLS = ("list_keys", "mint", "delete")
+ABILITIES: Mapping[str, Sequence[str]] = {
+    "proves": ("prove",),
+    "disables": ("disable", "enable"),
+    "tells_use": ("last_used",),
+}
 TARGET_CALLS = ("read", "push", "dependents")
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -70,9 +76,19 @@ class Calls:
         """The same credential, its calls counted."""
         return replace(
             managed,
-            provider=self._through(managed.provider, PROVIDER_CALLS),
+            provider=self._provider(managed.provider),
             targets=tuple(self._through(target, TARGET_CALLS) for target in managed.targets),
         )
+
+    def _provider(self, provider: Provider) -> Any:
+        able = provider.abilities
+        counted = {
+            name: self._through(having, calls)
+            for name, calls in ABILITIES.items()
+            if (having := getattr(able, name)) is not None
+        }
+        calls = {name: self._counted(getattr(provider, name)) for name in PROVIDER_CALLS}
+        return _Through(provider, {**calls, "abilities": replace(able, **counted)})
 
     def _through(self, thing: object, names: Sequence[str]) -> Any:
         return _Through(thing, {name: self._counted(getattr(thing, name)) for name in names})

@@ -85,7 +85,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What the journal knows of one key. Written once when the key is first seen, then only ever completed."""
+    """What the journal knows of one key: a value that each transition may replace, its origin and flags included."""
 
     key_id: str
     origin: Origin

@@ -93,11 +93,6 @@ class Report:
     store: Walk
     file: Walk | None
 
-    @property
-    def intact(self) -> bool:
-        """True if nothing bad was found."""
-        return self.store.finding is None and (self.file is None or self.file.finding is None)
-
 
 class _Bad(Exception):
     """The record at hand is not what is due here."""

@@ -41,5 +41,5 @@ def _unforeseen(error: Exception) -> ExitCode:
     if os.environ.get("ROTATOR_DEBUG"):
         note("".join(traceback.format_list(frames)))
     else:
-        note("  -> ROTATOR_DEBUG=1 shows the way there. Nothing is left half done: the journal knows.")
+        note("  -> set ROTATOR_DEBUG=1 to see the calls that led there. Nothing is lost: the journal has every step.")
     return ExitCode.ERROR

@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
+from typing import Annotated
 
+import typer
+
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import note, say, show_json
-from rotator.cli.session import read_store
+from rotator.cli.session import begin, read_store
 from rotator.config.models import Config, HealthSection
 from rotator.errors import ExitCode, StoreError
 from rotator.service.vitals import Words, words
@@ -27,16 +31,23 @@ _LIVE = ("ok", "failing")
 _READY = ("ready", "not ready")
 
 
-def health(config: Config, *, ready: bool, as_json: bool) -> ExitCode:
-    """Tell how the service is. ERROR unless all is well."""
+def health(
+    path: ConfigPath = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask instead whether it owns the store and its config is in force.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> ExitCode:
+    """Show how the service is. ERROR unless all is well."""
+    config = begin(path).config
     good, bad = _READY if ready else _LIVE
-    told = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
-    parts = ", ".join(f"{part} {word}" for part, word in told.items() if part != "status")
+    found = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
+    parts = ", ".join(f"{part} {word}" for part, word in found.items() if part != "status")
     if as_json:
-        show_json(told)
+        show_json(found)
     else:
-        say(f"{told.get('status', bad)}: {parts}")
-    return ExitCode.FINE if told.get("status") == good else ExitCode.ERROR
+        say(f"{found.get('status', bad)}: {parts}")
+    return ExitCode.FINE if found.get("status") == good else ExitCode.ERROR
 
 
 def _ask(listener: HealthSection, *, ready: bool) -> Words:

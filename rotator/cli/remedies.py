@@ -1,4 +1,4 @@
-"""What a person can do about each hold, in a sentence or two; docs/recovery.md says it at length."""
+"""What an operator can do about each hold, in a sentence or two; docs/recovery.md says it at length."""
 
 from __future__ import annotations
 
@@ -9,52 +9,58 @@ GUIDE = "docs/recovery.md"
 
 REMEDIES: dict[HoldReason, str] = {
     HoldReason.ADOPT_WHICH: (
-        "rotator doesn't know which key is in use. `rotator adopt NAME` shows each key's age and last use, and asks."
+        "rotator doesn't know which key is in use. `rotator adopt NAME` lists the keys with their age and last use, and"
+        " asks."
     ),
     HoldReason.TWO_ROTATORS: (
-        "stop the other rotator, or take the credential out of its config. If its store is lost:"
+        "stop the other rotator, or remove the credential from its config. If the other rotator's store is lost:"
         " `rotator adopt NAME --take-over`."
     ),
     HoldReason.JOURNAL_BEHIND: (
-        "stop rotator and put the newest copy of the store back. If there is none: `rotator adopt NAME --take-over`."
+        "stop rotator and restore the newest copy of the store. If there is no copy: `rotator adopt NAME --take-over`."
     ),
-    HoldReason.SLOTS_FULL: "delete the key that nobody needs in the cloud, then `rotator resume NAME`.",
-    HoldReason.MAX_ATTEMPTS: "`rotator show NAME` tells what failed each time; mend it, then `rotator resume NAME`.",
-    HoldReason.MINT_REFUSED: "grant what the cloud says is missing (`rotator check`), then `rotator resume NAME`.",
+    HoldReason.SLOTS_FULL: "delete a key that is no longer needed in the cloud, then `rotator resume NAME`.",
+    HoldReason.MAX_ATTEMPTS: "fix what failed (`rotator show NAME` lists each attempt), then `rotator resume NAME`.",
+    HoldReason.MINT_REFUSED: (
+        "grant the right that the cloud says is missing (`rotator check`), then `rotator resume NAME`."
+    ),
     HoldReason.UNATTRIBUTED: (
-        "say what each of those keys is: `rotator resume NAME --ours KEY --foreign KEY`. Ours are deleted."
+        "name each key in doubt as rotator's or not: `rotator resume NAME --ours KEY --foreign KEY`. rotator deletes"
+        " the keys that --ours names."
     ),
-    HoldReason.PUSH_REFUSED: "mend what Northflank says (`rotator check`), then `rotator resume NAME`.",
+    HoldReason.PUSH_REFUSED: "fix what Northflank refused (`rotator check`), then `rotator resume NAME`.",
     HoldReason.PARTIAL_PUSH: (
-        "mend the integration that did not take the key, then `rotator resume NAME`; or accept that it loses access"
-        " until the next push: `rotator resume NAME --cut INTEGRATION`."
+        "fix the integration that did not take the key, then `rotator resume NAME`; or accept that the integration"
+        " loses access until the next push: `rotator resume NAME --cut INTEGRATION`."
     ),
     HoldReason.STAMP_LOST: (
-        "`rotator show NAME` has the stamp that the new key's push writes: end the description with it, unless it is"
-        " certain that the integration still holds the old key. Then `rotator resume NAME`. Read the guide first:"
-        " the text is taken at its word."
+        "read the guide first. `rotator show NAME` shows the stamp that the new key's push writes: end the"
+        " integration's description with that stamp, unless you are certain that the integration still holds the old"
+        " key. Then `rotator resume NAME`: rotator believes the description."
     ),
     HoldReason.DEPENDENTS_DEGRADED: (
-        "mend what got worse, then `rotator resume NAME`: it takes the present state as good. The old key still works."
+        "fix what got worse, then `rotator resume NAME`, which accepts the present state. The old key still works."
     ),
-    HoldReason.CONTENDED: "find out who else writes to the integration and stop it, then `rotator resume NAME`.",
+    HoldReason.CONTENDED: "find and stop the other writer of the integration, then `rotator resume NAME`.",
     HoldReason.STILL_USED: (
-        "move whoever uses the old key, then `rotator resume NAME`. `rotator resume NAME --accept-use` revokes the key"
-        " although it is used."
+        "move what uses the old key to the new one, then `rotator resume NAME`. `rotator resume NAME --accept-use`"
+        " revokes the old key although it is used."
     ),
     HoldReason.CLOCK: "set this machine's clock (NTP), then `rotator resume NAME`.",
     HoldReason.UNDONE: (
-        "the old key stays enabled. `rotator resume NAME` revokes it after all, `rotator abandon NAME` leaves it to"
-        " you."
+        "the old key stays enabled. `rotator resume NAME` revokes the old key after all; `rotator abandon NAME` ends"
+        " the rotation and leaves the old key to you."
     ),
-    HoldReason.REVOKE_REFUSED: "grant what the cloud says is missing (`rotator check`), then `rotator resume NAME`.",
+    HoldReason.REVOKE_REFUSED: (
+        "grant the right that the cloud says is missing (`rotator check`), then `rotator resume NAME`."
+    ),
     HoldReason.INTEGRATION_REMOVED: (
-        "put the integration back into the config and reload, or accept that it loses access:"
+        "put the integration back into the config and reload, or accept that the integration loses access:"
         " `rotator resume NAME --cut INTEGRATION`."
     ),
 }
 
 
 def remedy(hold: Hold, name: str) -> str:
-    """What a person can do about this hold of this credential, and where to read on."""
+    """What an operator can do about this hold of this credential, and where to read on."""
     return f"{REMEDIES[hold.reason].replace('NAME', name)} See {GUIDE}#{hold.reason.value}"

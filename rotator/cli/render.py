@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _UNBOUNDED = 10_000
 """Columns. A pipe has no width: a row stays one line, so that it can be searched."""
 
-_UNTOLD = 2.0
+_SILENCE = 2.0
 """Seconds that may pass in silence."""
 
 _GAP = 2
@@ -66,7 +66,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, std
         table.add_row(*(Text(text, style) for text, style in row))
     with terminal.capture() as captured:
         terminal.print(table)
-    # rich fills the last column up with blanks: a pipe would get a row of nothing but them behind the longest text.
+    # rich fills the last column up with blanks: a pipe would get a row of nothing but them after the longest text.
     write = sys.stderr.write if stderr else _write
     write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
@@ -87,15 +87,15 @@ def note(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """A line on standard error while somebody is watching."""
+    """A line on standard error, if that is a terminal."""
     if sys.stderr.isatty():
         note(text)
 
 
 @contextmanager
 def progress_if_slow(text: str) -> Iterator[None]:
-    """A line as by `progress`, once the block takes longer than a person waits without a word."""
-    timer = threading.Timer(_UNTOLD, progress, (text,))
+    """A line as by `progress`, once the block takes longer than an operator waits in silence."""
+    timer = threading.Timer(_SILENCE, progress, (text,))
     timer.daemon = True
     timer.start()
     try:
@@ -131,7 +131,7 @@ def printable(text: str) -> str:
 
 
 def _write(text: str) -> None:
-    """To standard output, now. Whoever has closed it (`| head`) has seen enough: that is no error."""
+    """To standard output, now. A reader that closed it (`| head`) has seen enough: that is no error."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

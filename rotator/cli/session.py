@@ -48,7 +48,7 @@ def begin(path: Path | None, *, level: str | None = "warning") -> Session:
         ConfigError: it can't be used.
     """
     if path is None:
-        raise UsageError("no config was named.", remedy="say --config FILE, or set ROTATOR_CONFIG.")
+        raise UsageError("no config was named.", remedy="add --config FILE, or set ROTATOR_CONFIG.")
     config = load(path, os.environ)
     logs.set_up(level or config.log.level)
     uid = os.getuid()
@@ -62,7 +62,7 @@ def _become_the_owner_of(directory: Path) -> None:
         return
     try:
         status = directory.stat()
-    except OSError:  # there is none yet; or whoever opens the store tells what is wrong with it
+    except OSError:  # there is none yet; or opening the store says what is wrong with it
         return
     if status.st_uid == 0 or not S_ISDIR(status.st_mode):
         return
@@ -75,7 +75,7 @@ def _become_the_owner_of(directory: Path) -> None:
     os.setuid(status.st_uid)
     if not os.access(directory, os.X_OK):  # systemd's DynamicUser=: only root gets into /var/lib/private
         raise UsageError(
-            f"{directory} belongs to a service that alone can get into it (DynamicUser=).",
+            f"only root and its service can enter {directory} (systemd's DynamicUser=).",
             remedy="use the `rotator` that comes with the unit: docs/install/systemd.md#commands-of-people",
         )
 
@@ -90,7 +90,7 @@ def refuse_keyless(config: Config, names: Collection[str]) -> None:
     if keyless:
         raise UsageError(
             f"{', '.join(keyless)} is keyless: there is nothing to rotate.",
-            remedy="`rotator check` looks whether Northflank still has it so; else leave it as it is.",
+            remedy="`rotator check` verifies that Northflank holds no key for it.",
         )
 
 

@@ -1,6 +1,6 @@
 """`rotator status`: where every credential stands, what is due, and what stands in the way.
 
-It asks the journal and the config, and nobody outside: it is quick, and works while a cloud doesn't.
+It asks the journal and the config, and nothing outside: it is quick, and works while a cloud doesn't.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.remedies import remedy
 from rotator.cli.render import length, moment, relative, say, show_json, show_table
-from rotator.cli.session import CLOCK, read_store
+from rotator.cli.session import CLOCK, begin, read_store
 from rotator.config.models import Config
 from rotator.errors import ExitCode
 from rotator.model import Phase, Policy, State
@@ -37,7 +38,7 @@ class Standing:
         frozen: every change of the store is frozen.
         now: aware UTC.
         keyless: Northflank holds no key for it.
-        supplied: a person makes its keys.
+        supplied: an operator makes its keys.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Standing:
 
     @property
     def alarming(self) -> bool:
-        """A person must act: it is held, overdue, or in flight and out of the config."""
+        """An operator must act: it is held, overdue, or in flight and out of the config."""
         return self.state.hold is not None or self.overdue or (self.policy is None and self.state.in_flight)
 
     @property
@@ -86,13 +87,13 @@ class Standing:
         if self.keyless:
             return
         if self.policy is None:
-            yield "not in the config: put it back, or `rotator forget` it"
+            yield f"not in the config: put {self.name} back, or run `rotator forget {self.name}`"
         elif self.row is None:
-            yield "never seen by the service: it is taken up at its next start or reload"
+            yield "never seen by the service, which takes it up at its next start or reload"
         if state.hold is not None:
             yield state.hold.detail
         if self.overdue and self.policy is not None:
-            yield f"older than max_age, {length(self.policy.max_age)}"
+            yield f"the current key is older than max_age, {length(self.policy.max_age)}"
         if self.frozen:
             yield "every change is frozen"
         if state.paused:
@@ -108,13 +109,14 @@ class Standing:
         if state.hold is not None or self.policy is None:
             return
         if state.not_before is not None and state.not_before > self.now:
-            yield f"next try {relative(state.not_before, self.now)}"
+            yield f"the next attempt is {relative(state.not_before, self.now)}"
         for suspect in state.suspects:
-            yield f"{suspect.key_id} is in doubt, and deleted {relative(suspect.until, self.now)} unless it is used"
+            when = relative(suspect.until, self.now)
+            yield f"key {suspect.key_id} is in doubt: rotator deletes it {when} unless it is used"
         if self.supplied:
             if self._wants_a_key():
-                yield "a new key is due, and only a person can make it: bring it where the config says"
-            return  # no window keeps out a key that was brought
+                yield "a new key is due, and only an operator can make it: put it where the config says"
+            return  # the window does not apply to a key that the operator put there
         opens = Window.parse(self.policy.window).next_open(self.now)
         if opens > self.now and self._wants_the_window():
             yield f"the window opens {relative(opens, self.now)}"
@@ -169,8 +171,9 @@ class Standing:
         )
 
 
-def status(config: Config, *, as_json: bool) -> ExitCode:
-    """Every credential of the config and of the journal. HELD if a person must act on one."""
+def status(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
+    """Every credential of the config and of the journal. HELD if an operator must act on one."""
+    config = begin(path).config
     with read_store(config) as reader:
         owner, rows, cursors = reader.owner(), reader.credentials(), reader.cursors()
     alive = owner_alive(config.store.url)
@@ -221,10 +224,11 @@ def _show(standings: list[Standing], owner: Owner, failing: Mapping[str, str | N
         if standing.state.hold is not None:
             say(f"  -> {remedy(standing.state.hold, standing.name)}")
     if keyless := [standing.name for standing in standings if standing.keyless]:
-        say(f"\nKeyless, which is the better way: {', '.join(keyless)}. There is nothing to rotate.")
+        say(f"\nKeyless, so there is nothing to rotate: {', '.join(keyless)}.")
     if owner.frozen_at is not None:
-        say(f"\nEvery change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}: `rotator unfreeze`.")
+        since = f"{moment(owner.frozen_at)}, by {owner.frozen_by}"
+        say(f"\nEvery change is frozen since {since}. `rotator unfreeze` ends the freeze.")
     for sink, error in failing.items():
         say(f"\nThe audit sink {sink} fails: {error}")
     if not alive:
-        say("\nNo rotator runs on this store: nothing is rotated. `rotator run` starts it.")
+        say("\nNo rotator runs on this store, so nothing is rotated. `rotator run` starts the service.")

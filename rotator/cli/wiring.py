@@ -1,29 +1,30 @@
-"""For commands that reach outside, or take the store over: the credentials wired, the store as its owner.
+"""For commands that reach outside: the config's credentials wired, and the connections to Northflank.
 
 Apart from `session`, so that a command that only looks at the store need not load an HTTP client.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import httpx
+from pydantic import ValidationError
 
-from rotator.audit.sinks import FileSink, JournalSink, Sink, StdoutSink
 from rotator.cli.session import CLOCK, refuse_keyless
 from rotator.config.models import Config, ConnectionSection
 from rotator.errors import UsageError
-from rotator.host import core_dumps, journald
+from rotator.host import core_dumps, logs
 from rotator.northflank.client import Connection
-from rotator.service.fleet import Fleet, assemble, connect, register
-from rotator.store.journal import Journal
+from rotator.service.fleet import Fleet, assemble, connect
+from rotator.settings.secret import SecretRef
+
+# The names that Northflank's own clients read; the first of each that is set counts.
+_TOKENS = ("NORTHFLANK_API_TOKEN", "NF_API_TOKEN")
+_ADDRESSES = ("NORTHFLANK_API_BASE_URL", "NF_API_HOST")
 
 
 def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
-    """The config's credentials, wired: those named, or all. The secrets behind them are in memory from here on.
+    """The config's credentials, wired: those named, or all. Their secrets are in memory from here on.
 
     Raises:
         UsageError: the config has no such credential, it is keyless, or its provider isn't installed.
@@ -32,7 +33,9 @@ def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
     wanted = frozenset(names)
     known = {section.name: section for section in config.credentials}
     if missing := sorted(wanted - known.keys()):
-        raise UsageError(f"{', '.join(missing)} is not in the config.", remedy=f"it has: {', '.join(sorted(known))}.")
+        raise UsageError(
+            f"{', '.join(missing)} is not in the config.", remedy=f"the config has: {', '.join(sorted(known))}."
+        )
     refuse_keyless(config, wanted)
     chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
     return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, httpx.Client())
@@ -44,37 +47,29 @@ def connections_of(sections: Mapping[str, ConnectionSection]) -> Mapping[str, Co
     return connect(sections, CLOCK, httpx.Client())
 
 
-@contextmanager
-def own_store(config: Config, fleet: Fleet, *, stdout: bool) -> Iterator[Journal]:
-    """The store as its owner, with every credential of the config in it.
+def from_environment(team: str | None, environ: Mapping[str, str]) -> ConnectionSection:
+    """The connection that an operator has before there is a config, by the variables of Northflank's own clients.
 
     Args:
-        config: names the store and the audit log's sinks.
-        fleet: all of the config's credentials.
-        stdout: standard output may be an audit sink; else the next service's gets what is told now.
+        team: the team's id, for a token of an organisation.
+        environ: holds the token and, where it isn't the usual one, the address of the API.
 
     Raises:
-        OtherOwner: another process owns it.
-        UsageError: the audit log must go to standard output, which has another use here.
-        StoreError: it can't be used.
+        UsageError: there is no token, or a value can't be used.
     """
-    audit = config.audit
-    if not stdout and "stdout" in audit.require:
+    logs.set_up("warning")
+    variable = next((name for name in _TOKENS if environ.get(name)), None)
+    if variable is None:
         raise UsageError(
-            "audit.require wants every event on standard output, where this command answers; nothing was changed.",
-            remedy="let the service do it: `rotator run`.",
+            f"no config was named, and there is no token in {' or '.join(_TOKENS)}.",
+            remedy=f"export {_TOKENS[0]}. The token needs Account > Cloud > Integrations > Read.",
         )
-    sinks: list[Sink] = []
-    if audit.file is not None:
-        sinks.append(FileSink(Path(audit.file), required="file" in audit.require))
-    if stdout and audit.stdout:
-        sinks.append(_stdout(required="stdout" in audit.require))
-    with Journal.open(config.store.url, sinks=sinks, clock=CLOCK.now) as journal:
-        register(fleet, journal)
-        yield journal
-
-
-def _stdout(*, required: bool) -> Sink:
-    if journald.connected(sys.stdout.fileno()):
-        return JournalSink(journald.JournalSocket(), required=required)
-    return StdoutSink(sys.stdout.buffer, required=required)
+    section = {"token": SecretRef(env=variable), "team": team}
+    address = next((environ[name] for name in _ADDRESSES if environ.get(name)), None)
+    try:
+        return ConnectionSection.model_validate(section | ({} if address is None else {"api_url": address}))
+    except ValidationError:
+        wrong = f"--team or {' or '.join(_ADDRESSES)}"
+        raise UsageError(
+            f"the value of {wrong} can't be used.", remedy="the usual address is https://api.northflank.com."
+        ) from None

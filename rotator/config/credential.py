@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from rotator.config.policy import PolicySection
 from rotator.northflank.stamp import DESCRIPTION_LIMIT
-from rotator.settings.section import Section
+from rotator.providers.base import Provider, Tools
+from rotator.settings.section import ProviderSettings, Section
 
 DependentKind = Literal["clusters", "registries", "workload_identity"]
 
@@ -43,17 +44,8 @@ AnyIntegration = Annotated[
 ]
 
 
-class CredentialSection(Section):
-    """One rotated identity in one cloud. Each provider has a subclass with what it needs beside."""
-
-    slots: ClassVar[int | None]
-    """How many keys the cloud allows at a time, disabled ones included; None without a limit."""
-
-    keyless: ClassVar[bool] = False
-    """Northflank holds no secret for it: it is shown, and there is nothing to rotate."""
-
-    supplied: ClassVar[bool] = False
-    """A person makes its keys."""
+class CredentialSection(ProviderSettings):
+    """One rotated identity in one cloud: what is common to all of them."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="What commands and logs call it.")
     provider: str = Field(description="The cloud.")
@@ -66,20 +58,19 @@ class CredentialSection(Section):
     )
 
     @property
-    def opener(self) -> str:
-        """The entry point of its provider."""
-        return self.provider
-
-    @property
     def northflank_provider(self) -> str:
         """What Northflank must show as the provider of its integrations."""
         return self.provider
 
-    @property
     @abstractmethod
-    def principal(self) -> tuple[str | None, ...]:
-        """What tells one cloud identity from another, as far as the config knows."""
+    def open(self, tools: Tools) -> Provider:
+        """Open its provider. Nothing is asked of the cloud.
+
+        Raises:
+            ImportError: there is no such provider, or something that it needs isn't installed.
+            RotatorError: it can't be opened as configured.
+        """
 
     @abstractmethod
-    def settings(self) -> dict[str, object]:
-        """What its provider is opened with, as plain values."""
+    def rights(self) -> str | None:
+        """The least rights that rotator needs for it, to paste; None where nothing tells them. Loads no SDK."""

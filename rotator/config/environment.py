@@ -21,7 +21,7 @@ def read_environment(environ: Mapping[str, str]) -> Source:
     A variable that begins like ours but whose first word is no section of the config is somebody else's (Kubernetes
     sets some for a service named rotator), unless it is nested: then it is a slip of the pen, and reported.
     """
-    values: dict[str, object] = {}
+    values: dict[FieldPath, object] = {}
     origins: dict[FieldPath, Location] = {(): Location("the environment")}
     problems: list[Problem] = []
     for name, text in environ.items():
@@ -37,13 +37,21 @@ def read_environment(environ: Mapping[str, str]) -> Source:
             origins.setdefault(place[:length], origin)
         origins[place] = origin
         try:
-            values[name.lower()] = read_value(text)
+            values[place] = read_value(text)
         except Malformed as error:
             problems.append(Problem(origin, place, error.text))
-    data: dict[str, object] = {}
-    if values:
-        # Here, as most daemons have no such variable, and pydantic-settings costs 5 MB and 0.1 s.
-        from rotator.config.nesting import nested  # noqa: PLC0415
+    return Source(_nested(values), origins, tuple(problems))
 
-        data = nested(values)
-    return Source(data, origins, tuple(problems))
+
+def _nested(values: Mapping[FieldPath, object]) -> dict[str, object]:
+    """The mappings that the places spell. A longer name goes into the mapping of a shorter one, and over it."""
+    data: dict[str, object] = {}
+    for *around, last in sorted(values, key=len):
+        inner: object = data
+        for part in around:
+            if isinstance(inner, dict):
+                inner[part] = {} if inner.get(part) is None else inner[part]
+                inner = inner[part]
+        if isinstance(inner, dict):  # else it is reported as what should have been a mapping
+            inner[last] = values[*around, last]
+    return data

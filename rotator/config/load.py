@@ -12,13 +12,15 @@ from pydantic_core import ErrorDetails
 
 from rotator.config.credential import CredentialSection
 from rotator.config.environment import read_environment
+from rotator.config.kinds import CLASSES, PLUGIN, AnyCredential
 from rotator.config.models import AuditSection, Config, ConnectionSection
+from rotator.config.plugin import PLUGINS
 from rotator.config.policy import PolicySection
 from rotator.config.satisfiable import violations
 from rotator.config.source import FieldPath, Problem, Source
 from rotator.config.yaml_source import read_file
 from rotator.errors import ConfigError
-from rotator.providers.registry import BUILT_IN, CLASSES, AnyCredential
+from rotator.providers.registry import BUILT_IN, plugin
 
 _Part = TypeVar("_Part")
 
@@ -51,11 +53,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: it can't be read or used; lists every problem with file, line and field.
     """
     source = read_file(path).overridden_by(read_environment(environ))
-    strange = _strange_providers(source)
+    named = _plugins(source)
+    strange = _strange_providers(source, named)
     problems = [*source.problems, *strange.values(), *_contradictions(source)]
     config = None
     try:
-        config = Config.model_validate(source.data)
+        config = Config.model_validate(source.data, context={PLUGINS: named})
     except ValidationError as error:
         problems += [
             _problem(source, details)
@@ -68,11 +71,15 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _strange_providers(source: Source) -> dict[FieldPath, Problem]:
+def _plugins(source: Source) -> tuple[str, ...]:
+    plugins = source.data.get("plugins")
+    return tuple(name for name in plugins if isinstance(name, str)) if isinstance(plugins, list) else ()
+
+
+def _strange_providers(source: Source, plugins: tuple[str, ...]) -> dict[FieldPath, Problem]:
     """The credentials whose provider is neither rotator's own nor a plugin: what else they say can't be judged."""
-    credentials, plugins = source.data.get("credentials"), source.data.get("plugins")
-    named = [name for name in plugins if isinstance(name, str)] if isinstance(plugins, list) else []
-    allowed = (*BUILT_IN, *named)
+    credentials = source.data.get("credentials")
+    allowed = (*BUILT_IN, *plugins)
     strange: dict[FieldPath, Problem] = {}
     for position, part in enumerate(credentials if isinstance(credentials, list) else []):
         provider = part.get("provider") if isinstance(part, dict) else None
@@ -154,7 +161,7 @@ def _no_provider(source: Source, place: FieldPath, value: object) -> Problem:
 
 
 def _unknown_key(source: Source, place: FieldPath, tag: str | None) -> Problem:
-    keys = _keys_at(place[:-1], tag)
+    keys = _keys_at(place[:-1], _class_at(source, place, tag))
     close = get_close_matches(str(place[-1]), keys, n=1)
     text = f"no such key; {f'did you mean {close[0]}? ' if close else ''}allowed: {', '.join(keys)}"
     return source.problem(place if _may_be_shown(place[:-1], str(place[-1])) else place[:-1], text)
@@ -167,7 +174,7 @@ def _found(place: FieldPath, value: object) -> str:
         return "a list" if value else "an empty list"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
-    if _may_be_shown(place, str(value)):
+    if "settings" not in place and _may_be_shown(place, str(value)):  # a plugin's: who knows which of them are secret
         return repr(value)
     return "something that may be a secret, so it isn't shown"
 
@@ -182,11 +189,21 @@ def _may_be_shown(place: FieldPath, text: str) -> bool:
     )
 
 
-def _keys_at(place: FieldPath, tag: str | None) -> list[str]:
-    models: list[type[BaseModel]] = [Config]
-    if tag is not None:
-        models, place = [CLASSES[tag]], place[2:]
-    for part in place:
+def _class_at(source: Source, place: FieldPath, tag: str | None) -> tuple[type[BaseModel], int]:
+    """What judged this place, and how much of the place is the way to it."""
+    if tag is None:
+        return Config, 0
+    if tag == PLUGIN and place[2:3] == ("settings",):
+        provider = source.value((*place[:2], "provider"))
+        found = plugin(provider) if isinstance(provider, str) else None
+        return (found.settings, 3) if found is not None else (Config, 0)
+    return CLASSES[tag], 2
+
+
+def _keys_at(place: FieldPath, judge: tuple[type[BaseModel], int]) -> list[str]:
+    judging, begin = judge
+    models: list[type[BaseModel]] = [judging]
+    for part in place[begin:]:
         inner = [
             found
             for model in models

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from rotator.config.credential import CredentialSection
+from rotator.providers.base import Provider, Tools
+from rotator.providers.registry import plugin
+
+PLUGINS = "plugins"
+"""In the context of a validation: the plugins that the config names. No other is loaded to judge its settings."""
 
 
 class PluginCredential(CredentialSection):
-    """What rotator knows of a credential whose provider it doesn't know: its settings are the provider's to judge."""
+    """What rotator knows of a credential whose provider it doesn't know: the settings are as the plugin says."""
 
     slots: ClassVar[int | None] = None
 
@@ -19,9 +24,17 @@ class PluginCredential(CredentialSection):
     integration_provider: str | None = Field(
         None, min_length=1, description="What Northflank calls the integrations' provider; null: as it is called here."
     )
-    settings_: dict[str, object] = Field(
-        default_factory=dict, alias="settings", description="What the provider is opened with."
-    )
+    settings: dict[str, object] = Field(default_factory=dict, description="What the provider is opened with.")
+
+    @field_validator("settings")
+    @classmethod
+    def _as_the_plugin_has_them(cls, settings: dict[str, object], info: ValidationInfo) -> dict[str, object]:
+        provider = info.data.get("provider")
+        if isinstance(provider, str) and info.context is not None and provider in info.context[PLUGINS]:
+            found = plugin(provider)
+            if found is not None:  # else it is reported where it is opened
+                found.settings.model_validate(settings)
+        return settings
 
     @property
     def northflank_provider(self) -> str:
@@ -31,8 +44,18 @@ class PluginCredential(CredentialSection):
     @property
     def principal(self) -> tuple[str | None, ...]:
         """Its settings: what an identity is there, only the provider knows."""
-        return self.provider, json.dumps(self.settings_, sort_keys=True, default=str)
+        return (json.dumps(self.settings, sort_keys=True, default=str),)
 
-    def settings(self) -> dict[str, object]:
-        """What the config says, as it stands there."""
-        return dict(self.settings_)
+    def open(self, tools: Tools) -> Provider:
+        """As the plugin does."""
+        found = plugin(self.provider)
+        if found is None:
+            raise ImportError(self.provider)
+        return found.open(found.settings.model_validate(self.settings), tools)
+
+    def rights(self) -> str | None:
+        """As the plugin tells them."""
+        found = plugin(self.provider)
+        if found is None or found.rights is None:
+            return None
+        return found.rights(found.settings.model_validate(self.settings))

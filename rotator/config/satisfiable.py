@@ -68,10 +68,11 @@ def _doubles(credentials: Mapping[int, CredentialSection]) -> Iterator[Contradic
         place = ("credentials", position)
         if names.setdefault(credential.name, position) != position:
             yield (*place, "name"), f"{credential.name} is the name of two credentials; allowed is one"
-        if credential.principal in principals:
-            other = principals[credential.principal]
+        identity = (credential.provider, *credential.principal)
+        if identity in principals:
+            other = principals[identity]
             yield place, f"{credential.name} is the same cloud identity as {other}; allowed is one credential for each"
-        principals.setdefault(credential.principal, credential.name)
+        principals.setdefault(identity, credential.name)
         for n, integration in enumerate(credential.integrations):
             key = (integration.connection, integration.id)
             if key in integrations:

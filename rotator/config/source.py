@@ -45,6 +45,16 @@ class Source:
         around = next(place[:length] for length in range(len(place), -1, -1) if place[:length] in self.origins)
         return Problem(self.origins[around], place, text)
 
+    def value(self, place: FieldPath) -> object:
+        """What stands at this place; None where nothing does."""
+        found: object = self.data
+        for part in place:
+            if isinstance(found, dict):
+                found = found.get(part)
+            else:
+                found = found[part] if isinstance(found, list) and isinstance(part, int) else None
+        return found
+
     def overridden_by(self, other: Source) -> Source:
         """This source, with all that the other one says put over it: mappings are merged, all else is replaced."""
         origins = dict(self.origins)

@@ -60,13 +60,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What Northflank says of the token. `permissions` is None where Northflank does not list them."""
+    """What Northflank says of the token: when it ends (aware UTC), None if it does not say."""
 
-    kind: str
-    name: str
-    entity: str
     expires_at: datetime | None
-    permissions: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +98,7 @@ def item(value: object) -> Item | None:
 
 def token_info(value: object) -> TokenInfo:
     """What `GET /v1/auth` says."""
-    fields = _object(value)
-    scopes = [scope for scope in _object(fields.get("permissions")).values() if isinstance(scope, list)]
-    return TokenInfo(
-        kind=_text(fields, "tokenKind"),
-        name=_text(fields, "name") or _text(fields, "id"),
-        entity=f"{_text(fields, 'entityType')} {_text(fields, 'entityId')}".strip(),
-        expires_at=_time(fields.get("expiresAt")),
-        permissions=frozenset(outside_text(right) for scope in scopes for right in scope) if scopes else None,
-    )
+    return TokenInfo(expires_at=_time(_object(value).get("expiresAt")))
 
 
 def page(answer: Answer, name: str) -> Page | None:

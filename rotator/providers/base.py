@@ -1,4 +1,6 @@
-"""The contract between rotator and a cloud: one small Protocol, implemented by one file per provider.
+"""The contract between rotator and a cloud: a small core, and a Protocol for each ability that not every cloud has.
+
+One cloud is one folder; the class that implements the core is in its `provider.py` (AWS has a second in `role.py`).
 
 A provider keeps no state between calls but its client, and may be called from several threads at once. It never
 retries a call that creates, never logs, and never puts a secret into an exception. Each call ends within the `deadline`
@@ -7,15 +9,18 @@ that it was opened with, or is given up by its caller, who then takes its outcom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from rotator.clock import Clock
 from rotator.http.clients import HttpClients
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.settings.section import Section
+
+Settings_contra = TypeVar("Settings_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +58,85 @@ class Right:
     remedy: str = ""
 
 
-class Provider(Protocol):
-    """One credential in one cloud.
+class Proves(Protocol):
+    """A candidate can be used by rotator itself before it is pushed."""
 
-    Every method may raise `CallFailed`, with a verdict that is true whatever the SDK thought: UNKNOWN whenever the
-    request may have reached the cloud and no complete answer came back. Any other exception is a bug.
+    def prove(self, material: Material) -> Proof:
+        """Use the candidate against the cloud once. Raises CallFailed if the cloud could not be asked."""
+
+
+class Disables(Protocol):
+    """Keys can be disabled, and enabled again."""
+
+    def disable(self, key_id: str) -> Reply:
+        """Make the key unusable, reversibly. Disabling a disabled key is success."""
+
+    def enable(self, key_id: str) -> Reply:
+        """Make a disabled key usable again. Enabling an enabled key is success."""
+
+
+class TellsUse(Protocol):
+    """The cloud records when a key was last used."""
+
+    def last_used(self, key_id: str) -> LastUse | None:
+        """When the key was last used, None if never. Read-only."""
+
+
+class Supplied(Protocol):
+    """The operator makes the keys and puts each into its place; a new one ends the one before at once."""
+
+    def supplied_key(self) -> Draft:
+        """The key that lies in its place now: its mark and its material. Read-only. Raises CallFailed if none does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a cloud can do, and the objects that do it; None where it can't.
+
+    Args:
+        slots: how many keys a credential may have, disabled ones included; None without a limit.
+        exact: a key made by a lost call can be recognised by its mark.
+        proves, disables, tells_use, supplied: as the Protocols say.
     """
+
+    slots: int | None
+    exact: bool
+    proves: Proves | None = None
+    disables: Disables | None = None
+    tells_use: TellsUse | None = None
+    supplied: Supplied | None = None
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this cloud can do. Constant for the life of the object."""
+        """The same as plain facts, for `decide`."""
+        return Capabilities(
+            slots=self.slots,
+            exact=self.exact,
+            provable=self.proves is not None,
+            can_disable=self.disables is not None,
+            has_evidence=self.tells_use is not None,
+            supplied=self.supplied is not None,
+        )
+
+
+class Provider(Protocol):
+    """One credential in one cloud: what every cloud can do.
+
+    Every method, those of the abilities too, may raise `CallFailed`, with a verdict that is true whatever the SDK
+    thought: UNKNOWN whenever the request may have reached the cloud and no complete answer came back. Any other
+    exception is a bug.
+    """
 
     @property
     def identity(self) -> str:
         """Provider and cloud identity, e.g. `aws:user/northflank-byoc`. What makes a credential the same one."""
 
+    @property
+    def abilities(self) -> Abilities:
+        """What this cloud can do, as configured. Constant for the life of the object."""
+
     def list_keys(self) -> Listing:
         """All keys of the credential. Read-only; the SDK may retry."""
-
-    def last_used(self, key_id: str) -> LastUse | None:
-        """When the key was last used, None if never. Read-only. Only called where `has_evidence`."""
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """Prepare a mint without touching the outside."""
@@ -80,23 +144,11 @@ class Provider(Protocol):
     def mint(self, draft: Draft) -> Minted:
         """Create a key: exactly one attempt on the wire. A lost or unreadable reply is UNKNOWN."""
 
-    def prove(self, material: Material) -> Proof:
-        """Use the candidate against the cloud once. Raises CallFailed if the cloud could not be asked."""
-
-    def disable(self, key_id: str) -> Reply:
-        """Make the key unusable, reversibly. Disabling a disabled key is success. Only called where `can_disable`."""
-
-    def enable(self, key_id: str) -> Reply:
-        """Make a disabled key usable again. Enabling an enabled key is success."""
-
     def delete(self, key_id: str) -> Reply:
         """Delete this key and no other. Deleting an absent key is success."""
 
     def check(self) -> Sequence[Right]:
         """Look, changing nothing, whether the daemon has the rights that it needs."""
-
-    def close(self) -> None:
-        """Release connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +168,15 @@ class Tools:
     http: HttpClients
 
 
-class OpenProvider(Protocol):
-    """What an entry point of the group `rotator.providers` names."""
+class OpenProvider(Protocol[Settings_contra]):
+    """How a provider is opened: `open_provider` of its module."""
 
-    def __call__(self, settings: Mapping[str, object], tools: Tools) -> Provider:
+    def __call__(self, settings: Settings_contra, tools: Tools) -> Provider:
         """Open the provider for one credential. No call is made.
 
         Args:
-            settings: the credential's section of the config, as plain validated values; a secret by reference is a
-                function without arguments that reads it anew (`Callable[[], SecretStr]`, may raise RotatorError).
+            settings: what the credential says for it. A secret by reference is read at each use
+                (`SecretRef.read`, may raise RotatorError).
             tools: what to work with.
 
         Raises:
@@ -132,15 +184,33 @@ class OpenProvider(Protocol):
         """
 
 
-class Policy(Protocol):
-    """What an entry point of the group `rotator.policies` names: text that a person pastes.
+class Rights(Protocol[Settings_contra]):
+    """How the rights that rotator needs are told: `rights` of a module of its own.
 
     It imports no SDK and asks nobody: `rotator policy NAME` works before anything else does.
     """
 
-    def __call__(self, settings: Mapping[str, object]) -> str:
-        """The least rights that rotator needs for this credential, in the cloud's own language.
+    def __call__(self, settings: Settings_contra) -> str:
+        """The least rights that rotator needs for this credential, in the cloud's own language, to paste.
 
         Args:
             settings: as for `OpenProvider`.
         """
+
+
+Settings = TypeVar("Settings", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[Settings]):
+    """What an entry point of the group `rotator.providers` names.
+
+    Args:
+        settings: what `settings:` of a credential must be. rotator reads it, and says what is wrong with it.
+        open: opens the provider for one credential.
+        rights: what `rotator policy NAME` prints. It runs without what the provider needs.
+    """
+
+    settings: type[Settings]
+    open: OpenProvider[Settings]
+    rights: Rights[Settings] | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -15,19 +13,41 @@ from rotator.errors import CallFailed, Verdict
 Value = TypeVar("Value")
 
 
-class Watch:
-    """Runs calls on threads of its own and stops waiting for them at the deadline.
+class GivenUp:
+    """The calls of one credential that were given up. A thread can't be killed: each may still be applied."""
 
-    A thread can't be killed: a call given up goes on, and may still be applied. `busy` tells while it may.
-    """
+    def __init__(self) -> None:
+        self._calls: list[Future[object]] = []
+
+    def add(self, call: Future[object]) -> None:
+        """Nobody waits for this call any more."""
+        self._calls.append(call)
+
+    def busy(self) -> bool:
+        """A call was given up, and `ended` has not reported its end."""
+        return bool(self._calls)
+
+    def ended(self) -> bool:
+        """True once after the threads of all these calls have ended: whatever they did, they do no more."""
+        if not self._calls or not all(call.done() for call in self._calls):
+            return False
+        self._calls.clear()
+        return True
+
+
+class Watch:
+    """Runs calls on threads of its own and stops waiting for them at the deadline."""
 
     def __init__(self, *, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
-        self._given_up: defaultdict[str, list[Future[object]]] = defaultdict(list)
-        self._lock = threading.Lock()
 
-    def call(self, credential: str, make: Callable[[], Value], deadline: timedelta) -> Value:
+    def call(self, make: Callable[[], Value], deadline: timedelta, given_up: GivenUp) -> Value:
         """The call's result.
+
+        Args:
+            make: makes it.
+            deadline: how long to wait for it.
+            given_up: where it goes if it has begun, and has not ended by then.
 
         Raises:
             CallFailed: UNKNOWN at the deadline, NOT_APPLIED if no thread was free until then; or what the call raised.
@@ -43,23 +63,8 @@ class Watch:
             raise CallFailed(
                 f"not sent: every thread waited for other calls for {waited}", verdict=Verdict.NOT_APPLIED, code="busy"
             )
-        with self._lock:
-            self._given_up[credential].append(future)  # type: ignore[arg-type]  # only ever asked whether it is done
+        given_up.add(future)  # type: ignore[arg-type]  # only ever asked whether it is done
         raise CallFailed(f"no complete answer within {waited}", verdict=Verdict.UNKNOWN, code="deadline")
-
-    def busy(self, credential: str) -> bool:
-        """A call of this credential was given up, and `ended` has not told of its end."""
-        with self._lock:
-            return credential in self._given_up
-
-    def ended(self, credential: str) -> bool:
-        """True once after the threads of all such calls have ended: whatever they did, they do no more."""
-        with self._lock:
-            calls = self._given_up.get(credential, [])
-            if not calls or not all(call.done() for call in calls):
-                return False
-            del self._given_up[credential]
-            return True
 
     def close(self) -> None:
         """Take no more calls; those under way are not waited for."""

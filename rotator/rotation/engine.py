@@ -7,43 +7,46 @@ outcome durable. Nothing comes between the proof of ownership and the call.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
-from typing import TypeVar
-
-import structlog
 
 from rotator.audit.event import Event, EventName
 from rotator.clock import Clock
-from rotator.errors import AuditError, CallFailed, StoreError, Verdict
-from rotator.model import Call, Change, Observation, Outcome, State
+from rotator.errors import CallFailed, StoreError, Verdict
+from rotator.model import Change, Observation, Outcome, State
 from rotator.providers.base import Draft
 from rotator.rotation.answer import answer
+from rotator.rotation.caller import Caller, told_of
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
-from rotator.rotation.deadline import Watch
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
+from rotator.rotation.live import Live, Memory
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment, next_look
 from rotator.rotation.narrate import Narrator
-from rotator.rotation.observe import Candidate, Freshness, Needs, needs, observe
+from rotator.rotation.observe import Freshness, Needs, needs, observe
 from rotator.rotation.pulse import Pulse
-from rotator.rotation.settling import Settling
 from rotator.rotation.step import Step
-from rotator.rotation.turns import Turns
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered
 
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
 
-Value = TypeVar("Value")
+Clocks = tuple[datetime, float]
+"""One reading of both: the wall clock (aware UTC), and the monotonic one (seconds)."""
 
-log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.engine")
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One turn of one credential: its config, what this process knows of it, and who tells of what is done."""
+
+    managed: Managed
+    live: Live
+    narrator: Narrator
 
 
 class Engine:
@@ -58,14 +61,8 @@ class Engine:
         self._clock = clock
         self._new_id = new_id
         self.pulse = Pulse(clock.monotonic)
-        self._watch = Watch(threads=threads)
-        self._turns = Turns(self.pulse)
-        self._candidates: dict[str, Candidate] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._settling = Settling()
-        self._findings: dict[str, str | None] = {}
-        self._unread: defaultdict[str, int] = defaultdict(int)
-        self._draining = threading.Event()
+        self._caller = Caller(journal, self.pulse, threads=threads)
+        self._memory = Memory(self.pulse)
         self._journalling = threading.Lock()
         self._closed = False
 
@@ -79,36 +76,40 @@ class Engine:
             StoreError: the journal can't be written; nothing was changed outside without its intent in it.
             StaleFence: another process owns the store.
         """
-        with self._turns.of(managed.name):
-            narrator = Narrator(managed.name, managed.provider_name)
-            state = self._take_up(managed, narrator)
+        with self._memory.turn(managed.provider.identity, managed.name) as live:
+            work = _Work(managed, live, Narrator(managed.name, managed.provider_name))
+            state = self._take_up(work)
             try:
-                self._take_material_up(managed, state)
-                return self._go_on(managed, narrator, state)
+                self._take_material_up(work, state)
+                return self._go_on(work, state)
             except CallFailed as failure:
-                return self._cannot_read(managed, narrator, failure)
+                return self._cannot_read(work, failure)
 
     def ask(self, managed: Managed, request_id: str, request: Command, actor: str, why: str | None) -> Ruling:
         """Decide on what a person asks for, and why; the answer and what it changes are one transaction."""
-        with self._turns.of(managed.name):
-            narrator = Narrator(managed.name, managed.provider_name, actor)
-            state = self._take_up(managed, narrator)
-            given = answer(state, request, self._facts_for_request(managed, state))
+        with self._memory.turn(managed.provider.identity, managed.name) as live:
+            work = _Work(managed, live, Narrator(managed.name, managed.provider_name, actor))
+            state = self._take_up(work)
+            given = answer(state, request, self._facts_for_request(work, state))
             self._commit(
                 managed,
                 given.state,
-                narrator.answered(state, request, given, why),
+                work.narrator.answered(state, request, given, why),
                 answers=(Answered(request_id=request_id, accepted=given.accepted, text=given.text),),
             )
             return given
 
+    def keep(self, fleet: Iterable[Managed]) -> None:
+        """Forget every other credential: the config that is in force now doesn't have it."""
+        self._memory.keep({managed.provider.identity for managed in fleet})
+
     def drain(self) -> None:
         """Begin no new external change."""
-        self._draining.set()
+        self._caller.drain()
 
-    def holds_material(self, name: str) -> bool:
+    def holds_material(self, managed: Managed) -> bool:
         """The credential's candidate would be lost if this process ended now."""
-        return name in self._candidates
+        return self._memory.peek(managed.provider.identity).holds_material
 
     def give_up_open_calls(self, fleet: Iterable[Managed]) -> tuple[str, ...]:
         """Journal every call that is still under way as unknown, at the end of a drain; nothing is journalled after it.
@@ -122,230 +123,180 @@ class Engine:
         for managed in fleet:
             state = self._journal.load(managed.name)
             if state.call is not None:
-                self._recover(managed, Narrator(managed.name, managed.provider_name), state)
+                live = self._memory.peek(managed.provider.identity)
+                self._recover(_Work(managed, live, Narrator(managed.name, managed.provider_name)), state)
                 given_up.append(managed.name)
         return tuple(given_up)
 
     def close(self) -> None:
         """Make no more calls. Those under way are not waited for: the next start resolves them by looking."""
-        self._watch.close()
+        self._caller.close()
 
     # The loop of one tick.
 
-    def _go_on(self, managed: Managed, narrator: Narrator, state: State) -> datetime:
+    def _go_on(self, work: _Work, state: State) -> datetime:
         seen, had = Observation(), Needs()
         untold: list[Event] = []
         for _ in range(_STEPS_PER_TICK):
-            at = self._clock.now(), self._clock.monotonic()
-            if self._draining.is_set():
+            at = self._read_clocks()
+            if self._caller.draining:
                 break
             try:
-                seen, had, facts = self._look(managed, state, seen, had)
+                seen, had, facts = self._look(work, state, seen, had, at)
             except CallFailed:
                 if untold:
-                    self._commit(managed, state, untold)
+                    self._commit(work.managed, state, untold)
                 raise
-            state = self._can_read(managed, narrator, state)
+            state = self._can_read(work, state)
             step = decide(state, facts)
             if step.call is not None:
-                state, done = self._act(managed, narrator, state, step, untold)
+                state, done = self._act(work, state, step, facts.moment, untold)
                 seen, had, untold = Observation(), Needs(), []
                 if not done:
                     break
             elif step.state != state:
                 # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A
                 # crash in between loses nothing, since the same facts lead to the same move again.
-                untold += narrator.told(state, step)
+                untold += work.narrator.told(state, step)
                 if not _only_moves(state, step.state):
-                    self._commit(managed, step.state, untold)
+                    self._commit(work.managed, step.state, untold)
                     untold = []
                 state = step.state
             else:
-                self._report(managed, narrator, state, step)
+                self._report(work, state, step)
                 break
         if untold:
-            self._commit(managed, state, untold)
+            self._commit(work.managed, state, untold)
         if state.candidate is None and state.mint is None:
-            self._candidates.pop(managed.name, None)
-        return self._next_look(managed, state, *at)
+            work.live.drop_material()
+        return self._next_look(work, state, at)
 
-    def _next_look(self, managed: Managed, state: State, now: datetime, monotonic: float) -> datetime:
+    def _next_look(self, work: _Work, state: State, at: Clocks) -> datetime:
         """As the journal says, and when `settle` is over by the monotonic clock: the wall clock may be ahead of it.
 
         Both clocks are as they were before the last decision: a moment that has come since then was not seen by it.
         """
-        at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=now)
-        left = self._settling.left(managed.name, managed.policy.settle, monotonic)
-        return min(at, now + left) if left else at
+        policy, (now, monotonic) = work.managed.policy, at
+        next_at = next_look(state, policy=policy, calendar=work.managed.calendar, now=now)
+        left = work.live.settle_left(policy.settle, monotonic)
+        return min(next_at, now + left) if left else next_at
 
-    def _take_up(self, managed: Managed, narrator: Narrator) -> State:
+    def _take_up(self, work: _Work) -> State:
         """The journal's row, with an open intent closed: by its outcome where this process has it, else as unknown."""
-        state = self._journal.load(managed.name)
+        state = self._journal.load(work.managed.name)
         if state.call is not None:
-            outcome = self._outcomes.get(managed.name)
-            if outcome is None:
-                return self._recover(managed, narrator, state)
-            concluded = self._conclude(managed, narrator, state, outcome)
-            del self._outcomes[managed.name]
-            return concluded
-        if self._watch.ended(managed.name):
+            if work.live.outcome is None:
+                return self._recover(work, state)
+            moment = self._moment(work, state, Observation(), self._read_clocks())
+            return self._conclude(work, state, work.live.outcome, moment)
+        if work.live.given_up.ended():
             # The call that was given up can land no later than its thread: settle is counted from here (rule 7).
             state = replace(state, unsettled_since=self._clock.now())
-            self._unsettle(managed.name)
-            self._commit(managed, state, [])
+            self._unsettle(work)
+            self._commit(work.managed, state, [])
         return state
 
-    def _recover(self, managed: Managed, narrator: Narrator, state: State) -> State:
+    def _recover(self, work: _Work, state: State) -> State:
         if state.call is None:
             return state
         unknown = Outcome(Verdict.UNKNOWN, code="no outcome", message="the journal holds no outcome of this call")
         recovered = recover(state, self._clock.now())
         step = Step(None, unknown.message, recovered)
-        self._unsettle(managed.name)
-        events = replace(narrator, actor="recovery").outcome(state, state.call, unknown, step)
-        self._write(managed, recovered, events)
+        self._unsettle(work)
+        events = replace(work.narrator, actor="recovery").outcome(state, state.call, unknown, step)
+        self._write(work.managed, recovered, events)
         return recovered
 
-    def _look(self, managed: Managed, state: State, seen: Observation, had: Needs) -> tuple[Observation, Needs, Facts]:
-        """Observe what the next decision needs and hasn't got yet."""
-        want = needs(state, self._moment(managed, state, seen))
+    def _look(
+        self, work: _Work, state: State, seen: Observation, had: Needs, at: Clocks
+    ) -> tuple[Observation, Needs, Facts]:
+        """Observe what the next decision needs and hasn't got yet, and say what it means."""
+        managed = work.managed
+        moment = self._moment(work, state, seen, at)
+        want = needs(state, moment)
         if not want.covered_by(had):
-            seen, had = self._observe(managed, state, want), want
-        return seen, had, self._facts(managed, state, seen)
+            seen, had = self._observe(work, state, want), want
+            moment = managed.seeing(moment, state, seen)
+        return seen, had, managed.facts(state, seen, moment, self._journal.store_id)
 
-    def _facts_for_request(self, managed: Managed, state: State) -> Facts:
+    def _facts_for_request(self, work: _Work, state: State) -> Facts:
         """As much as can be read; a request that needs more is refused with that reason."""
         want = Needs(keys=True, integrations=Freshness.FRESH, evidence=True, dependents=True)
+        at = self._read_clocks()
         try:
-            seen = self._observe(managed, state, want)
+            seen = self._observe(work, state, want)
         except CallFailed:
             seen = Observation()
-        return self._facts(managed, state, seen)
+        return work.managed.facts(state, seen, self._moment(work, state, seen, at), self._journal.store_id)
 
-    def _observe(self, managed: Managed, state: State, want: Needs) -> Observation:
-        candidate = self._candidate(managed.name, state)
-        return observe(managed, state, want, candidate, partial(self._call, managed))
+    def _observe(self, work: _Work, state: State, want: Needs) -> Observation:
+        return observe(
+            work.managed,
+            state,
+            want,
+            work.live.candidate(state.generation),
+            partial(self._caller.call, work.managed, work.live),
+        )
 
-    def _take_material_up(self, managed: Managed, state: State) -> None:
-        """Where a person brings the keys, a restart doesn't lose the candidate's material: it is still in its place."""
+    def _take_material_up(self, work: _Work, state: State) -> None:
+        """Where the operator makes the keys, a restart loses no material: the key still lies in its place."""
+        supplied = work.managed.provider.abilities.supplied
         marks = {state.candidate, state.mint.mark if state.mint is not None else None} - {None}
-        if not marks or not managed.provider.capabilities.supplied or self._candidate(managed.name, state) is not None:
+        if supplied is None or not marks or work.live.candidate(state.generation) is not None:
             return
-        draft = self._call(managed, lambda: managed.provider.draft(self._journal.store_id, state.generation))
-        if draft.mark in marks and draft.material is not None:
-            self._candidates[managed.name] = Candidate(state.generation, draft.material)
+        key = self._caller.call(work.managed, work.live, supplied.supplied_key)
+        if key.mark in marks and key.material is not None:
+            work.live.take(key.material, state.generation)
 
-    def _facts(self, managed: Managed, state: State, seen: Observation) -> Facts:
-        return managed.facts(state, seen, self._moment(managed, state, seen), self._journal.store_id)
-
-    def _moment(self, managed: Managed, state: State, seen: Observation) -> Moment:
-        return managed.moment(
+    def _moment(self, work: _Work, state: State, seen: Observation, at: Clocks) -> Moment:
+        live, (now, monotonic) = work.live, at
+        return work.managed.moment(
             state,
             seen,
-            now=self._clock.now(),
+            now=now,
             new_id=self._new_id(),
-            has_material=self._candidate(managed.name, state) is not None,
-            quiescent=self._quiescent(managed.name, managed.policy.settle),
+            has_material=live.candidate(state.generation) is not None,
+            quiescent=not live.settle_left(work.managed.policy.settle, monotonic) and not live.given_up.busy(),
             frozen=self._journal.frozen,
         )
 
-    def _candidate(self, name: str, state: State) -> Candidate | None:
-        candidate = self._candidates.get(name)
-        return candidate if candidate is not None and candidate.generation == state.generation else None
+    def _read_clocks(self) -> Clocks:
+        return self._clock.now(), self._clock.monotonic()
 
-    def _unsettle(self, name: str) -> None:
-        self._settling.begin(name, self._clock.monotonic())
-
-    def _quiescent(self, name: str, settle: timedelta) -> bool:
-        return not self._settling.left(name, settle, self._clock.monotonic()) and not self._watch.busy(name)
+    def _unsettle(self, work: _Work) -> None:
+        work.live.unsettle(self._clock.monotonic())
 
     # Acting.
 
-    def _act(
-        self, managed: Managed, narrator: Narrator, state: State, step: Step, untold: list[Event]
-    ) -> tuple[State, bool]:
+    def _act(self, work: _Work, state: State, step: Step, moment: Moment, untold: list[Event]) -> tuple[State, bool]:
         """Make the step's change. Returns the state after it, and whether it is done."""
-        intended, draft = self._draft(managed, step.state)
-        self._commit(managed, intended, [*untold, *narrator.told(state, replace(step, state=intended))])
-        outcome = self._intended(managed, intended, draft)
-        self._outcomes[managed.name] = outcome
-        concluded = self._conclude(managed, narrator, intended, outcome)
-        del self._outcomes[managed.name]
+        intended, draft = self._draft(work, step.state)
+        work.live.outcome = None
+        self._commit(work.managed, intended, [*untold, *work.narrator.told(state, replace(step, state=intended))])
+        outcome = work.live.outcome = self._caller.change(work.managed, work.live, intended, draft)
+        concluded = self._conclude(work, intended, outcome, moment)
         return concluded, outcome.verdict is Verdict.DONE
 
-    def _draft(self, managed: Managed, state: State) -> tuple[State, Draft]:
+    def _draft(self, work: _Work, state: State) -> tuple[State, Draft]:
         """The intent of a mint, completed by the mark of the key to be made; and material that is made here."""
         if state.call is None or state.call.change is not Change.CREATE or state.mint is None:
             return state, Draft()
-        draft = managed.provider.draft(self._journal.store_id, state.generation)
+        draft = work.managed.provider.draft(self._journal.store_id, state.generation)
         if draft.material is not None:
-            self._candidates[managed.name] = Candidate(state.generation, draft.material)
+            work.live.take(draft.material, state.generation)
         return replace(state, mint=replace(state.mint, mark=draft.mark)), draft
 
-    def _intended(self, managed: Managed, state: State, draft: Draft) -> Outcome:
-        """The outcome of the call whose intent is in the journal. Fails closed where the audit log hasn't got it."""
-        try:
-            self._journal.flush(required_only=True)
-        except AuditError as error:
-            return Outcome(Verdict.NOT_APPLIED, code="audit", message=error.message)
-        if self._draining.is_set():
-            return Outcome(Verdict.NOT_APPLIED, code="stopping", message="rotator is stopping; nothing was sent")
-        self._journal.guard()
-        try:
-            return self._change(managed, state, draft)
-        except CallFailed as failure:
-            return Outcome(
-                failure.verdict,
-                code=failure.code,
-                message=_told(failure),
-                request_id=failure.request_id,
-                permanent=failure.permanent,
-                slots_full=failure.slots_full,
-                retry_after=failure.retry_after,
-            )
-        except Exception as bug:  # noqa: BLE001  # whatever broke, the call may have been made: only a look can tell
-            log.error("a call broke in an unforeseen way", credential=managed.name, error=type(bug).__name__)
-            return Outcome(Verdict.UNKNOWN, code=type(bug).__name__, message="the call broke in an unforeseen way")
-
-    def _change(self, managed: Managed, state: State, draft: Draft) -> Outcome:
+    def _conclude(self, work: _Work, state: State, outcome: Outcome, moment: Moment) -> State:
         call = state.call
-        candidate = self._candidate(managed.name, state)
-        match call:
-            case Call(Change.CREATE):
-                minted = self._call(managed, lambda: managed.provider.mint(draft))
-                self._candidates[managed.name] = Candidate(state.generation, minted.material)
-                return Outcome(Verdict.DONE, key=minted.key, hint=minted.hint, request_id=minted.request_id)
-            case Call(Change.PUSH, integration=str(integration)) if candidate is not None:
-                target = managed.target(integration)
-                description = managed.description(state, integration, self._journal.store_id)
-                reply = self._call(managed, lambda: target.push(candidate.material, description=description))
-            case Call(Change.DISABLE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.disable(key_id))
-            case Call(Change.ENABLE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.enable(key_id))
-            case Call(Change.DELETE, key_id=str(key_id)):
-                reply = self._call(managed, lambda: managed.provider.delete(key_id))
-            case _:
-                raise ValueError(f"{call} can't be made")
-        return Outcome(Verdict.DONE, request_id=reply.request_id)
-
-    def _conclude(self, managed: Managed, narrator: Narrator, state: State, outcome: Outcome) -> State:
-        call = state.call
-        step = conclude(state, outcome, self._moment(managed, state, Observation()))
+        step = conclude(state, outcome, work.managed.after_call(moment, state, self._clock.now()))
         concluded = replace(step.state, error=None if outcome.verdict is Verdict.DONE else step.reason)
         if outcome.verdict is Verdict.UNKNOWN:
-            self._unsettle(managed.name)
+            self._unsettle(work)
         if call is not None:
-            told = narrator.outcome(state, call, outcome, replace(step, state=concluded))
-            self._commit(managed, concluded, told)
+            told = work.narrator.outcome(state, call, outcome, replace(step, state=concluded))
+            self._commit(work.managed, concluded, told)
+        work.live.outcome = None
         return concluded
-
-    def _call(self, managed: Managed, make: Callable[[], Value]) -> Value:
-        self.pulse.beat()
-        try:
-            return self._watch.call(managed.name, make, managed.policy.settle / 2)
-        finally:
-            self.pulse.beat()
 
     # Journal and findings.
 
@@ -359,37 +310,34 @@ class Engine:
         at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=self._clock.now())
         self._journal.commit(managed.name, state, events=events, next_at=at, answers=answers)
 
-    def _report(self, managed: Managed, narrator: Narrator, state: State, step: Step) -> None:
+    def _report(self, work: _Work, state: State, step: Step) -> None:
         """Journal a finding once, not at every look."""
-        if step.finding != self._findings.get(managed.name) and step.finding is not None:
-            self._journal.record([narrator.event(state, EventName.FINDING, step.finding)])
-        self._findings[managed.name] = step.finding
+        if step.finding != work.live.finding and step.finding is not None:
+            self._journal.record([work.narrator.event(state, EventName.FINDING, step.finding)])
+        work.live.finding = step.finding
 
-    def _can_read(self, managed: Managed, narrator: Narrator, state: State) -> State:
-        self._unread.pop(managed.name, None)
+    def _can_read(self, work: _Work, state: State) -> State:
+        work.live.unread = 0
         if state.unread is None:
             return state
         readable = replace(state, unread=None)
-        self._commit(managed, readable, [narrator.event(state, EventName.FINDING, "the outside can be read again")])
+        told = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
+        self._commit(work.managed, readable, [told])
         return readable
 
-    def _cannot_read(self, managed: Managed, narrator: Narrator, failure: CallFailed) -> datetime:
+    def _cannot_read(self, work: _Work, failure: CallFailed) -> datetime:
         """Reads never hold a rotation: nothing is lost by asking again."""
+        managed = work.managed
         state = self._journal.load(managed.name)
-        self._unread[managed.name] += 1
-        why = _told(failure)
+        work.live.unread += 1
+        why = told_of(failure)
         if state.unread != why:
-            told = narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
+            told = work.narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
             self._commit(managed, replace(state, unread=why), [told])
-        wait = failure.retry_after or managed.calendar.backoff(self._unread[managed.name])
+        wait = failure.retry_after or managed.calendar.backoff(work.live.unread)
         return self._clock.now() + min(wait, managed.policy.watch)
 
 
 def _only_moves(old: State, new: State) -> bool:
     """The step did nothing but enter a phase."""
     return replace(old, phase=new.phase, since=new.since) == new
-
-
-def _told(failure: CallFailed) -> str:
-    """What happened and what a person can do, as one line."""
-    return f"{failure.message}. {failure.remedy}" if failure.remedy else failure.message

@@ -10,9 +10,8 @@ from rotator.model import Observation, State
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.decide import decide
-from rotator.rotation.facts import Facts
 from rotator.rotation.managed import Managed
-from rotator.rotation.moment import next_look
+from rotator.rotation.moment import Moment, next_look
 from rotator.rotation.observe import Freshness, Needs, needs, observe
 from rotator.rotation.step import Step
 
@@ -44,14 +43,12 @@ def foresee(managed: Managed, state: State, *, store_id: str, frozen: bool, cloc
     steps: list[Step] = []
     seen, had = Observation(), Needs()
     while len(steps) < _LONGEST_PLAN:
-        want = needs(
-            state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=has_material).moment
-        )
+        moment = _moment(managed, state, seen, frozen=frozen, clock=clock, has_material=has_material)
+        want = needs(state, moment)
         if not want.covered_by(had):
             seen, had = observe(managed, state, want, None), want
-        step = decide(
-            state, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=has_material)
-        )
+            moment = managed.seeing(moment, state, seen)
+        step = decide(state, managed.facts(state, seen, moment, store_id))
         steps.append(step)
         if step.call is not None or step.state == state:
             break
@@ -70,15 +67,13 @@ def foresee_answer(
     """
     want = Needs(keys=True, integrations=Freshness.FRESH, evidence=True, dependents=True)
     seen = observe(managed, state, want, None)
-    return answer(
-        state, request, _facts(managed, state, seen, store_id, frozen=frozen, clock=clock, has_material=False)
-    )
+    moment = _moment(managed, state, seen, frozen=frozen, clock=clock, has_material=False)
+    return answer(state, request, managed.facts(state, seen, moment, store_id))
 
 
-def _facts(
-    managed: Managed, state: State, seen: Observation, store_id: str, *, frozen: bool, clock: Clock, has_material: bool
-) -> Facts:
-    times = managed.moment(
+def _moment(
+    managed: Managed, state: State, seen: Observation, *, frozen: bool, clock: Clock, has_material: bool
+) -> Moment:
+    return managed.moment(
         state, seen, now=clock.now(), new_id="(not yet begun)", has_material=has_material, quiescent=True, frozen=frozen
     )
-    return managed.facts(state, seen, times, store_id)

@@ -13,7 +13,7 @@ from rotator.northflank.dependents import worse
 from rotator.northflank.stamp import compose, strip
 from rotator.providers.base import Provider
 from rotator.rotation.facts import Facts, look
-from rotator.rotation.moment import Calendar, Moment, moment_of
+from rotator.rotation.moment import Calendar, Moment, after_call, moment_of, seeing
 
 
 class Target(Protocol):
@@ -90,12 +90,12 @@ class Managed:
         quiescent: bool,
         frozen: bool,
     ) -> Moment:
-        """What this moment means for the credential. See `times.moment_of`."""
+        """What this moment means for the credential. See `moment.moment_of`."""
         return moment_of(
             state,
             policy=self.policy,
             calendar=self.calendar,
-            can=self.provider.capabilities,
+            can=self.provider.abilities.capabilities,
             seen=seen,
             now=now,
             new_rotation_id=new_id,
@@ -106,8 +106,17 @@ class Managed:
             frozen=frozen,
         )
 
-    def facts(self, state: State, seen: Observation, times: Moment, store_id: str) -> Facts:
+    def seeing(self, moment: Moment, state: State, seen: Observation) -> Moment:
+        """The same moment, in the light of what was observed."""
+        can = self.provider.abilities.capabilities
+        return seeing(moment, state, policy=self.policy, calendar=self.calendar, can=can, seen=seen)
+
+    def after_call(self, moment: Moment, state: State, now: datetime) -> Moment:
+        """The moment at which the open call of `state` has ended."""
+        return after_call(moment, state, policy=self.policy, calendar=self.calendar, now=now)
+
+    def facts(self, state: State, seen: Observation, moment: Moment, store_id: str) -> Facts:
         """What an observation means for the credential. See `facts.look`."""
         blind = frozenset(target.id for target in self.targets if not target.stamped)
         worsened = worse(state.baseline, seen.dependents)
-        return look(state, seen, times, self.provider.capabilities, store_id, blind=blind, worse=worsened)
+        return look(state, seen, moment, self.provider.abilities.capabilities, store_id, blind=blind, worse=worsened)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Calendar(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What time, the process and the config say about this moment.
+    """What time, the process and the config say about this moment. Built once for each look, and passed on.
 
     Args:
         now: the wall clock, aware UTC.
@@ -109,7 +109,7 @@ def moment_of(
         policy: the credential's times and limits.
         calendar: when it is due.
         can: the cloud's capabilities.
-        seen: what was observed at this tick.
+        seen: what was observed at this tick before now; `seeing` adds what is observed from now on.
         now: the wall clock, aware UTC.
         new_rotation_id: the id for a rotation that begins now.
         integrations: the integrations that the config names.
@@ -119,9 +119,7 @@ def moment_of(
         frozen: a person stopped every change.
     """
     since = state.since or now
-    brought = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
-    expiring = brought or _expiring(state, seen, now)
-    return Moment(
+    moment = Moment(
         now=now,
         new_rotation_id=new_rotation_id,
         integrations=integrations,
@@ -131,22 +129,53 @@ def moment_of(
         waiting=state.not_before is not None and now < state.not_before,
         window=calendar.window_open(now),
         frozen=frozen,
-        clock_ok=seen.cloud_time is not None and abs(now - seen.cloud_time) <= CLOCK_TOLERANCE,
-        due=_due(state, calendar, integrations, now, expiring=expiring, brought=brought),
-        expiring=expiring,
-        brought=brought,
         grace_over=now >= since + policy.grace,
-        quiet=_quiet(state, policy, can, seen, now),
         overstayed=now >= since + policy.max_grace,
         quarantine_over=now >= since + policy.quarantine,
         proving_over=now >= since + policy.proving_timeout,
-        retry_at=now + calendar.backoff(max(state.failures, state.attempts - 1) + 1),
+        retry_at=_retry_at(state, calendar, now),
         quarantine_until=now + policy.quarantine,
-        attempts_spared=state.current_since is None or now < state.current_since + policy.max_age - ATTEMPTS_COUNT_FROM,
+        attempts_spared=_attempts_spared(state, policy, now),
         max_attempts=policy.max_attempts,
         proofs_wanted=policy.proving_successes,
         settle=policy.settle,
         hold_unattributed=policy.on_unattributed is OnUnattributed.HOLD,
+    )
+    return seeing(moment, state, policy=policy, calendar=calendar, can=can, seen=seen)
+
+
+def seeing(
+    moment: Moment, state: State, *, policy: Policy, calendar: Calendar, can: Capabilities, seen: Observation
+) -> Moment:
+    """The same moment, in the light of what was observed. The arguments are those of `moment_of`."""
+    now = moment.now
+    brought = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
+    expiring = brought or _expiring(state, seen, now)
+    return replace(
+        moment,
+        clock_ok=seen.cloud_time is not None and abs(now - seen.cloud_time) <= CLOCK_TOLERANCE,
+        due=_due(state, calendar, moment.integrations, now, expiring=expiring, brought=brought),
+        expiring=expiring,
+        brought=brought,
+        quiet=_quiet(state, policy, can, seen, now),
+    )
+
+
+def after_call(moment: Moment, state: State, *, policy: Policy, calendar: Calendar, now: datetime) -> Moment:
+    """The moment at which the call that was decided on at `moment` has ended.
+
+    Args:
+        moment: of the decision.
+        state: the journal's row with the call's intent in it.
+        policy: the credential's times and limits.
+        calendar: how long to wait before another try.
+        now: the wall clock, aware UTC.
+    """
+    return replace(
+        moment,
+        now=now,
+        retry_at=_retry_at(state, calendar, now),
+        attempts_spared=_attempts_spared(state, policy, now),
     )
 
 
@@ -187,6 +216,14 @@ def _moments(state: State, policy: Policy, calendar: Calendar, now: datetime) ->
             yield since + policy.quarantine
         case _:
             return
+
+
+def _retry_at(state: State, calendar: Calendar, now: datetime) -> datetime:
+    return now + calendar.backoff(max(state.failures, state.attempts - 1) + 1)
+
+
+def _attempts_spared(state: State, policy: Policy, now: datetime) -> bool:
+    return state.current_since is None or now < state.current_since + policy.max_age - ATTEMPTS_COUNT_FROM
 
 
 def _due(

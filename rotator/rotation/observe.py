@@ -8,9 +8,8 @@ from enum import IntEnum
 from functools import partial
 from typing import Protocol, TypeVar
 
-from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Observation, Phase, Proof, State
-from rotator.providers.base import Provider
+from rotator.model import Capabilities, Key, LastUse, Observation, Phase, State
+from rotator.rotation.live import Candidate
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment
 
@@ -46,8 +45,8 @@ class Needs:
         )
 
 
-def needs(state: State, times: Moment) -> Needs:
-    """What to read. `times` needs to be right about time and memory only."""
+def needs(state: State, moment: Moment) -> Needs:
+    """What to read. `moment` need not know yet what will be seen."""
     fresh, polled = Freshness.FRESH, Freshness.POLLED
     if state.to_delete or state.phase is Phase.NEW:
         return Needs(keys=True, integrations=fresh)
@@ -55,27 +54,27 @@ def needs(state: State, times: Moment) -> Needs:
         return Needs(keys=True, integrations=polled)
     match state.phase:
         case Phase.IDLE:
-            begins = state.asked is not None or times.due is not None
+            begins = state.asked is not None or moment.due is not None
             return Needs(keys=True, integrations=fresh if begins else polled)
         case Phase.MINTING:
             return Needs(
                 keys=True, integrations=fresh if state.mint is None else polled, evidence=state.mint is not None
             )
         case Phase.PROVING:
-            return Needs(proof=times.has_material)
-        case Phase.PUSHING if times.has_material and not state.stopped:
+            return Needs(proof=moment.has_material)
+        case Phase.PUSHING if moment.has_material and not state.stopped:
             first = state.pushes_sent == 0
             return Needs(integrations=fresh if first else Freshness.NONE, dependents=first)
         case Phase.PUSHING | Phase.CONFIRMING:
-            if not times.settled:
+            if not moment.settled:
                 return Needs()
             return Needs(
-                keys=not times.has_material or state.stopped, integrations=fresh, dependents=True, evidence=True
+                keys=not moment.has_material or state.stopped, integrations=fresh, dependents=True, evidence=True
             )
         case Phase.GRACE:
-            return Needs(keys=True, integrations=fresh if times.grace_over else polled, evidence=times.grace_over)
+            return Needs(keys=True, integrations=fresh if moment.grace_over else polled, evidence=moment.grace_over)
         case Phase.QUARANTINE:
-            over = times.quarantine_over or state.emergency
+            over = moment.quarantine_over or state.emergency
             return Needs(keys=True, integrations=fresh if over else polled)
         case Phase.DISABLING if _all_disabled(state):
             return Needs()
@@ -115,18 +114,22 @@ def observe(
         CallFailed: something could not be read; what could be is thrown away.
     """
     provider, targets = managed.provider, managed.targets
+    able = provider.abilities
     listing = within(provider.list_keys) if want.keys else None
     keys = listing.keys if listing is not None else None
     views = None
     if want.integrations is not Freshness.NONE:
         fresh = want.integrations is Freshness.FRESH
         views = tuple(within(partial(target.read, fresh=fresh)) for target in targets)
-    asked = evidence_of(state, want, keys, provider.capabilities, blind=any(not target.stamped for target in targets))
-    last_used: tuple[tuple[str, LastUse | None], ...] = tuple(
-        (key_id, within(partial(provider.last_used, key_id))) for key_id in asked
-    )
+    last_used: tuple[tuple[str, LastUse | None], ...] = ()
+    if able.tells_use is not None:
+        blind = any(not target.stamped for target in targets)
+        asked = evidence_of(state, want, keys, able.capabilities, blind=blind)
+        last_used = tuple((key_id, within(partial(able.tells_use.last_used, key_id))) for key_id in asked)
     dependents = tuple(pair for target in targets for pair in within(target.dependents)) if want.dependents else ()
-    proof = within(partial(candidate.prove, provider)) if want.proof and candidate is not None else None
+    proof = None
+    if want.proof and candidate is not None and able.proves is not None:
+        proof = within(partial(candidate.prove, able.proves))
     return Observation(
         keys=keys,
         cloud_time=listing.cloud_time if listing is not None else None,
@@ -142,8 +145,6 @@ def evidence_of(
     state: State, want: Needs, keys: tuple[Key, ...] | None, can: Capabilities, *, blind: bool
 ) -> tuple[str, ...]:
     """The keys whose last use the next decision asks for."""
-    if not can.has_evidence:
-        return ()
     listed = {key.key_id for key in keys or ()}
     asked = {suspect.key_id for suspect in state.suspects} & listed
     if want.evidence and state.phase is Phase.GRACE:
@@ -156,23 +157,3 @@ def evidence_of(
     if want.evidence and blind and state.candidate is not None:
         asked.add(state.candidate)
     return tuple(sorted(asked))
-
-
-class Candidate:
-    """The candidate's material while this process holds it, and how often in a row it has proved alive.
-
-    `generation` ties it to its mint: material of another mint is never pushed under this one's stamp.
-    """
-
-    __slots__ = ("generation", "material", "proofs")
-
-    def __init__(self, generation: int, material: Material) -> None:
-        self.generation = generation
-        self.material = material
-        self.proofs = 0
-
-    def prove(self, provider: Provider) -> Proof:
-        """Use it once. Anything but a success starts the count again."""
-        proof = provider.prove(self.material)
-        self.proofs = self.proofs + 1 if proof is Proof.ALIVE else 0
-        return proof

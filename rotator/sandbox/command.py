@@ -10,9 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rotator.errors import UsageError
-from rotator.sandbox.civo.scene import CivoScene
-from rotator.sandbox.civo.stand_in import REGENERATE
-from rotator.sandbox.scenes import BESIDE_AWS
+from rotator.sandbox.scene import Regenerated, beside_aws
 from rotator.sandbox.stage import Stage
 
 
@@ -47,7 +45,7 @@ def serve(
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         stage = Stage(
             directory,
-            scenes=BESIDE_AWS if every_cloud else (),
+            scenes=beside_aws() if every_cloud else (),
             propagation=propagation,
             rate_limit=rate_limit,
             aws_port=aws_port,
@@ -87,13 +85,5 @@ GET /_sandbox/faults shows the plan, DELETE ends it, GET /_sandbox/requests show
 
 
 def _regenerating(stage: Stage) -> str:
-    """What the operator does where only the operator makes keys."""
-    return "".join(
-        f"""
-The operator makes Civo's keys: press Regenerate, and put the new key where rotator looks for it:
-
-curl -X POST {scene.civo.server.url}{REGENERATE} -o {scene.key_file}
-"""
-        for scene in stage.scenes
-        if isinstance(scene, CivoScene)
-    )
+    """What an operator does where only an operator makes keys."""
+    return "".join(f"\n{scene.by_hand}" for scene in stage.scenes if isinstance(scene, Regenerated))

@@ -19,8 +19,7 @@ from rich.text import Text
 from rotator.errors import ExitCode, RotatorError, StoreError
 from rotator.model import Phase, State
 from rotator.sandbox.consumer import Consumer
-from rotator.sandbox.scene import Regenerated, Scene
-from rotator.sandbox.scenes import BESIDE_AWS
+from rotator.sandbox.scene import Regenerated, Scene, beside_aws
 from rotator.sandbox.stage import Stage
 from rotator.store.journal import Journal
 
@@ -39,7 +38,7 @@ def run(console: Console) -> ExitCode:
     """
     with (
         TemporaryDirectory(prefix="rotator-demo-") as directory,
-        Stage(Path(directory), scenes=BESIDE_AWS) as stage,
+        Stage(Path(directory), scenes=beside_aws()) as stage,
         ExitStack() as running,
     ):
         environment = {**os.environ, **stage.environment}

@@ -1,19 +1,21 @@
 """One cloud of the sandbox: its stand-in, an identity in it whose key an integration holds, and how a workload uses it.
 
-A class per cloud implements `Scene`; it is made as `OpenScene` says, and serves between entering and leaving its `with`
-block.
+A class for each cloud implements `Scene`; it is made as `OpenScene` says, by the name `open_scene` of its module, and
+serves between entering and leaving its `with` block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from rotator.material import Material
 from rotator.model import Key
+from rotator.providers.registry import REGISTERED
 
 
 class Scene(Protocol):
@@ -68,6 +70,10 @@ class Scene(Protocol):
 class Regenerated(Protocol):
     """A scene whose keys an operator makes, in the cloud's dashboard. Each new one ends the one before at once."""
 
+    @property
+    def by_hand(self) -> str:
+        """What an operator does for that, beside the sandbox: a sentence, and the command."""
+
     def regenerate(self) -> None:
         """Make a new key and put it where rotator reads it."""
 
@@ -86,3 +92,9 @@ class OpenScene(Protocol):
             clock: what time it is in this cloud (aware UTC).
             propagation: how long a fresh key is unknown there.
         """
+
+
+def beside_aws() -> tuple[OpenScene, ...]:
+    """Every scene of the registry but the first, which is on every stage: AWS with an IAM user. Loads the stand-ins."""
+    _, *others = (line.scene for line in REGISTERED if line.scene is not None)
+    return tuple(import_module(scene).open_scene for scene in others)

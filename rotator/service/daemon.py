@@ -369,9 +369,10 @@ class Daemon:
             log.error("the new config is refused; the old one stays in force", error=why)
             self._tell_of_reload(Result.REFUSED, outside_text(why))
             return
-        # The former fleet isn't closed: ticks may still use it. The process's HTTP client is the new fleet's too; the
-        # clients for a `ca_file` and those of SDKs end with the last provider that holds them.
+        # Ticks may still use the former fleet. Both share the process's HTTP client; what else the former one opened,
+        # for a `ca_file` or through an SDK, ends with its last user.
         self._fleet = fleet
+        self._engine.keep(fleet.managed.values())
         self._config = config
         self._reloaded = True
         logs.set_up(config.log.level)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 
 import httpx
 
@@ -12,20 +11,17 @@ from rotator.clock import Clock, fraction
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
 from rotator.errors import RotatorError, UsageError
-from rotator.host.distribution import NAME, how_to_add
+from rotator.host.distribution import how_to_add
 from rotator.http.clients import HttpClients
 from rotator.northflank.budget import RateLimits
 from rotator.northflank.client import Connection
 from rotator.northflank.integration import Integration
-from rotator.providers.base import OpenProvider, Provider, Tools
+from rotator.providers.base import Provider, Tools
 from rotator.providers.registry import BUILT_IN
 from rotator.rotation.managed import Managed
 from rotator.rotation.schedule import Schedule, Window
 from rotator.store.journal import Journal
 from rotator.store.registry import Registration
-
-PROVIDERS = "rotator.providers"
-"""The entry-point group in which providers are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +107,10 @@ def _manage(
     )
 
 
-def entry_point(group: str, section: CredentialSection) -> EntryPoint:
-    """What rotator itself offers for a provider of its own, and what anybody does for one named under `plugins`.
-
-    Raises:
-        StopIteration: nothing does.
-    """
-    ours = section.provider in BUILT_IN
-    found = entry_points(group=group, name=section.opener)
-    return next(each for each in found if not ours or (each.dist is not None and each.dist.name == NAME))
-
-
 def _open(section: CredentialSection, tools: Tools) -> Provider:
     try:
-        opened: OpenProvider = entry_point(PROVIDERS, section).load()
-    except (StopIteration, ImportError):
+        return section.open(tools)
+    except ImportError:
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",
             remedy=(
@@ -135,8 +120,6 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
                 "entry point of the group rotator.providers."
             ),
         ) from None
-    try:
-        return opened(section.settings(), tools)
     except RotatorError as error:
         raise RotatorError(f"{section.name}: {error.message}", remedy=error.remedy) from None
 

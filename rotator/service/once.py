@@ -68,7 +68,7 @@ def _carry(managed: Managed, journal: Journal, engine: Engine, clock: Clock, sto
     while not stop.is_set():
         next_look = engine.tick(managed)
         state = journal.load(managed.name)
-        if not _must_go_on(state, holds_material=engine.holds_material(managed.name)):
+        if not _must_go_on(state, holds_material=engine.holds_material(managed)):
             return True
         if (state.phase, state.generation) != last:
             last, since = (state.phase, state.generation), clock.monotonic()

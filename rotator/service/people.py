@@ -45,7 +45,7 @@ def actor_of(row: Request) -> str:
 
 def _serve(row: Request, fleet: Fleet, journal: Journal, engine: Engine, now: datetime) -> tuple[str, ...]:
     if now >= row.expires_at:
-        _refuse(row, journal, "nobody took the request within 10 minutes; it is not carried out")
+        _refuse(row, journal, "no daemon took the request within 10 minutes; it was not carried out")
         return ()
     if row.kind in {FREEZE, UNFREEZE}:
         frozen = row.kind == FREEZE
@@ -86,7 +86,7 @@ def _forget(row: Request, journal: Journal, *, configured: bool) -> None:
     elif all(known.name != name for known in journal.credentials()):
         _refuse(row, journal, f"{name} is not in the journal")
     else:
-        text = f"{name} is forgotten; its keys are nobody's to rotator from now on"
+        text = f"{name} is forgotten; rotator leaves its keys alone from now on"
         event = Event(
             event=EventName.CREDENTIAL_FORGOTTEN,
             outcome=Result.DONE,

@@ -28,7 +28,7 @@ class Vitals:
 
     @property
     def healthy(self) -> bool:
-        """Nothing would be mended by a restart or by a person."""
+        """No part calls for a restart or for the operator."""
         return self.store and self.audit and self.work
 
     @property

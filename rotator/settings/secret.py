@@ -71,6 +71,11 @@ class SecretRef(Section):
             )
         return SecretStr(value)
 
+    @property
+    def place(self) -> str:
+        """The file, the variable or systemd's credential, by its name."""
+        return str(self.file or self.env or self.credential)
+
     def _path(self, environ: Mapping[str, str]) -> Path:
         if self.file is not None:
             return Path(self.file)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -13,6 +14,31 @@ class Section(BaseModel):
     """The base of all sections."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ProviderSettings(Section):
+    """What a credential says for its provider alone. A provider of rotator's own has a subclass for each mode."""
+
+    slots: ClassVar[int | None]
+    """How many keys the cloud allows at a time, disabled ones included; None without a limit."""
+
+    draft: ClassVar[str]
+    """What `rotator init` writes for it: YAML, indented by four, with TODO at each value that Northflank doesn't show.
+
+    `{name}`, `{number}` and `{service_account}` are filled in: a word and a number that no two entries share, and the
+    address that Northflank shows, or one that is marked.
+    """
+
+    keyless: ClassVar[bool] = False
+    """Northflank holds no secret for it: it is shown, and there is nothing to rotate."""
+
+    supplied: ClassVar[bool] = False
+    """An operator makes its keys."""
+
+    @property
+    @abstractmethod
+    def principal(self) -> tuple[str | None, ...]:
+        """What tells one identity in this cloud from another, as far as the config knows."""
 
 
 def _endpoint(url: str) -> str:

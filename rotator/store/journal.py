@@ -171,11 +171,6 @@ class Journal:
             self._answer(answers, now)
             self._known[credential] = replace(known, state=state)
 
-    def schedule(self, credential: str, next_at: datetime | None) -> None:
-        """Set the time when the credential is looked at again (aware), and nothing else."""
-        with self._transaction(()):
-            self._connection.execute(_CHANGE_CREDENTIAL, {"next_at": next_at, "row_id": self._find(credential).row_id})
-
     def register(self, wanted: Sequence[Registration]) -> None:
         """Make the journal know the config's credentials, all at once, so that two may swap names.
 
@@ -344,10 +339,8 @@ class Journal:
         self._known = {row["name"]: _Known(row["id"], decode_state(row)) for row in rows}
 
     def _take_over(self, new_store_id: Callable[[], str]) -> tuple[str, int]:
-        taken = {"pid": os.getpid(), "host": socket.gethostname(), "taken_at": self._clock()}
-        if self._connection.execute(_RAISE_FENCE, taken).rowcount == 0:
-            first = {"id": 1, "store_id": new_store_id(), "fence": 1}
-            self._connection.execute(insert(OWNER), taken | first)
+        if self._connection.execute(_RAISE_FENCE).rowcount == 0:
+            self._connection.execute(insert(OWNER), {"id": 1, "store_id": new_store_id(), "fence": 1})
         owner = self._connection.execute(select(OWNER)).one()
         return owner.store_id, owner.fence
 

@@ -56,13 +56,10 @@ class RotationRow:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The store, and who owns it or did so last. Times are aware UTC."""
+    """The store, how often it was taken over, and since when (aware UTC) an operator has stopped every change of it."""
 
     store_id: str
     fence: int
-    pid: int
-    host: str
-    taken_at: datetime
     frozen_at: datetime | None
     frozen_by: str | None
 

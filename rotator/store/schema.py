@@ -33,9 +33,6 @@ OWNER = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # there is one row: 1
     Column("store_id", Text, nullable=False),
     Column("fence", Integer, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("taken_at", UtcDateTime, nullable=False),
     Column("frozen_at", UtcDateTime),
     Column("frozen_by", Text),
 )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from rotator.audit.chain import Record, genesis, link
 from rotator.audit.event import Event, EventName
 from rotator.audit.sinks import Resumed, Sink
+from rotator.audit.verify import Report
 
 RECORDS = link(
     genesis("7f3a91c2"),
@@ -34,3 +35,8 @@ def deliver(sink: Sink, cursor: int) -> Resumed:
     resumed = sink.resume(cursor, find)
     sink.write(RECORDS[resumed.cursor :])
     return resumed
+
+
+def is_intact(report: Report) -> bool:
+    """Nothing bad was found, neither in the store nor in the file."""
+    return all(walk is None or walk.finding is None for walk in (report.store, report.file))

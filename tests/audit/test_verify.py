@@ -14,6 +14,7 @@ from rotator.audit.chain import Record, genesis, link, sha256, unseal
 from rotator.audit.verify import Report, verify, verify_rotated
 from rotator.errors import AuditError
 from rotator.store.journal import Journal
+from tests.audit.lines import is_intact
 from tests.store.children import child, record_for_ever, verify_a_long_log
 from tests.store.stores import TickingClock, audit_file, open_journal, told, url
 
@@ -97,7 +98,7 @@ def test_a_file_that_was_tampered_with(
     audit_file(log).write_bytes(b"".join(each + b"\n" for each in tamper(lines)))
 
     report = check(log)
-    assert not report.intact
+    assert not is_intact(report)
     assert report.store.finding is None
     assert report.file is not None
     assert report.file.finding is not None
@@ -145,7 +146,7 @@ def test_a_store_that_was_tampered_with(log: Path, tamper: Callable[[Path], None
     tamper(log)
 
     report = check(log)
-    assert not report.intact
+    assert not is_intact(report)
     assert report.store.finding is not None
     assert report.store.finding.record == record
     assert problem in report.store.finding.problem
@@ -154,7 +155,7 @@ def test_a_store_that_was_tampered_with(log: Path, tamper: Callable[[Path], None
 
 def test_an_untouched_log_is_intact(log: Path) -> None:
     report = check(log)
-    assert report.intact
+    assert is_intact(report)
     assert report.file is not None
     assert (report.store.records, report.file.records, report.file.first, report.file.pending) == (10, 10, 1, 0)
 
@@ -162,14 +163,14 @@ def test_an_untouched_log_is_intact(log: Path) -> None:
 def test_what_the_daemon_has_yet_to_deliver_is_pending_and_not_missing(log: Path) -> None:
     with open_journal(log) as journal:
         report = verify(journal.reader, audit_file(log))
-        assert report.intact
+        assert is_intact(report)
         assert report.file is not None
         assert (report.file.records, report.file.pending) == (10, 1)
 
         with audit_file(log).open("ab") as stream:
             stream.write(journal.reader.newest(1)[0].line[:100])
         report = verify(journal.reader, audit_file(log))
-        assert report.intact
+        assert is_intact(report)
         assert report.file is not None
         assert (report.file.records, report.file.pending) == (10, 1)
 
@@ -179,7 +180,7 @@ def test_rotated_files_are_checked_as_parts_of_the_chain(log: Path) -> None:
     with open_journal(log) as journal:
         journal.flush(required_only=True)
         report = verify(journal.reader, audit_file(log))
-        assert report.intact
+        assert is_intact(report)
         assert report.file is not None
         assert (report.file.first, report.file.records) == (11, 2)
         assert b"audit.resumed" in journal.reader.newest(1)[0].line
@@ -198,7 +199,7 @@ def test_rotated_files_are_checked_as_parts_of_the_chain(log: Path) -> None:
 def test_without_a_file_only_the_store_is_walked(log: Path) -> None:
     with Journal.open_read_only(url(log)) as reader:
         assert verify(reader, None).file is None
-        assert verify(reader, None).intact
+        assert is_intact(verify(reader, None))
 
 
 def test_a_file_that_cannot_be_read_is_an_error(log: Path) -> None:
@@ -211,7 +212,7 @@ def test_a_daemon_at_work_never_makes_the_check_cry_wolf(tmp_path: Path) -> None
         daemon.hear()
         reports = [check(tmp_path) for _ in range(15)]
 
-    assert [report for report in reports if not report.intact] == []
+    assert [report for report in reports if not is_intact(report)] == []
     assert reports[-1].store.records > reports[0].store.records
 
 

@@ -28,7 +28,11 @@ pytestmark = pytest.mark.realtime
 BUGGY_PROVIDER = '''
 """AWS by a provider that breaks, once in each call, and says all that it knows."""
 
+from dataclasses import replace
+
 from rotator.providers.aws.provider import open_provider
+from rotator.providers.aws.settings import AwsUserSettings
+from rotator.providers.base import Plugin
 
 
 class Buggy:
@@ -38,6 +42,10 @@ class Buggy:
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
+
+    @property
+    def abilities(self):
+        return replace(self._inner.abilities, proves=self)
 
     def mint(self, draft):
         minted = self._inner.mint(draft)
@@ -59,6 +67,9 @@ class Buggy:
 
 def open_buggy(settings, tools):
     return Buggy(open_provider(settings, tools))
+
+
+plugin = Plugin(settings=AwsUserSettings, open=open_buggy)
 '''
 
 
@@ -68,14 +79,14 @@ def install_buggy_provider(site: Path) -> None:
     info.mkdir(parents=True)
     (site / "buggy.py").write_text(BUGGY_PROVIDER)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: buggy\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[rotator.providers]\nbuggy = buggy:open_buggy\n")
+    (info / "entry_points.txt").write_text("[rotator.providers]\nbuggy = buggy:plugin\n")
 
 
 def use_the_plugin(made: Trial) -> None:
     """Rewrite the config's only credential as one of the plugin's."""
     config = yaml.safe_load(made.stage.config_file.read_text())
     [credential] = config["credentials"]
-    credential["settings"] = {"user": credential.pop("user"), **credential.pop("aws")}
+    credential["settings"] = {"user": credential.pop("user"), "aws": credential.pop("aws")}
     credential |= {"provider": "buggy", "integration_provider": "aws"}
     made.stage.config_file.write_text(yaml.safe_dump({**config, "plugins": ["buggy"]}))
 

@@ -24,6 +24,7 @@ from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.rules import Rule
 from rotator.store.journal import Journal
 from rotator.store.requests import RequestWriter
+from tests.audit.lines import is_intact
 from tests.chaos.canary import leaks
 from tests.chaos.process import RUN, Service, environment
 from tests.chaos.test_kill import MOMENTS
@@ -108,7 +109,7 @@ class CloudTrial:
             assert [key.key_id for key in listed] == [state.current]
             assert not [known for known in reader.keys(self.scene.name) if known.origin is Origin.FOREIGN]
             report = verify(reader, self.stage.audit_file)
-            assert report.intact, report
+            assert is_intact(report), report
         written = [file for file in self.stage.directory.rglob("*") if file.is_file()]
         ours = [file for file in written if file.parent.name in {"data", "output"}]
         assert ours

@@ -22,15 +22,16 @@ PLUGIN = '''
 """A provider whose own code blocks for ever, where no call of its cloud is to blame."""
 import threading
 from datetime import UTC, datetime
-from rotator.model import Capabilities, Key
-from rotator.providers.base import Listing
+from rotator.model import Key
+from rotator.providers.base import Abilities, Listing, Plugin
+from rotator.settings.section import Section
 
 def open_provider(settings, tools):
     return Stuck()
 
 class Stuck:
     identity = "stuck:it"
-    capabilities = Capabilities(slots=None, can_disable=True, exact=True, has_evidence=False)
+    abilities = Abilities(slots=None, exact=True)
 
     def list_keys(self):
         now = datetime.now(UTC)
@@ -39,8 +40,7 @@ class Stuck:
     def draft(self, store_id, generation):
         threading.Event().wait()
 
-    def close(self):
-        pass
+plugin = Plugin(settings=Section, open=open_provider)
 '''
 LIMIT = 31.0
 """Seconds: half of the stage's `settle`, and the slack."""
@@ -56,7 +56,7 @@ def test_a_stuck_worker_feeds_no_watchdog_and_the_others_go_on(tmp_path: Path) -
     info.mkdir(parents=True)
     (site / "stuck.py").write_text(PLUGIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stuck\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[rotator.providers]\nstuck = stuck:open_provider\n")
+    (info / "entry_points.txt").write_text("[rotator.providers]\nstuck = stuck:plugin\n")
     listen = f"127.0.0.1:{free_port()}"
     stage = tmp_path / "stage"
     stage.mkdir()

@@ -16,9 +16,14 @@ pytestmark = pytest.mark.realtime
 CANARY = "wJalrXUtnFEMIcanaryCANARYcanary0123456789"
 
 BROKEN_PROVIDER = f"""
+from rotator.providers.base import Plugin
+from rotator.settings.section import Section
+
 def open_provider(settings, tools):
     secret = "{CANARY}"
     raise ValueError("can't parse " + secret)
+
+plugin = Plugin(settings=Section, open=open_provider)
 """
 
 
@@ -29,7 +34,7 @@ def plugins(tmp_path: Path) -> Path:
     metadata = directory / "broken-1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[rotator.providers]\nbroken = broken_provider:open_provider\n")
+    (metadata / "entry_points.txt").write_text("[rotator.providers]\nbroken = broken_provider:plugin\n")
     (directory / "broken_provider.py").write_text(BROKEN_PROVIDER)
     return directory
 
@@ -78,7 +83,7 @@ def test_check_names_each_thing_that_is_missing_and_hides_passwords(desk: Desk) 
     done = desk.rotator("check", "--json", TOKEN="t", https_proxy=f"http://me:{CANARY}@127.0.0.1:9")
     assert done.code == 1
     checks = {(line["about"], line["result"]): line for line in done.json()["checks"]}
-    assert "is made at the service's first start" in checks["store", "ok"]["check"]
+    assert checks["store", "ok"]["check"].startswith("the service creates ")
     assert "http://127.0.0.1:9" in checks["northflank default", "warn"]["check"]
     assert checks["northflank default", "fail"]["remedy"]
     assert checks[NAME, "fail"]["check"].startswith("reading integration")

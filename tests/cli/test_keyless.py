@@ -63,7 +63,7 @@ def test_a_config_of_nothing_else_runs_and_rotates_nothing(stage: Stage, desk: D
     shown = desk.rotator("status")
     assert shown.code == 0
     assert f"{KEYLESS}  gcp       keyless" in shown.stdout
-    assert shown.stdout.count("Keyless, which is the better way: keyless-gcp. There is nothing to rotate.") == 1
+    assert shown.stdout.count("Keyless, so there is nothing to rotate: keyless-gcp.") == 1
 
 
 def test_the_service_stays_up_with_nothing_to_do(desk: Desk) -> None:
@@ -78,9 +78,13 @@ def test_the_service_stays_up_with_nothing_to_do(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("shown", "result", "told"),
     [
-        ({}, "ok", "one of gcp, crossAccountRole: keyless, nothing to rotate"),
-        ({"service_account": None, "credentials": {"keyfileJson": "{}"}}, "fail", "one of gcp, accessKey"),
-        ({"provider": "aws"}, "fail", "one of aws, accessKey"),
+        ({}, "ok", "has provider gcp and mode crossAccountRole: keyless, nothing to rotate"),
+        (
+            {"service_account": None, "credentials": {"keyfileJson": "{}"}},
+            "fail",
+            "has provider gcp and mode accessKey",
+        ),
+        ({"provider": "aws"}, "fail", "has provider aws and mode accessKey"),
         (None, "fail", "reading integration keyless-gcp was refused: 404"),
     ],
 )

@@ -79,7 +79,7 @@ def test_status_asks_a_person_for_the_key_that_only_a_person_can_make(desk: Desk
     for due in (replace(fresh, current_since=NOW - timedelta(days=31)), replace(fresh, asked=Asked("asked for"))):
         desk.arrange({"c": due})
         shown = desk.rotator("status").stdout
-        assert "c: a new key is due, and only a person can make it" in shown
+        assert "c: a new key is due, and only an operator can make it" in shown
         assert "window" not in shown
 
 

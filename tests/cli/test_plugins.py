@@ -16,6 +16,7 @@ import yaml
 
 from rotator.model import State
 from rotator.northflank.stamp import parse
+from rotator.providers.registry import BUILT_IN
 from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
 from rotator.sandbox.wire.serving import Server
@@ -78,6 +79,7 @@ def world(tmp_path: Path, site: Path) -> Iterator[World]:
             "settings": {"robot": ROBOT, "api_url": server.url, "token": {"file": str(token)}},
         }
         config = yaml.safe_load(patient(stage.config())) | {"plugins": ["acme"], "credentials": [credential]}
+        config["policy"]["grace"] = "60s"  # a command takes seconds on a busy machine
         desk = Desk(tmp_path, yaml.safe_dump(config), {**stage.environment, "PYTHONPATH": str(site)})
         yield World(stage, acme, desk, config)
 
@@ -118,31 +120,71 @@ def test_settings_that_it_can_not_use_are_told_without_their_values(world: World
     secret = "a-token-that-should-be-in-a-file"
     world.write(credentials=[credential | {"settings": {"robot": ROBOT, "api_url": "ftp://x", "token": secret}}])
     wrong = world.desk.rotator("run", "--once")
-    assert wrong.code == 1
-    assert "token: Value error, a secret isn't written here" in wrong.stderr
-    assert "api_url: Value error, an endpoint is https" in wrong.stderr
+    assert wrong.code == 2
+    lines = world.desk.config_file.read_text().splitlines()
+    for value, field, why in (("ftp://x", "api_url", "an endpoint is"), (secret, "token", "a secret isn't written")):
+        (line,) = [number for number, text in enumerate(lines, 1) if value in text]
+        place = f"{world.desk.config_file}:{line}: credentials[0].settings.{field}"
+        assert f"{place}: found something that may be a secret, so it isn't shown; {why}" in wrong.stderr
     assert secret not in wrong.stderr + wrong.stdout
+
+
+def test_a_setting_that_the_plugin_does_not_know_is_named_with_those_that_it_does(world: World) -> None:
+    (credential,) = world.config["credentials"]
+    settings = {name: value for name, value in credential["settings"].items() if name != "robot"}
+    world.write(credentials=[credential | {"settings": {**settings, "robbot": ROBOT}}])
+    wrong = world.desk.rotator("status")
+    assert wrong.code == 2
+    assert "settings.robot: missing; it has no default" in wrong.stderr
+    assert "settings.robbot: no such key; did you mean robot? allowed: robot, api_url, token" in wrong.stderr
 
 
 def test_a_plugin_that_the_config_does_not_name_is_not_loaded(world: World) -> None:
     world.write(plugins=[])
     refused = world.desk.rotator("run", "--once")
     assert refused.code == 2
-    assert "found 'acme'; allowed: aws, azure, byok, civo, gcp, oci, or a plugin" in refused.stderr
+    assert f"found 'acme'; allowed: {', '.join(BUILT_IN)}, or a plugin" in refused.stderr
 
     world.desk.config_file.write_text(patient(world.stage.config()))
     ran = world.desk.python("-X", "importtime", "-m", "rotator", "run", "--once")
     assert ran.code == 0
-    assert "rotator.providers.aws.provider" in ran.stderr
+    assert "rotator.providers.aws.access" in ran.stderr
     assert "rotator_acme" not in ran.stderr
 
 
+def test_the_rights_are_told_without_what_the_provider_needs(world: World) -> None:
+    told = world.desk.python("-X", "importtime", "-m", "rotator", "policy", ACME)
+    assert "allow rotator" in told.stdout
+    assert "rotator_acme.settings" in told.stderr
+    assert "rotator_acme.api" not in told.stderr
+
+
+def test_what_is_no_plugin_is_refused(world: World, tmp_path: Path) -> None:
+    install(tmp_path / "old", "acme", "old_acme:open_provider", "def open_provider(settings, tools): pass\n")
+    wrong = world.desk.rotator("check", PYTHONPATH=str(tmp_path / "old"))
+    assert wrong.code in {1, 2}
+    assert "the plugin acme can't be used: old_acme:open_provider is no rotator.providers.base.Plugin" in (
+        wrong.stdout + wrong.stderr
+    )
+
+
+def install(site: Path, name: str, value: str, module: str) -> None:
+    """A distribution whose one module is the plugin."""
+    metadata = site / f"{name}-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[rotator.providers]\n{name} = {value}\n")
+    (site / f"{value.partition(':')[0]}.py").write_text(module)
+
+
 IMPOSTOR = """
-def open_provider(settings, tools):
+from rotator.providers.base import Plugin
+from rotator.settings.section import Section
+
+def loaded(*_):
     raise SystemExit("the impostor is loaded")
 
-def policy(settings):
-    raise SystemExit("the impostor is loaded")
+plugin = Plugin(settings=Section, open=loaded, rights=loaded)
 """
 
 
@@ -150,13 +192,7 @@ def policy(settings):
 def test_no_plugin_takes_the_place_of_a_provider_of_rotators_own(
     desk: Desk, tmp_path: Path, plugins: list[str]
 ) -> None:
-    metadata = tmp_path / "site" / "an_impostor-1.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: an-impostor\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(
-        "[rotator.providers]\naws = impostor:open_provider\n[rotator.policies]\naws = impostor:policy\n"
-    )
-    (tmp_path / "site" / "impostor.py").write_text(IMPOSTOR)
+    install(tmp_path / "site", "aws", "impostor:plugin", IMPOSTOR)
     desk.config_file.write_text(desk.config(plugins=plugins))
     desk.arrange({NAME: State()})
     for command, told in ((("plan",), "GetCallerIdentity was not sent"), (("policy", NAME), "iam:CreateAccessKey")):

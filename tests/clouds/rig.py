@@ -159,7 +159,7 @@ class Rig(Running):
 
     @property
     def can(self) -> Capabilities:
-        return self.managed().provider.capabilities
+        return self.managed().provider.abilities.capabilities
 
     def listed(self) -> dict[str, Key]:
         """What the cloud lists."""

@@ -46,7 +46,7 @@ def last_answers(scene: CivoScene, count: int) -> list[int | None]:
 class TestPeople:
     def test_regenerate_is_pressed_and_the_key_not_brought(self, rig: Rig, scene: CivoScene) -> None:
         key = scene.press()
-        assert "it was regenerated, and the new one isn't there yet" in unread(rig)
+        assert "the key was regenerated, and the new key is not there yet" in unread(rig)
         scene.put(key)
         rig.run(lambda state: state.in_flight)
         rig.finish()
@@ -63,7 +63,7 @@ class TestPeople:
 
     def test_another_accounts_key_is_never_pushed(self, rig: Rig, scene: CivoScene) -> None:
         scene.put(scene.civo.key(scene.civo.add_account("other@example.com")))
-        assert "is of other@example.com" in unread(rig)
+        assert "belongs to other@example.com" in unread(rig)
         rig.wait(timedelta(days=31))
         unread(rig)
         assert (rig.pushes(), rig.held()) == (0, rig.first)

@@ -54,7 +54,7 @@ class TestOneRefused:
         rig.begin()
         hold = rig.hold(HoldReason.PARTIAL_PUSH)
         first = min(rig.name, SECOND)
-        assert f"{first} holds {rig.state.candidate}, {second} does not" in hold.detail
+        assert f"{first} holds key {rig.state.candidate}, integration {second} doesn't" in hold.detail
         assert len(rig.alive()) == 2
         return rig
 

@@ -46,8 +46,8 @@ def test_a_due_key_waits_for_a_person_and_works_meanwhile(rig: Rig) -> None:
     rig.wait(timedelta(days=31))
     rig.tick()
     assert rig.state.phase is Phase.IDLE
-    assert "bring it" in rig.events("finding")[-1]["reason"]
-    assert "brought" in (rig.ask("rotate", now=True).answer or "")
+    assert "put it where the config says" in rig.events("finding")[-1]["reason"]
+    assert "has made a new key" in (rig.ask("rotate", now=True).answer or "")
     rig.tick()
     assert (rig.pushes(), rig.held()) == (0, rig.first)
     rig.bring()
@@ -135,7 +135,7 @@ def test_one_brought_key_feeds_two_integrations(make_rig: MakeRig) -> None:
     rig.spoil_push(Canned(status=400, body='{"error": {"status": 400, "message": "not yet"}}'), SECOND)
     rig.begin()
     hold = rig.hold(HoldReason.PARTIAL_PUSH)
-    assert f"{rig.name} holds {rig.state.candidate}, {SECOND} does not" in hold.detail
+    assert f"{rig.name} holds key {rig.state.candidate}, integration {SECOND} doesn't" in hold.detail
     assert rig.ask("resume").accepted
     rig.finish()
     assert rig.held(SECOND) == rig.held()

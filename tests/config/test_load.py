@@ -13,6 +13,8 @@ from rotator.config.load import load
 from rotator.errors import ConfigError, ExitCode
 from rotator.model import Policy, Stamp
 from rotator.northflank import stamp
+from rotator.providers.aws.settings import AwsSection, AwsUserSettings
+from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef
 from tests.config.fine import FINE, Load, Problems
 
@@ -33,17 +35,11 @@ def test_everything_but_store_token_and_credentials_has_a_default(config: Load) 
     assert str(fine.store.path) == "/var/lib/rotator/rotator.db"
 
 
-def test_a_provider_gets_plain_values(config: Load) -> None:
-    [credential] = config().credentials
+def test_a_credential_is_its_providers_own_settings(config: Load) -> None:
+    credential: object = config().credentials[0]
 
-    assert credential.settings() == {
-        "user": "northflank-byoc",
-        "profile": None,
-        "assume_role": None,
-        "region": None,
-        "iam_endpoint": None,
-        "sts_endpoint": None,
-    }
+    assert isinstance(credential, AwsUserSettings)
+    assert (credential.user, credential.aws) == ("northflank-byoc", AwsSection())
 
 
 def test_one_credential_overrides_the_policy_key_by_key(config: Load) -> None:
@@ -104,7 +100,7 @@ credentials:
         "rotator.yaml:13: credentials[0].name: found 'Prod'; allowed is text that matches ^[a-z0-9][a-z0-9-]{0,62}$",
         "rotator.yaml:13: credentials[0].user: missing; it has no default",
         "rotator.yaml:15: credentials[0].integrations: found an empty list; allowed is at least 1",
-        "rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: aws, azure, byok, civo, gcp, oci, or a plugin",
+        f"rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: {', '.join(BUILT_IN)}, or a plugin",
         "rotator.yaml:20: credentials[3].integrations[0]: there is no connection tow; the config has default, two",
         "rotator.yaml:20: credentials[3].integrations[1]: y is fed by a already; allowed is once in a connection",
         "rotator.yaml:20: credentials[3].name: a is the name of two credentials; allowed is one",

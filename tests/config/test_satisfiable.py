@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotator.config.kinds import CLASSES
 from rotator.config.policy import PolicySection
 from rotator.config.satisfiable import violations, warnings
-from rotator.providers.aws.settings import AwsCredential
 from rotator.settings.durations import parse_duration
 from tests.config.fine import Load, Problems
 
@@ -147,7 +147,7 @@ def test_whatever_is_accepted_keeps_its_promises(
     policy = PolicySection(
         every=every, max_age=max_age, max_grace=max_grace, quarantine=quarantine, grace="0s", quiet_for="0s"
     )
-    credential = AwsCredential(name="a", provider="aws", user="a", integrations=["a"])
+    credential = CLASSES["aws"].model_validate({"name": "a", "provider": "aws", "user": "a", "integrations": ["a"]})
     found = [text for _, text in violations({}, None, policy, {0: credential})]
 
     rotation = parse_duration("1h") + max_grace + quarantine

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from rotator.providers.byok.provider import open_provider
-from rotator.providers.byok.rights import policy
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 from rotator.sandbox.wire.tls import LoopbackTls
 from tests.support.given import tools
@@ -20,15 +21,7 @@ from tests.support.patience import patience
 KUBECTL = shutil.which("kubectl")
 pytestmark = [pytest.mark.contract_js, pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on the PATH")]
 
-SECTION = {
-    "kubeconfig": None,
-    "context": None,
-    "namespace": "byoc",
-    "service_account": "northflank",
-    "token": "bound",
-    "server": None,
-    "ca_file": None,
-}
+SECTION = {"namespace": "byoc", "service_account": "northflank"}
 NODES = """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -58,14 +51,16 @@ def test_kubectl_takes_what_was_minted_until_it_is_deleted(tmp_path: Path) -> No
 
     with KubernetesStandIn(tls=LoopbackTls.made_in(tmp_path)) as kubernetes:
         kubernetes.cluster.add_account("byoc", "northflank")
-        kubernetes.apply(policy(SECTION))
+        kubernetes.apply(rights(ByokSettings.model_validate({"byok": SECTION})))
         kubernetes.apply(NODES)
         own = tmp_path / "own"
         own.write_text(kubernetes.kubeconfig(kubernetes.admin))
-        provider = open_provider({**SECTION, "kubeconfig": str(own)}, tools(timedelta(seconds=20), http=httpx.Client()))
+        provider = open_provider(
+            ByokSettings.model_validate({"byok": {**SECTION, "kubeconfig": str(own)}}),
+            tools(timedelta(seconds=20), http=httpx.Client()),
+        )
         minted = provider.mint(provider.draft("7f3a", 1))
         held.write_text(minted.material.reveal()["kubeconfig"])
         assert "node-1" in nodes().stdout
         provider.delete(minted.key.key_id)
         assert "Unauthorized" in nodes().stderr
-        provider.close()

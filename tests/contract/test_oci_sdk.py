@@ -21,6 +21,7 @@ import pytest
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.api import endpoint
 from rotator.providers.oci.identity import OwnProfile
+from rotator.providers.oci.settings import OciAdmin
 from rotator.providers.oci.signing import Signer
 from rotator.sandbox.oci.stand_in import OciStandIn, TenancyUser
 from rotator.sandbox.wire.serving import utc_now
@@ -168,7 +169,7 @@ class TestTheirDecisions:
         with side.config_file.open("a") as file:
             file.write("\n[ROTATOR]\n# a comment\nregion = us-ashburn-1\npass_phrase = a % b\n")
         theirs = sdk.config.from_file(str(side.config_file), "ROTATOR")
-        ours = OwnProfile(str(side.config_file), "ROTATOR").signer()
+        ours = OwnProfile(OciAdmin(config_file=str(side.config_file), profile="ROTATOR")).signer()
         assert (ours.tenancy, ours.user, ours.fingerprint) == (
             theirs["tenancy"],
             theirs["user"],

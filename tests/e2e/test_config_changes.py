@@ -12,7 +12,7 @@ from rotator.model import HoldReason, Phase
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from rotator.sandbox.wire.rules import Late
-from rotator.service.fleet import assemble, refuse_removal_in_flight
+from rotator.service.fleet import assemble, refuse_removal_in_flight, register
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
 
@@ -28,7 +28,9 @@ def reload(rig: Rig, *credentials: dict[str, Any]) -> None:
     rig.configure({"credentials": list(credentials)})
     fleet = assemble(rig.config, rig.clock, rig.http)
     refuse_removal_in_flight(fleet, rig.journal)
+    register(fleet, rig.journal)
     rig.fleet = fleet
+    rig.engine.keep(fleet.managed.values())
 
 
 class TestACredential:
@@ -73,6 +75,48 @@ class TestACredential:
         rig.restart()
         rig.finish()
         assert rig.listed() == {rig.held(): True}
+
+    def test_that_left_and_came_back_has_no_material_in_memory(self, rig: Rig) -> None:
+        rig.begin()
+        rig.to(Phase.PROVING)
+        assert rig.ask("abandon").accepted
+        assert rig.engine.holds_material(rig.managed())
+        former = rig.managed()
+        self._leave(rig)
+        assert not rig.engine.holds_material(former)
+        reload(rig, {})
+        assert not rig.engine.holds_material(rig.managed())
+        rig.finish()
+        assert rig.listed() == {rig.first_key: True}
+
+    def test_that_left_and_came_back_has_no_outcome_in_memory(self, rig: Rig) -> None:
+        """A deletion was answered, and the journal could not take the outcome; as after a restart, it is made again."""
+        rig.begin()
+        rig.to(Phase.PROVING)
+        assert rig.ask("abandon").accepted
+        with pytest.raises(StoreError), rig.stalled("DeleteAccessKey"):
+            rig.break_store()
+        rig.mend_store()
+        self._leave(rig)
+        reload(rig, {})
+        rig.tick()
+        told = rig.events("key.delete")
+        assert [event["outcome"] for event in told[:2]] == ["intent", "unknown"]
+        assert told[1]["actor"] == "recovery"
+        rig.finish()
+        assert rig.listed() == {rig.first_key: True}
+
+    def test_that_is_renamed_in_flight_keeps_its_material(self, rig: Rig) -> None:
+        rig.begin()
+        rig.to(Phase.PROVING)
+        reload(rig, {"name": "renamed"})
+        rig.run(lambda state: state.phase is Phase.IDLE, "renamed")
+        assert rig.listed() == {rig.held(): True}
+        assert rig.asked("CreateAccessKey") == 1
+
+    def _leave(self, rig: Rig) -> None:
+        rig.add_user("other")
+        reload(rig, {"name": "other", "user": "other", "integrations": ["other"], "current_key": None})
 
     def test_of_rotators_own_identity_is_never_looked_at(self, make_rig: MakeRig) -> None:
         rig = make_rig(credentials=[{"user": "rotator"}])

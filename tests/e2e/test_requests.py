@@ -76,7 +76,7 @@ class TestAdopt:
         assert rig.ask("adopt", key_id=rig.first_key).accepted
         assert rig.ask("rotate", now=True).accepted
         rig.to(Phase.GRACE)
-        refused(rig, "adopt", "not when grace", key_id=rig.first_key)
+        refused(rig, "adopt", "this credential is grace", key_id=rig.first_key)
 
 
 class TestTakeOver:
@@ -283,7 +283,7 @@ class TestPartialPush:
     def test_names_both_sides_and_keeps_both_keys(self, rig: Rig) -> None:
         hold = rig.state.hold
         assert hold is not None
-        assert f"{INTEGRATION} holds {rig.held()}, {SECOND} does not" in hold.detail
+        assert f"{INTEGRATION} holds key {rig.held()}, integration {SECOND} doesn't" in hold.detail
         rig.wait(DAYS)
         rig.tick()
         assert rig.listed() == {rig.held(): True, rig.held(SECOND): True}
@@ -291,7 +291,7 @@ class TestPartialPush:
 
     @pytest.mark.parametrize("cut", [INTEGRATION, SECOND])
     def test_ends_when_a_person_gives_one_side_up(self, rig: Rig, cut: str) -> None:
-        refused(rig, "resume", "none of", cut="another")
+        refused(rig, "resume", "has no integration another", cut="another")
         rig.locked_out = True
         assert rig.ask("resume", cut=cut).accepted
         rig.to(Phase.GRACE)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from rotator import __version__
-from rotator.providers.byok.rights import policy
-from rotator.providers.byok.settings import ByokSection
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSection, ByokSettings
 from tests.kubernetes.manifests import Manifest, chart, containers, judged, only, overlay, parsed, pods, rotator
 from tests.kubernetes.tools import CHART, KUBERNETES, ran, said
 
@@ -138,9 +138,10 @@ def test_all_values_are_used(tmp_path: Path) -> None:
     assert claim["spec"]["storageClassName"] == "fast"
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
     assert "annotations" not in claim["metadata"]
-    settings = ByokSection(namespace="northflank", service_account="northflank", token="secret").model_dump()
+    section = ByokSection(namespace="northflank", service_account="northflank", token="secret")
+    settings = ByokSettings(byok=section)
     for kind in ("Role", "RoleBinding"):
-        assert only(manifests, kind) == only(parsed(policy(settings)), kind)
+        assert only(manifests, kind) == only(parsed(rights(settings)), kind)
 
 
 def test_a_claim_of_ones_own_is_taken(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from azure.identity import WorkloadIdentityCredential
 from botocore.session import Session
 from google.auth import identity_pool
 
-from rotator.providers.byok.rights import policy
-from rotator.providers.byok.settings import ByokSection
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSection, ByokSettings
 from tests.kubernetes.manifests import IDENTITIES, SHAPES, Manifest, only, overlay, parsed, pods, rotator
 from tests.kubernetes.tools import KUBERNETES
 
@@ -92,8 +92,9 @@ def test_in_the_cluster_rotator_has_the_rights_that_it_asks_for(tmp_path: Path) 
     manifests = parsed(overlay(tmp_path / "mine", "deployment", identities=["byok"]))
     (pod,) = pods(manifests)
     assert pod["spec"]["automountServiceAccountToken"] is True
-    settings = ByokSection(namespace="northflank", service_account="northflank").model_dump()
-    assert parsed((KUBERNETES / "identity" / "byok" / "role.yaml").read_text()) == parsed(policy(settings))
+    section = ByokSection(namespace="northflank", service_account="northflank")
+    settings = ByokSettings(byok=section)
+    assert parsed((KUBERNETES / "identity" / "byok" / "role.yaml").read_text()) == parsed(rights(settings))
     (subject,) = only(manifests, "RoleBinding")["subjects"]
     account = only(manifests, "ServiceAccount")["metadata"]
     assert (subject["namespace"], subject["name"]) == (account["namespace"], account["name"])

@@ -285,10 +285,8 @@ class TestDependents:
         assert worse(before, now) == found
 
 
-def test_the_token_tells_whose_it_is_and_until_when(cloud: Cloud) -> None:
+def test_the_token_tells_until_when_it_is_good(cloud: Cloud) -> None:
     end = datetime(2099, 3, 1, tzinfo=UTC)
     cloud.account.put_token(TOKEN, ApiToken("ci", rights=frozenset({Grant.READ}), expires_at=end))
-    info = cloud.connection(team="sandbox-team").introspect()
-    assert (info.kind, info.name, info.entity, info.expires_at) == ("api", "ci", "team sandbox-team", end)
-    assert info.permissions == frozenset({"Account > Cloud > Integrations > Read"})
+    assert cloud.connection(team="sandbox-team").introspect().expires_at == end
     assert cloud.faults.requests()[0].path == "/v1/auth"

@@ -15,7 +15,7 @@ import pytest
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
-from rotator.providers.base import Minted, Provider
+from rotator.providers.base import Disables, Minted, Proves, Provider
 from rotator.sandbox.wire.faults import Faults, SeenRequest
 from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 
@@ -74,10 +74,10 @@ class Harness:
         calls: list[tuple[Callable[[], object], Mapping[str, Any]]] = [
             (lambda: provider.mint(provider.draft("7f3a", 2)), self.create),
             (provider.list_keys, self.read),
-            (lambda: provider.prove(candidate.material), self.prove),
+            (lambda: proves(provider).prove(candidate.material), self.prove),
         ]
         if self.disable is not None:
-            calls.append((lambda: provider.disable(candidate.key.key_id), self.disable))
+            calls.append((lambda: disables(provider).disable(candidate.key.key_id), self.disable))
         return calls
 
     def creates(self) -> list[SeenRequest]:
@@ -108,6 +108,20 @@ UNSURE: dict[str, tuple[Fault, int]] = {
     "a redirect": (Canned(status=307, headers={"Location": "/elsewhere"}), 0),
     "malformed, with a secret": (Canned(when="after", status=200, body=WITH_CANARY, content_type="text/xml"), 1),
 }
+
+
+def proves(provider: Provider) -> Proves:
+    """The provider's ability, which it must have."""
+    able = provider.abilities.proves
+    assert able is not None
+    return able
+
+
+def disables(provider: Provider) -> Disables:
+    """The provider's ability, which it must have."""
+    able = provider.abilities.disables
+    assert able is not None
+    return able
 
 
 def everything_in(error: BaseException) -> str:
@@ -213,20 +227,20 @@ class ProviderContract:
         assert {key.key_id for key in harness.provider.list_keys().keys} == harness.initial
 
     def test_a_candidate_is_proved_alive(self, harness: Harness) -> None:
-        assert harness.provider.prove(harness.mint().material) is Proof.ALIVE
+        assert proves(harness.provider).prove(harness.mint().material) is Proof.ALIVE
 
     def test_disable_and_enable_can_be_repeated(self, harness: Harness) -> None:
         if harness.disable is None:
-            assert not harness.provider.capabilities.can_disable
+            assert harness.provider.abilities.disables is None
             return
-        minted = harness.mint()
+        able, minted = disables(harness.provider), harness.mint()
         for _ in range(2):
-            assert harness.provider.disable(minted.key.key_id).request_id or not harness.request_ids
+            assert able.disable(minted.key.key_id).request_id or not harness.request_ids
             assert not harness.works(minted.material)
             listed = harness.provider.list_keys().keys
             assert [key.enabled for key in listed if key.key_id == minted.key.key_id] == [False]
         for _ in range(2):
-            assert harness.provider.enable(minted.key.key_id).request_id or not harness.request_ids
+            assert able.enable(minted.key.key_id).request_id or not harness.request_ids
             assert harness.works(minted.material)
 
     def test_delete_takes_this_key_and_no_other_and_can_be_repeated(self, harness: Harness) -> None:
@@ -252,7 +266,8 @@ class ProviderContract:
         provider = harness.provider
         calls: list[Callable[[], object]] = [provider.list_keys, harness.mint, lambda: provider.delete(key_id)]
         if harness.disable is not None:
-            calls += [lambda: provider.disable(key_id), lambda: provider.enable(key_id)]
+            able = disables(provider)
+            calls += [lambda: able.disable(key_id), lambda: able.enable(key_id)]
         for call in calls:
             with pytest.raises(CallFailed) as caught:
                 call()
@@ -261,7 +276,7 @@ class ProviderContract:
             assert caught.value.remedy
 
     def test_a_full_cloud_says_so(self, harness: Harness) -> None:
-        slots = harness.provider.capabilities.slots
+        slots = harness.provider.abilities.slots
         if slots is None:
             assert harness.mint().key.key_id in {key.key_id for key in harness.listed()}
             return

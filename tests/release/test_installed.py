@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from rotator import __version__
-from rotator.sandbox.scenes import BESIDE_AWS
+from rotator.providers.registry import BUILT_IN
+from rotator.sandbox.scene import beside_aws
 from rotator.sandbox.stage import Stage
 from tests.release.building import Built
 from tests.release.environments import Environment
@@ -28,8 +29,8 @@ SDKS = {"aws": "boto3", "gcp": "google.cloud.iam_admin_v1", "azure": "azure.iden
 
 EXTRAS: dict[str | None, frozenset[str]] = {
     None: frozenset({"civo"}),
-    **{extra: frozenset({extra, "civo"}) for extra in ("aws", "gcp", "azure", "oci", "civo", "byok")},
-    "all": frozenset({"aws", "gcp", "azure", "oci", "civo", "byok"}),
+    **{extra: frozenset({extra, "civo"}) for extra in BUILT_IN},
+    "all": frozenset(BUILT_IN),
 }
 """Each extra, and the clouds whose credentials it can rotate."""
 
@@ -47,7 +48,7 @@ print(*(name for name in {names!r} if there(name)))
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Stand-ins for all the clouds, in this process, for the commands to ask."""
-    with Stage(tmp_path_factory.mktemp("stage"), scenes=BESIDE_AWS, propagation=timedelta(0)) as stage:
+    with Stage(tmp_path_factory.mktemp("stage"), scenes=beside_aws(), propagation=timedelta(0)) as stage:
         yield stage
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import CallFailed, Verdict
-from rotator.rotation.deadline import Watch
+from rotator.rotation.deadline import GivenUp, Watch
 from tests.support.patience import patience
 
 pytestmark = pytest.mark.realtime
@@ -37,76 +37,80 @@ class Stuck:
         self.made = True
 
 
-def give_up(watch: Watch, call: Stuck, credential: str = "prod") -> CallFailed:
+@pytest.fixture
+def calls() -> GivenUp:
+    return GivenUp()
+
+
+def give_up(watch: Watch, call: Stuck, calls: GivenUp) -> CallFailed:
     with pytest.raises(CallFailed) as caught:
-        watch.call(credential, call, SOON)
+        watch.call(call, SOON, calls)
     return caught.value
 
 
 def settle(watch: Watch) -> None:
     """Return once a thread has become free: the pool's calls end in some order, this one last."""
-    watch.call("another", lambda: None, LONG)
+    watch.call(lambda: None, LONG, GivenUp())
 
 
-def test_a_call_in_time_gives_its_result(watch: Watch) -> None:
-    assert watch.call("prod", lambda: 42, LONG) == 42
-    assert not watch.busy("prod")
+def test_a_call_in_time_gives_its_result(watch: Watch, calls: GivenUp) -> None:
+    assert watch.call(lambda: 42, LONG, calls) == 42
+    assert not calls.busy()
 
 
-def test_what_the_call_raises_comes_through(watch: Watch) -> None:
+def test_what_the_call_raises_comes_through(watch: Watch, calls: GivenUp) -> None:
     def late() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        watch.call("prod", late, LONG)
-    assert not watch.busy("prod")
+        watch.call(late, LONG, calls)
+    assert not calls.busy()
 
 
-def test_at_the_deadline_the_outcome_is_unknown_and_the_credential_busy(watch: Watch) -> None:
+def test_at_the_deadline_the_outcome_is_unknown_and_the_credential_busy(watch: Watch, calls: GivenUp) -> None:
     stuck = Stuck()
-    assert give_up(watch, stuck).verdict is Verdict.UNKNOWN
-    assert watch.busy("prod")
-    assert not watch.busy("another")
-    assert not watch.ended("prod")
+    assert give_up(watch, stuck, calls).verdict is Verdict.UNKNOWN
+    assert calls.busy()
+    assert not calls.ended()
     stuck.go.set()
 
 
-def test_it_stays_busy_until_somebody_has_taken_note_of_the_end(watch: Watch) -> None:
+def test_it_stays_busy_until_its_end_was_reported(watch: Watch, calls: GivenUp) -> None:
     """Else a look that began before the end could judge what was seen before it."""
     stuck = Stuck()
-    give_up(watch, stuck)
+    give_up(watch, stuck, calls)
     other = Stuck()
-    give_up(watch, other, "another")
+    give_up(watch, other, GivenUp())
     stuck.go.set()
     settle(watch)
-    assert watch.busy("prod")
-    assert watch.ended("prod")
-    assert not watch.busy("prod")
-    assert not watch.ended("prod")
+    assert calls.busy()
+    assert calls.ended()
+    assert not calls.busy()
+    assert not calls.ended()
     other.go.set()
 
 
-def test_the_last_of_several_calls_counts(watch: Watch) -> None:
+def test_the_last_of_several_calls_counts(watch: Watch, calls: GivenUp) -> None:
     first, second = Stuck(), Stuck()
-    give_up(watch, first)
-    give_up(watch, second)
+    give_up(watch, first, calls)
+    give_up(watch, second, calls)
     second.go.set()
     settle(watch)
-    assert not watch.ended("prod")
-    assert watch.busy("prod")
+    assert not calls.ended()
+    assert calls.busy()
     first.go.set()
 
 
-def test_a_call_that_found_no_thread_is_never_made(watch: Watch) -> None:
+def test_a_call_that_found_no_thread_is_never_made(watch: Watch, calls: GivenUp) -> None:
     stuck = [Stuck(), Stuck()]
     for call in stuck:
-        give_up(watch, call, "another")
+        give_up(watch, call, GivenUp())
     queued = Stuck()
     queued.go.set()
-    assert give_up(watch, queued).verdict is Verdict.NOT_APPLIED
+    assert give_up(watch, queued, calls).verdict is Verdict.NOT_APPLIED
     for call in stuck:
         call.go.set()
     settle(watch)
     settle(watch)
     assert not queued.made
-    assert not watch.busy("prod")
+    assert not calls.busy()

@@ -118,22 +118,41 @@ def test_a_stop_waits_for_no_reader_of_its_output(made: Trial) -> None:
 # Reloading.
 
 
+def reload(made: Trial, service: Service, config: str) -> Record:
+    before = len(service.records_so_far())
+    made.stage.config_file.write_text(config)
+    service.process.send_signal(signal.SIGHUP)
+    return next(
+        record
+        for number, record in enumerate(service.records())
+        if number >= before and record["event"] == "config.reloaded"
+    )
+
+
+def test_a_credential_that_leaves_the_config_is_not_remembered(made: Trial) -> None:
+    """What was found is journalled once; where it was forgotten in between, it is found anew."""
+    sound = made.configure()
+    other = yaml.safe_load(sound)
+    other["credentials"][0] |= {"name": "other", "user": "other", "integrations": ["other"]}
+    del other["credentials"][0]["current_key"]
+    made.stage.aws.add_user("other")
+    service = made.start()
+    service.wait_for("key.adopted")
+    made.ask("freeze")
+    frozen = service.wait_for("finding", where=lambda record: "frozen" in record["reason"])
+    assert reload(made, service, yaml.safe_dump(other))["outcome"] == "done"
+    assert reload(made, service, sound)["outcome"] == "done"
+    again = service.wait_for("finding", where=lambda record: record["sequence"] > frozen["sequence"])
+    assert (again["credential"], again["reason"]) == (CREDENTIAL, frozen["reason"])
+    assert service.stop() == 0
+
+
 def test_a_reload_takes_a_sound_config_and_refuses_all_others(made: Trial) -> None:
     sound = made.configure(policy={"grace": "1h", "max_grace": "2h", "every": "6h"})
     service = asked(made)
     service.wait_for("rotation.phase", where=lambda record: record["phase"] == "grace")
 
-    def reload(config: str) -> Record:
-        before = len(service.records_so_far())
-        made.stage.config_file.write_text(config)
-        service.process.send_signal(signal.SIGHUP)
-        return next(
-            record
-            for number, record in enumerate(service.records())
-            if number >= before and record["event"] == "config.reloaded"
-        )
-
-    refused = reload(sound.replace("watch:", "wotch:"))
+    refused = reload(made, service, sound.replace("watch:", "wotch:"))
     assert refused["outcome"] == "refused"
     assert "wotch" in refused["reason"]
     assert "rotator.yaml" in service.said
@@ -141,7 +160,7 @@ def test_a_reload_takes_a_sound_config_and_refuses_all_others(made: Trial) -> No
     other = yaml.safe_load(sound)
     other["credentials"][0] |= {"name": "other", "user": "other", "integrations": ["other"]}
     del other["credentials"][0]["current_key"]
-    refused = reload(yaml.safe_dump(other))
+    refused = reload(made, service, yaml.safe_dump(other))
     assert refused["outcome"] == "refused"
     assert CREDENTIAL in refused["reason"]
     assert "rotation in flight" in refused["reason"]
@@ -154,7 +173,7 @@ def test_a_reload_takes_a_sound_config_and_refuses_all_others(made: Trial) -> No
     both = yaml.safe_load(sound)
     both["policy"]["grace"] = "1s"
     both["credentials"].append(other["credentials"][0] | {"current_key": held["accessKey"]})
-    assert reload(yaml.safe_dump(both))["outcome"] == "done"
+    assert reload(made, service, yaml.safe_dump(both))["outcome"] == "done"
     service.wait_for("key.adopted", where=lambda record: record["credential"] == "other")
     service.wait_for("rotation.done", where=lambda record: record["credential"] == CREDENTIAL)
 

@@ -11,7 +11,7 @@ from rotator.config.models import Config
 from rotator.config.plugin import PluginCredential
 from rotator.errors import CallFailed, RotatorError, StoreError, UsageError, Verdict
 from rotator.model import Phase
-from rotator.providers.aws.settings import AwsCredential
+from rotator.providers.aws.settings import AwsUserSettings
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.northflank.account import Behaviour
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
@@ -86,8 +86,8 @@ class TestWhatIsRefused:
             assemble(rewritten(rig.config, user="OTHER"), rig.clock, rig.http)
 
     def test_own_rights_that_are_not_there(self, rig: Rig) -> None:
-        section = rig.config.credentials[0]
-        assert isinstance(section, AwsCredential)
+        section: object = rig.config.credentials[0]
+        assert isinstance(section, AwsUserSettings)
         nobody = section.aws.model_copy(update={"profile": "nobody"})
         with pytest.raises(RotatorError, match="nobody"):
             assemble(rewritten(rig.config, aws=nobody), rig.clock, rig.http)

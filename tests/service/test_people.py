@@ -78,7 +78,7 @@ class TestAnAnswer:
         rig.aws.faults.put(Rule(times=None, fault=Canned(status=503, body="<html>")))
         assert rig.ask("pause").accepted
         assert rig.ask("rotate").accepted
-        refused(rig, "can't be read", "adopt", key_id=rig.first_key)
+        refused(rig, "can't read the keys", "adopt", key_id=rig.first_key)
         rig.heal()
         assert rig.ask("unpause").accepted
         rig.finish()

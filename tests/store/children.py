@@ -21,7 +21,7 @@ from rotator.audit.sinks import FileSink
 from rotator.audit.verify import verify
 from rotator.errors import AuditError, StoreError
 from rotator.store.backup import back_up
-from tests.audit.lines import RECORDS, WHOLE, deliver, find, upto
+from tests.audit.lines import RECORDS, WHOLE, deliver, find, is_intact, upto
 from tests.store.stores import START, audit_file, open_journal, told, url
 
 _CONTEXT = get_context("forkserver")
@@ -180,5 +180,5 @@ def verify_a_long_log(mouth: Connection, directory: Path) -> None:
     journal.flush(required_only=True)
     progress: list[int] = []
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    intact = verify(journal.reader, audit_file(directory), progress=progress.append).intact
+    intact = is_intact(verify(journal.reader, audit_file(directory), progress=progress.append))
     mouth.send((intact, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, progress))

@@ -72,16 +72,6 @@ def test_people_can_query_the_main_columns(tmp_path: Path) -> None:
     ]
 
 
-def test_schedule_moves_the_timer_and_nothing_else(tmp_path: Path) -> None:
-    with open_journal(tmp_path) as journal:
-        journal.commit("prod", MINTING, events=[told("due")], next_at=START)
-        before = rows(tmp_path, "SELECT phase, state, updated_at FROM credential")
-        journal.schedule("prod", START + timedelta(days=1))
-
-        assert rows(tmp_path, "SELECT phase, state, updated_at FROM credential") == before
-        assert journal.credentials()[0].next_at == START + timedelta(days=1)
-
-
 def test_a_commit_for_an_unknown_credential_is_refused_whole(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         journal.commit("prod", MINTING, events=[told("due")], next_at=None)
@@ -143,7 +133,6 @@ def test_a_newer_owner_shuts_this_one_out(tmp_path: Path) -> None:
         head = journal.reader.newest(1)
         writes: list[Callable[[], None]] = [
             lambda: journal.commit("prod", State(), events=[told("too late")], next_at=None),
-            lambda: journal.schedule("prod", START),
             lambda: journal.record([told("too late")]),
             lambda: journal.register([]),
         ]

@@ -25,6 +25,7 @@ from rotator.clock import new_id
 from rotator.config.load import load
 from rotator.material import Material
 from rotator.model import Origin, State
+from rotator.providers.base import Disables
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.northflank.account import ApiToken, HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
@@ -150,13 +151,19 @@ class Rig(Running):
 
     def enable(self, key_id: str) -> None:
         """A person enables a key in AWS."""
-        self.managed().provider.enable(key_id)
+        self._by_hand.enable(key_id)
         self.by_people["UpdateAccessKey"] += 1
 
     def disable(self, key_id: str) -> None:
         """A person disables a key in AWS."""
-        self.managed().provider.disable(key_id)
+        self._by_hand.disable(key_id)
         self.by_people["UpdateAccessKey"] += 1
+
+    @property
+    def _by_hand(self) -> Disables:
+        able = self.managed().provider.abilities.disables
+        assert able is not None
+        return able
 
     def delete(self, key_id: str) -> None:
         """A person deletes a key in AWS."""

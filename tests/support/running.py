@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from rotator.audit.sinks import FileSink
+from rotator.audit.sinks import FileSink, Sink
 from rotator.clock import new_id
 from rotator.config.models import Config
 from rotator.errors import StoreError
@@ -49,6 +49,7 @@ class Running(ABC):
 
     Attributes:
         config: what rotator is started with.
+        sinks: what audit records go to beside the audit file, from the next start on.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class Running(ABC):
         self.clock = clock
         self.http = http
         self.name = name
+        self.sinks: list[Sink] = []
         self._process: ExitStack | None = None
 
     @abstractmethod
@@ -72,7 +74,7 @@ class Running(ABC):
             self.fleet: Fleet = assemble(self.config, self.clock, self.http)
             sink = FileSink(self.stage.audit_file, required="file" in self.config.audit.require)
             undo.callback(sink.close)
-            store = Journal.open(self.config.store.url, sinks=(sink,), clock=self.clock.now)
+            store = Journal.open(self.config.store.url, sinks=(sink, *self.sinks), clock=self.clock.now)
             self.journal = undo.enter_context(store)
             register(self.fleet, self.journal)
             self.engine = Engine(self.journal, self.clock, new_id=new_id, threads=4)

@@ -69,7 +69,7 @@ def test_killed_in_the_middle_of_a_push_it_is_started_again_and_ends_the_rotatio
 
 def test_a_stuck_worker_misses_the_watchdog_and_an_idle_service_does_not(site: Site) -> None:
     (aws,) = site.credentials()
-    settings = {"user": aws.pop("user"), **aws.pop("aws")}
+    settings = {"user": aws.pop("user"), "aws": aws.pop("aws")}
     stuck = aws | {"provider": "stuck", "integration_provider": "aws", "settings": settings}
     site.configure(plugins=["stuck"], credentials=[stuck])
     site.override(SERVICE, WatchdogSec=WATCHED, RestartSec="1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -19,6 +18,7 @@ from botocore.utils import get_environ_proxies
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
 
 CONNECTIONS = 32
@@ -36,37 +36,12 @@ class AwsAccess:
     """How to get into AWS. Credentials with equal values share their clients.
 
     Args:
-        profile: a profile of the AWS config file; None for the SDK's default chain.
-        assume_role: the ARN of a role to assume with that identity.
-        region: where candidates are proved; None for the profile's or the environment's region.
-        iam_endpoint: overrides the SDK's choice.
-        sts_endpoint: overrides the SDK's choice.
+        section: what the config says.
         deadline: how long any one call may take.
     """
 
-    profile: str | None
-    assume_role: str | None
-    region: str | None
-    iam_endpoint: str | None
-    sts_endpoint: str | None
+    section: AwsSection
     deadline: timedelta
-
-    @classmethod
-    def of(cls, settings: Mapping[str, object], *, deadline: timedelta) -> AwsAccess:
-        """Taken from a credential's section of the config."""
-
-        def text(name: str) -> str | None:
-            value = settings.get(name)
-            return str(value) if value else None
-
-        return cls(
-            profile=text("profile"),
-            assume_role=text("assume_role"),
-            region=text("region"),
-            iam_endpoint=text("iam_endpoint"),
-            sts_endpoint=text("sts_endpoint"),
-            deadline=deadline,
-        )
 
     def sessions(self) -> tuple[Session, Session]:
         """The SDK's session of our own identity, and of the one to act as: the role's, or the same one.
@@ -74,21 +49,21 @@ class AwsAccess:
         Raises:
             botocore.exceptions.BotoCoreError: there is no such profile, or there are no credentials.
         """
-        own = _session(self.profile)
-        if self.assume_role is None:
+        own = _session(self.section.profile)
+        if self.section.assume_role is None:
             return own, own
         fetcher = AssumeRoleCredentialFetcher(
             partial(
                 own.create_client,
-                region_name=self.region,
-                endpoint_url=self.sts_endpoint,
+                region_name=self.section.region,
+                endpoint_url=self.section.sts_endpoint,
                 config=self.config(attempts=2),
             ),
             credentials_of(own),
-            self.assume_role,
+            self.section.assume_role,
             extra_args={"RoleSessionName": SESSION_NAME},
         )
-        acting = _session(self.profile)
+        acting = _session(self.section.profile)
         acting.register_component("credential_provider", _AssumedRole(fetcher))
         return own, acting
 

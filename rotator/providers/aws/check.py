@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rotator.errors import CallFailed
 from rotator.providers._shared import apart, met, tried, unmet
 from rotator.providers.aws.clients import Arn, AwsClients
 from rotator.providers.aws.errors import AwsAnswer, ask
 from rotator.providers.aws.rights import CHANGES, READS, document
-from rotator.providers.base import Provider, Right
+from rotator.providers.base import Right
+
+if TYPE_CHECKING:
+    from rotator.providers.aws.provider import AwsUser
 
 DENIED = frozenset({"AccessDenied"})
 """The code with which AWS says that a right is missing."""
@@ -19,7 +23,7 @@ DENIED = frozenset({"AccessDenied"})
 _LIST, _LAST_USED = READS
 
 
-def rights(provider: Provider, aws: AwsClients, user: str) -> Iterator[Right]:
+def rights(provider: AwsUser, aws: AwsClients, user: str) -> Iterator[Right]:
     """The lines of `rotator check`; they end early where AWS doesn't know us."""
     alike = f"Give rotator an identity of its own: it would revoke its own key with {user}'s."
     if not (yield from identity(aws, lambda: aws.is_own(user), alike)):
@@ -78,7 +82,7 @@ def untried(action: str, allowed: Mapping[str, bool], grant: str) -> Right:
     return Right(action, None, f"rotator can't try this without changing something. {grant}")
 
 
-def _each(provider: Provider, aws: AwsClients, user: str, grant: str) -> Iterator[Right]:
+def _each(provider: AwsUser, aws: AwsClients, user: str, grant: str) -> Iterator[Right]:
     try:
         keys = provider.list_keys().keys
     except CallFailed as failure:

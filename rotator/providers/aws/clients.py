@@ -86,19 +86,20 @@ class AwsClients:
         )
 
     def _open(self, access: AwsAccess) -> None:
+        section = access.section
         own, acting = access.sessions()
         self._own, self._acting = credentials_of(own), credentials_of(acting)
         session = boto3.Session(botocore_session=acting)
-        self.region: str = access.region or session.region_name or _DEFAULT_REGION
+        self.region: str = section.region or session.region_name or _DEFAULT_REGION
 
         def iam(attempts: int) -> IAMClient:
             config = access.config(attempts=attempts)
-            return session.client("iam", region_name=self.region, endpoint_url=access.iam_endpoint, config=config)
+            return session.client("iam", region_name=self.region, endpoint_url=section.iam_endpoint, config=config)
 
         self.iam = iam(attempts=2)
         self.iam_once = iam(attempts=1)
         self.sts_once: STSClient = session.client(
-            "sts", region_name=self.region, endpoint_url=access.sts_endpoint, config=access.config(attempts=1)
+            "sts", region_name=self.region, endpoint_url=section.sts_endpoint, config=access.config(attempts=1)
         )
         about_sts = self.sts_once.meta
         self._sts_url = about_sts.endpoint_url
@@ -110,8 +111,8 @@ class AwsClients:
             max_pool_connections=CONNECTIONS,
         )
         self.endpoints = (
-            checked_endpoint("iam", self.iam.meta.endpoint_url, access.iam_endpoint),
-            checked_endpoint("sts", self._sts_url, access.sts_endpoint),
+            checked_endpoint("iam", self.iam.meta.endpoint_url, section.iam_endpoint),
+            checked_endpoint("sts", self._sts_url, section.sts_endpoint),
         )
 
     def renew(self) -> None:

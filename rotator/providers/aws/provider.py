@@ -6,7 +6,7 @@ making, and CreateAccessKey takes no idempotency token; a fresh key is unknown t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 from pydantic import SecretStr
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.check import rights
@@ -30,26 +30,26 @@ from rotator.providers.aws.errors import (
     request_id,
     utc,
 )
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.aws.settings import AwsUserSettings
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 
 Value = TypeVar("Value")
 
-_CAPABILITIES = Capabilities(slots=2, can_disable=True, exact=False, has_evidence=True)
 _PROOFS = {"AccessDenied": Proof.ALIVE, "InvalidClientTokenId": Proof.NOT_YET, "SignatureDoesNotMatch": Proof.DEAD}
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AwsUser:
+def open_provider(settings: AwsUserSettings, tools: Tools) -> AwsUser:
     """The provider for one IAM user. No call is made, but that the SDK may look for an instance's own credentials.
 
     Args:
-        settings: `user`, and what `AwsAccess.of` takes.
+        settings: whose keys, and how AWS is reached.
         tools: of which only the deadline is used: the SDK has HTTP clients of its own.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
-    access = AwsAccess.of(settings, deadline=tools.deadline)
-    return AwsUser(str(settings["user"]), access, clients_for(access))
+    access = AwsAccess(settings.aws, tools.deadline)
+    return AwsUser(settings.user, access, clients_for(access))
 
 
 class AwsUser:
@@ -57,13 +57,13 @@ class AwsUser:
 
     def __init__(self, user: str, access: AwsAccess, clients: AwsClients) -> None:
         self._user = user
-        self._access = access
+        self._section = access.section
         self._aws = clients
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Two slots, and no mark by which a lost key could be recognised."""
-        return _CAPABILITIES
+        return Abilities(slots=2, exact=False, proves=self, disables=self, tells_use=self)
 
     @property
     def identity(self) -> str:
@@ -73,10 +73,10 @@ class AwsUser:
         by two profiles isn't recognised as one. IAM users' names differ by more than case.
         """
         name = f"aws:user/{self._user.casefold()}"
-        role = Arn.found_in(self._access.assume_role or "")
+        role = Arn.found_in(self._section.assume_role or "")
         if role is not None:
             return f"{name}@{role.account}"
-        return f"{name}@profile:{self._access.profile}" if self._access.profile else name
+        return f"{name}@profile:{self._section.profile}" if self._section.profile else name
 
     def list_keys(self) -> Listing:
         """All pages of ListAccessKeys.
@@ -160,9 +160,6 @@ class AwsUser:
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""
         return tuple(rights(self, self._aws, self._user))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the clients', which end when their last holder lets go of them."""
 
     def _update(self, key_id: str, status: Literal["Active", "Inactive"]) -> Reply:
         return self._change(

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from rotator.providers.aws.settings import AwsUserSettings
+
 READS = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")
 CHANGES = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 
@@ -13,22 +15,21 @@ _PLACEHOLDER = "ACCOUNT"
 _PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov", "eusc": "aws-eusc"}
 
 
-def policy(settings: Mapping[str, object]) -> str:
+def rights(settings: AwsUserSettings) -> str:
     """The policy document, after comments that say where it goes.
 
-    Args:
-        settings: `user`; the account and the partition are those of `assume_role`, or the partition is the `region`'s.
+    The account and the partition are those of `assume_role`, or the partition is the `region`'s.
     """
-    user, role = settings["user"], str(settings.get("assume_role") or "")
+    user, role = settings.user, settings.aws.assume_role or ""
     where = re.match(r"arn:([\w-]+):iam::(\d+):", role)
-    partition, account = (where[1], where[2]) if where else (_partition(str(settings.get("region"))), _PLACEHOLDER)
+    partition, account = (where[1], where[2]) if where else (_partition(settings.aws.region or ""), _PLACEHOLDER)
     holder = f"the role {role}" if where else "rotator's own user or role"
     lines = [f"# Attach this policy to {holder}. If {user} has a path, it stands before the name: user/PATH/{user}."]
     if where:
         lines.append("# Whoever assumes that role needs sts:AssumeRole on it, and the role's trust.")
     else:
         lines.append(f"# Replace {_PLACEHOLDER} by the twelve digits of the account in which {user} is.")
-    return "\n".join((*lines, json.dumps(document(account, str(user), partition=partition), indent=2), ""))
+    return "\n".join((*lines, json.dumps(document(account, user, partition=partition), indent=2), ""))
 
 
 def document(account: str, user: str, *, partition: str) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
@@ -22,15 +22,16 @@ from pydantic import SecretStr
 from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, Proof, Reply
 from rotator.providers._shared import own_identity
 from rotator.providers.aws.access import SESSION_NAME, AwsAccess
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
 from rotator.providers.aws.role_check import rights
+from rotator.providers.aws.settings import AwsRoleSettings
 from rotator.providers.aws.trust import ID_LENGTH, Trust, key_id_of
 from rotator.providers.aws.trust_policy import Edit, PolicyRead, RolePolicy
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
@@ -42,18 +43,18 @@ _PROPAGATION = timedelta(minutes=10)
 _ASK_AGAIN = timedelta(seconds=5)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AwsRole:
+def open_provider(settings: AwsRoleSettings, tools: Tools) -> AwsRole:
     """The provider for one role. No call is made, but that the SDK may look for an instance's own credentials.
 
     Args:
-        settings: `role_arn`, `probe`, and what `AwsAccess.of` takes.
+        settings: which role, and how AWS is reached.
         tools: the deadline and the clock are used: the SDK has HTTP clients of its own.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
-    access = AwsAccess.of(settings, deadline=tools.deadline / _LONGEST)
-    return AwsRole(str(settings["role_arn"]), clients_for(access), probe=bool(settings["probe"]), clock=tools.clock)
+    access = AwsAccess(settings.aws, tools.deadline / _LONGEST)
+    return AwsRole(settings.role_arn, clients_for(access), probe=settings.aws.probe, clock=tools.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ class AwsRole:
         self._taken_out: dict[str, _TakenOut] = {}
 
     @property
-    def capabilities(self) -> Capabilities:
-        """No slots, but the policy's length; each external id is its own mark."""
-        return Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, provable=self._probe)
+    def abilities(self) -> Abilities:
+        """No slots, but the policy's length; each external id is its own mark. Proved only where `probe` allows it."""
+        return Abilities(slots=None, exact=True, proves=self if self._probe else None)
 
     @property
     def identity(self) -> str:
@@ -109,10 +110,6 @@ class AwsRole:
             )
         seen = self._policy.look()
         return Listing(tuple(_key(key_id, seen) for key_id in seen.trust.keys), seen.at)
-
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # AWS reports it for the role alone
-        """Never called: there is no evidence of use."""
-        return None
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the external id itself is the mark
         """A random external id. It is complete: should the mint's reply be lost, it is found by its mark."""
@@ -151,14 +148,6 @@ class AwsRole:
             raise
         return Proof.ALIVE if taken else Proof.NOT_YET
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: an external id is allowed or it isn't."""
-        self._cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called, as `disable`."""
-        self._cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """Take this external id out of the policy. With `probe`, prove that STS refuses it, and an absent one.
 
@@ -179,9 +168,6 @@ class AwsRole:
         """Reads the policy, and with `probe` assumes the role; the write is judged by IAM's policy simulator."""
         uses = self._is_taken if self._probe else None
         return tuple(rights(self._policy, self._aws, self._role, self._arn, uses))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the clients', which end when their last holder lets go of them."""
 
     def _without(self, trust: Trust, key_id: str) -> Trust:
         rest = trust.without(key_id)
@@ -259,15 +245,6 @@ class AwsRole:
             if failure.verdict is not Verdict.REFUSED or failure.code != "AccessDenied":
                 raise
         return False
-
-    def _cannot(self, done: str, key_id: str) -> NoReturn:
-        raise CallFailed(
-            f"{key_id} can't be {done}: AWS can't disable an external id",
-            verdict=Verdict.REFUSED,
-            code="Unsupported",
-            permanent=True,
-            remedy="Delete the external id: rotator then takes it out of the trust policy.",
-        )
 
 
 def _key(key_id: str, seen: PolicyRead) -> Key:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from rotator.providers.aws.settings import AwsRoleSettings
+
 READ, CHANGE, USE = "iam:GetRole", "iam:UpdateAssumeRolePolicy", "sts:AssumeRole"
 
 
-def policy(settings: Mapping[str, object]) -> str:
-    """The policy document, after comments that say where it goes.
-
-    Args:
-        settings: `role_arn`, `probe` and `assume_role`.
-    """
-    role_arn, probe = str(settings["role_arn"]), bool(settings.get("probe"))
-    own = settings.get("assume_role")
+def rights(settings: AwsRoleSettings) -> str:
+    """The policy document, after comments that say where it goes."""
+    role_arn, probe, own = settings.role_arn, settings.aws.probe, settings.aws.assume_role
     holder = f"the role {own}" if own else "rotator's own user or role, in the same account"
     lines = [f"# Attach this policy to {holder}."]
     if own:

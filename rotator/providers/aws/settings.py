@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from rotator.config.credential import CredentialSection
-from rotator.settings.section import Endpoint, Section
+from rotator.settings.section import Endpoint, ProviderSettings, Section
 
 
 class AwsSection(Section):
@@ -28,14 +27,15 @@ class AwsSection(Section):
     sts_endpoint: Endpoint | None = Field(None, description="An STS endpoint other than the SDK's.")
 
 
-class AwsCredential(CredentialSection):
+class AwsUserSettings(ProviderSettings):
     """An IAM user whose access key Northflank holds."""
 
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: two access keys a user.
     slots: ClassVar[int | None] = 2
+    draft: ClassVar[str] = """\
+    user: todo-{name}  # TODO: the IAM user whose access key Northflank holds; its name, not its ARN
+"""
 
-    provider: Literal["aws"] = Field(description="The cloud.")
-    mode: Literal["accessKey"] = Field("accessKey", description="What Northflank holds: an access key.")
     user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
     current_key: str | None = Field(
         None,
@@ -51,11 +51,7 @@ class AwsCredential(CredentialSection):
         IAM user names that differ in case alone are equal.
         """
         account = self.aws.assume_role.split(":")[4] if self.aws.assume_role else self.aws.profile
-        return self.provider, self.user.lower(), account
-
-    def settings(self) -> dict[str, object]:
-        """The user, and the keys of `aws` beside it."""
-        return {"user": self.user, **self.aws.model_dump()}
+        return self.user.lower(), account
 
 
 class AwsRoleSection(AwsSection):
@@ -68,14 +64,15 @@ class AwsRoleSection(AwsSection):
     )
 
 
-class AwsRoleCredential(CredentialSection):
+class AwsRoleSettings(ProviderSettings):
     """An IAM role that Northflank assumes with an external id."""
 
     # An external id takes room in the role's trust policy, which is limited in characters, not in ids.
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
+"""
 
-    provider: Literal["aws"] = Field(description="The cloud.")
-    mode: Literal["crossAccountRole"] = Field(description="What Northflank holds: a role and an external id.")
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
         description="The role's ARN.",
@@ -88,15 +85,6 @@ class AwsRoleCredential(CredentialSection):
     aws: AwsRoleSection = Field(default_factory=AwsRoleSection, description="How rotator itself reaches AWS.")
 
     @property
-    def opener(self) -> str:
-        """A provider of its own."""
-        return "aws_role"
-
-    @property
     def principal(self) -> tuple[str | None, ...]:
         """The role: its ARN names the account."""
-        return self.provider, self.role_arn
-
-    def settings(self) -> dict[str, object]:
-        """The role, and the keys of `aws` beside it."""
-        return {"role_arn": self.role_arn, **self.aws.model_dump()}
+        return (self.role_arn,)

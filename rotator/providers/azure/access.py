@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import cast
-
-from pydantic import SecretStr
+from dataclasses import dataclass
 
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.providers.azure.settings import AzureSection
+from rotator.settings.secret import SecretRef
 
 _PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 
@@ -49,7 +47,7 @@ class AzureAccess:
         management: where Azure Resource Manager is.
         management_audience: as above.
         client_id: rotator's own application; None for what the environment says.
-        secret: reads its client secret anew.
+        secret: where its client secret is.
         certificate: the file with its certificate and private key.
     """
 
@@ -60,33 +58,29 @@ class AzureAccess:
     management: str
     management_audience: str
     client_id: str | None = None
-    secret: Callable[[], SecretStr] | None = field(default=None, repr=False)
+    secret: SecretRef | None = None
     certificate: str | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> AzureAccess:
+    def of(cls, section: AzureSection) -> AzureAccess:
         """Taken from a credential's section of the config, and from the SDK's own environment where that is silent.
 
         Raises:
             RotatorError: the authority isn't https: a candidate would go there in clear.
         """
-
-        def text(name: str) -> str | None:
-            return cast("str | None", settings.get(name))
-
-        authority = _https(text("authority") or os.environ.get("AZURE_AUTHORITY_HOST") or _PUBLIC_AUTHORITY)
+        authority = _https(section.authority or os.environ.get("AZURE_AUTHORITY_HOST") or _PUBLIC_AUTHORITY)
         cloud = _CLOUDS.get(authority, _PUBLIC)
-        graph = text("graph_url") or cloud.graph
+        graph = section.graph_url or cloud.graph
         return cls(
-            tenant=str(settings["tenant_id"]).lower(),
+            tenant=section.tenant_id.lower(),
             authority=authority,
             graph=graph,
             graph_audience=_DOD_GRAPH if graph == _DOD_GRAPH else cloud.graph,
-            management=text("management_url") or cloud.management,
+            management=section.management_url or cloud.management,
             management_audience=cloud.management,
-            client_id=text("admin_client_id"),
-            secret=cast("Callable[[], SecretStr] | None", settings.get("admin_secret")),
-            certificate=text("admin_certificate"),
+            client_id=section.admin.client_id,
+            secret=section.admin.secret,
+            certificate=section.admin.certificate,
         )
 
     @property

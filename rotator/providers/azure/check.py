@@ -40,8 +40,9 @@ def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str
     yield _permission(token)
     yield from _ownership(graph, token, client_id)
     yield tried("the application's secrets can be listed", provider.list_keys)
-    if provider.capabilities.has_evidence:
-        yield tried(PERMISSION, lambda: provider.last_used("none"))
+    tells_use = provider.abilities.tells_use
+    if tells_use is not None:
+        yield tried(PERMISSION, lambda: tells_use.last_used("none"))
 
 
 def _permission(token: OwnToken) -> Right:

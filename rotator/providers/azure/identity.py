@@ -144,12 +144,12 @@ class OwnLogin:
     def _told(self, error: Exception) -> str:
         # After an answer the SDK may quote what it didn't understand. Before, it says where it looked for an identity.
         if self._transport.last is not None:
-            return f"{_WHAT} could not be got: {type(error).__name__}"
-        return f"{_WHAT} could not be got: {outside_text(getattr(error, 'message', error))}"
+            return f"could not get {_WHAT}: {type(error).__name__}"
+        return f"could not get {_WHAT}: {outside_text(getattr(error, 'message', error))}"
 
     def _open(self) -> TokenCredential:
         access = self._access
-        secret = access.secret() if access.secret is not None else None
+        secret = access.secret.read() if access.secret is not None else None
         certificate = _content(access.certificate) if access.certificate is not None else None
         made_of = secret, certificate
         if self._credential is None or self._made_of != made_of:

@@ -20,7 +20,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.answers import Answer, date_of, json_object
 from rotator.http.exchange import Span
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone
 from rotator.providers.azure import evidence as azure_evidence
 from rotator.providers.azure import proof as azure_proof
@@ -29,57 +29,55 @@ from rotator.providers.azure.check import rights
 from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import login_for
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.azure.settings import AzureSection, AzureSettings
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 
 _UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
 """When a secret began that has no such date, as some that other programs made. It is as old as can be."""
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AzureApp:
+def open_provider(settings: AzureSettings, tools: Tools) -> AzureApp:
     """The provider for one application. No call is made.
 
     Args:
-        settings: as `AzureCredential.settings` gives them.
+        settings: whose secrets, and how Azure is reached.
         tools: all of them are used.
 
     Raises:
         RotatorError: the CA file can't be used, or the authority isn't https.
     """
-    access = AzureAccess.of(settings)
-    ca_file = settings.get("ca_file")
-    http = tools.http.trusting(str(ca_file) if ca_file is not None else None)
-    application = str(settings["client_id"]).lower()
+    section = settings.azure
+    access = AzureAccess.of(section)
+    http = tools.http.trusting(section.ca_file)
+    application = section.client_id.lower()
     graph = Graph(access, http, login_for(access, http), application, tools)
-    return AzureApp(settings, access, graph, http, tools)
+    return AzureApp(section, access, graph, http, tools)
 
 
 class AzureApp:
     """The client secrets of one application. Implements `base.Provider`."""
 
     def __init__(
-        self, settings: Mapping[str, object], access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
+        self, section: AzureSection, access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
     ) -> None:
         self._fixed = {
-            field: str(settings[name])
-            for field, name in (
-                ("tenantId", "tenant_id"),
-                ("clientId", "client_id"),
-                ("objectId", "object_id"),
-                ("subscriptionId", "subscription_id"),
-            )
+            "tenantId": section.tenant_id,
+            "clientId": section.client_id,
+            "objectId": section.object_id,
+            "subscriptionId": section.subscription_id,
         }
         self._client_id = self._fixed["clientId"].lower()
         self._path = f"/v1.0/applications(appId='{self._client_id}')"
-        self._has_evidence = bool(settings["evidence"])
+        self._has_evidence = section.evidence
         self._access = access
         self._graph = graph
         self._http = http
         self._tools = tools
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """A secret is recognised by its display name. It can't be disabled. Evidence only where it was asked for."""
-        return Capabilities(slots=None, can_disable=False, exact=True, has_evidence=self._has_evidence)
+        return Abilities(slots=None, exact=True, proves=self, tells_use=self if self._has_evidence else None)
 
     @property
     def identity(self) -> str:
@@ -134,14 +132,6 @@ class AzureApp:
             span=Span(self._tools.clock, self._tools.deadline),
         )
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: Azure can't."""
-        raise _cannot(key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: Azure can't."""
-        raise _cannot(key_id)
-
     def delete(self, key_id: str) -> Reply:
         """RemovePassword. That the secret is gone already is success; that its application is gone is not.
 
@@ -164,9 +154,6 @@ class AzureApp:
     def check(self) -> Sequence[Right]:
         """Tries what only reads; what changes something is judged by rotator's own token, and by who owns the app."""
         return tuple(rights(self, self._access, self._graph, self._client_id))
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     def _minted(self, answer: Answer, draft: Draft) -> Minted | None:
         said = json_object(answer.body) or {}
@@ -201,13 +188,3 @@ def _time(text: str | None) -> datetime | None:
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
     return at.astimezone(UTC).replace(microsecond=0)
-
-
-def _cannot(key_id: str) -> CallFailed:
-    return CallFailed(
-        f"{key_id} can't be disabled or enabled: Azure can't disable a client secret",
-        verdict=Verdict.REFUSED,
-        code="NotPossible",
-        permanent=True,
-        remedy="Remove the client secret instead.",
-    )

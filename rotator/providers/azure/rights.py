@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from rotator.providers.azure.settings import AzureSettings
 
 # https://learn.microsoft.com/en-us/graph/permissions-reference
 _GRAPH = "00000003-0000-0000-c000-000000000000"
@@ -10,21 +10,18 @@ _OWNED_BY = "18a4783c-866b-4cc7-a460-3d5e5662c884"  # Application.ReadWrite.Owne
 _AUDIT_LOG = "b0afded3-3588-46d8-8b3d-9842eff778da"  # AuditLog.Read.All
 
 
-def policy(settings: Mapping[str, object]) -> str:
-    """The permission and the ownership, as `az` commands.
-
-    Args:
-        settings: the credential's `azure` section, and the admin's client id.
-    """
-    rotator = settings["admin_client_id"] or "CLIENT_ID_OF_ROTATOR"
+def rights(settings: AzureSettings) -> str:
+    """The permission and the ownership, as `az` commands."""
+    azure = settings.azure
+    rotator = azure.admin.client_id or "CLIENT_ID_OF_ROTATOR"
     roles = f"{_OWNED_BY}"
     also = ""
-    if settings["evidence"]:
+    if azure.evidence:
         roles += f" {_AUDIT_LOG}"
         also = "\n# AuditLog.Read.All, for `evidence: true`: read the report that tells when a secret was last used."
     return f"""\
-# The least that rotator needs for the application {settings["client_id"]}
-# in the tenant {settings["tenant_id"]}. To paste by someone who may grant application permissions
+# The least that rotator needs for the application {azure.client_id}
+# in the tenant {azure.tenant_id}. To paste by someone who may grant application permissions
 # (Privileged Role Administrator), with `az login --tenant` done. No role in a subscription is needed.
 
 # Application.ReadWrite.OwnedBy: write the applications that rotator owns, and no others.{also}
@@ -38,7 +35,7 @@ for ROLE in {roles}; do
 done
 
 # Ownership of this one application.
-az ad app owner add --id {settings["client_id"]} --owner-object-id "$ROTATOR"
+az ad app owner add --id {azure.client_id} --owner-object-id "$ROTATOR"
 
 # An access token that rotator has already doesn't change: the new rights show within an hour, or after a restart.
 """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rotator.config.credential import CredentialSection
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -67,12 +66,18 @@ class AzureSection(Section):
         return self
 
 
-class AzureCredential(CredentialSection):
+class AzureSettings(ProviderSettings):
     """An app registration whose client secret Northflank holds."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    azure:
+      tenant_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the tenant's id
+      client_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the application (client) id
+      object_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the object id that the integration was given
+      subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
+"""
 
-    provider: Literal["azure"] = Field(description="The cloud.")
     current_key: str | None = Field(
         None,
         pattern=_GUID,
@@ -88,14 +93,4 @@ class AzureCredential(CredentialSection):
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The application in its tenant."""
-        return self.provider, self.azure.tenant_id.lower(), self.azure.client_id.lower()
-
-    def settings(self) -> dict[str, object]:
-        """The keys of `azure`; the admin's as `admin_client_id`, `admin_secret` (a reader) and `admin_certificate`."""
-        admin = self.azure.admin
-        return {
-            **self.azure.model_dump(exclude={"admin"}),
-            "admin_client_id": admin.client_id,
-            "admin_secret": admin.secret.read if admin.secret is not None else None,
-            "admin_certificate": admin.certificate,
-        }
+        return self.azure.tenant_id.lower(), self.azure.client_id.lower()

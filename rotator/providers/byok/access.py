@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from lightkube.core.exceptions import ConfigError
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.providers.byok.settings import ByokSection
 from rotator.settings.section import is_https_or_loopback
 
 _CHECK = (
@@ -45,18 +46,18 @@ class Access:
     bearer: Callable[[], str] | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, object], *, pod: str = SERVICE_ACCOUNT) -> Access:
+    def of(cls, section: ByokSection, *, pod: str = SERVICE_ACCOUNT) -> Access:
         """Taken from a credential's section of the config, the environment, and the files that these name.
 
         Args:
-            settings: `kubeconfig` and `context`.
+            section: `kubeconfig` and `context` of it.
             pod: where a pod finds its service account.
 
         Raises:
             RotatorError: there is no usable way in.
         """
         try:
-            return _access(settings, pod)
+            return _access(section, pod)
         except ConfigError as error:
             problem = outside_text(error)
         except RotatorError:
@@ -66,8 +67,8 @@ class Access:
         raise RotatorError(f"rotator can't enter the cluster: {problem}.", remedy=_CHECK)
 
 
-def _access(settings: Mapping[str, object], pod: str) -> Access:
-    config, origin, in_cluster = _config(settings, pod)
+def _access(section: ByokSection, pod: str) -> Access:
+    config, origin, in_cluster = _config(section, pod)
     cluster, user = config.cluster, config.user or User()
     server = cluster.server.rstrip("/")
     if not is_https_or_loopback(server):
@@ -92,13 +93,13 @@ def _access(settings: Mapping[str, object], pod: str) -> Access:
     return Access(server, origin, in_cluster, ca, tls, _bearer(config, user))
 
 
-def _config(settings: Mapping[str, object], pod: str) -> tuple[SingleConfig, str, bool]:
+def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool]:
     """The cluster and the user, where they come from, and whether we run in that cluster."""
-    named, context = settings.get("kubeconfig"), settings.get("context")
+    named, context = section.kubeconfig, section.context
     if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True
-    file = str(named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
-    config = _chosen(KubeConfig.from_file(file), None if context is None else str(context))
+    file = named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
+    config = _chosen(KubeConfig.from_file(file), context)
     return config, f"{file}, context {config.context_name}", False
 
 

@@ -71,10 +71,6 @@ class Api:
         carrier = _Carrier(self._http, bearer, span)
         return Visit(Client(self._config, transport=carrier, trust_env=False, field_manager="rotator"), carrier)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
 
 class Visit:
     """One operation: some requests, one after the other, within one deadline."""

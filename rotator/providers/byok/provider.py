@@ -11,7 +11,7 @@ there lists as empty.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
@@ -24,16 +24,15 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.clients import ca_bytes
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.model import Key, Proof, Reply
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnAccount, username
-
-_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False)
+from rotator.providers.byok.settings import ByokSettings
 
 _TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a type of Secret
 _ACCOUNT = "kubernetes.io/service-account.name"
@@ -43,31 +42,31 @@ _PAGE = 100  # Secrets in one answer
 _SHORTEST = timedelta(minutes=10)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> ByokAccount:
+def open_provider(settings: ByokSettings, tools: Tools) -> ByokAccount:
     """The provider for one service account. No call is made.
 
     Args:
-        settings: the credential's `byok` section.
+        settings: whose tokens, and how the cluster is reached.
         tools: of which the HTTP clients aren't used: a kubeconfig brings its own CA and certificate.
 
     Raises:
         RotatorError: there is no usable way into the cluster, or Northflank's way is not known.
     """
-    access = Access.of(settings)
-    server, ca_file = settings["server"], settings["ca_file"]
-    if server is None and access.in_cluster:
+    section = settings.byok
+    access = Access.of(section)
+    if section.server is None and access.in_cluster:
         raise RotatorError(
             "rotator reaches the cluster at the address for pods, which Northflank can't reach.",
             remedy="Set `server` to the API server's address as Northflank reaches it.",
         )
     target = ClusterAddress(
-        server=access.server if server is None else str(server),
-        ca=access.ca if ca_file is None else ca_bytes(str(ca_file)),
-        namespace=str(settings["namespace"]),
-        account=str(settings["service_account"]),
+        server=section.server or access.server,
+        ca=access.ca if section.ca_file is None else ca_bytes(section.ca_file),
+        namespace=section.namespace,
+        account=section.service_account,
     )
     api = Api(access, tools.deadline, tools.clock)
-    return ByokAccount(target, access, api, bound=settings["token"] == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
+    return ByokAccount(target, access, api, bound=section.token == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
 
 
 class ByokAccount:
@@ -82,9 +81,9 @@ class ByokAccount:
         self._own = OwnAccount(api)
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Any number of tokens, each with a name that we gave it; none can be disabled, and no use is recorded."""
-        return _CAPABILITIES
+        return Abilities(slots=None, exact=True, proves=self)
 
     @property
     def identity(self) -> str:
@@ -104,12 +103,6 @@ class ByokAccount:
         """
         self._own.differs_from(self._target.username)
         return self._api.patiently(self._listing)
-
-    def last_used(self, key_id: str) -> LastUse | None:
-        """Never called: Kubernetes records no use of a token that could be asked for."""
-        raise CallFailed(
-            f"the use of {key_id} is not recorded", verdict=Verdict.REFUSED, code="NoEvidence", permanent=True
-        )
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """The name of the Secret. It has something random, so that no journal, however old, gives a name twice."""
@@ -156,14 +149,6 @@ class ByokAccount:
             remedy="Check `namespace` and `service_account`. The candidate was not pushed.",
         )
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called."""
-        raise _cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called."""
-        raise _cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """Delete the Secret. That it is gone already is success; that its account is gone is not."""
         visit = self._api.visit()
@@ -179,10 +164,6 @@ class ByokAccount:
     def check(self) -> Sequence[Right]:
         """Who we are, and what the cluster says that we may do."""
         return tuple(rights(self._api, self._access, self._target, self._own, bound=self._bound))
-
-    def close(self) -> None:
-        """Close the connections to this cluster."""
-        self._api.close()
 
     def _stands(self, visit: Visit) -> None:
         """The account is there. Without this, another namespace or cluster would look like one without keys."""
@@ -312,7 +293,3 @@ def _utc(at: datetime) -> datetime:
 def _hint(name: str) -> str:
     """The generation is in the stamp already; the end of the name distinguishes the Secrets."""
     return f"..{name[-8:]}"
-
-
-def _cannot(word: str, key_id: str) -> CallFailed:
-    return CallFailed(f"{key_id} can't be {word}", verdict=Verdict.REFUSED, code="Unsupported", permanent=True)

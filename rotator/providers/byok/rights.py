@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from rotator.providers.byok.settings import ByokSettings
 
 
-def policy(settings: Mapping[str, object]) -> str:
-    """A Role and its binding, for `kubectl apply -f -`.
-
-    Args:
-        settings: the credential's `byok` section.
-    """
-    namespace, account = settings["namespace"], settings["service_account"]
+def rights(settings: ByokSettings) -> str:
+    """A Role and its binding, for `kubectl apply -f -`."""
+    namespace, account = settings.byok.namespace, settings.byok.service_account
     name = f"rotator-{account}"
     return f"""\
 # The least that rotator needs for the service account {account} in the namespace {namespace}. For `kubectl apply -f -`.
@@ -27,7 +23,7 @@ rules:
     resources: [serviceaccounts]
     resourceNames: [{account}]
     verbs: [get]
-{_RULES[str(settings["token"])].format(account=account)}
+{_RULES[settings.byok.token].format(account=account)}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.config.credential import CredentialSection
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 _DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -34,12 +33,16 @@ class ByokSection(Section):
     )
 
 
-class ByokCredential(CredentialSection):
+class ByokSettings(ProviderSettings):
     """A service account in a Kubernetes cluster whose token Northflank holds in a kubeconfig."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    byok:
+      namespace: northflank  # TODO: the namespace of the service account whose token Northflank holds
+      service_account: todo-{name}  # TODO: its name
+"""
 
-    provider: Literal["byok"] = Field(description="The cloud.")
     current_key: str | None = Field(
         None,
         pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
@@ -51,8 +54,4 @@ class ByokCredential(CredentialSection):
     def principal(self) -> tuple[str | None, ...]:
         """The service account in the cluster, as far as the config names that."""
         byok = self.byok
-        return self.provider, byok.kubeconfig, byok.context, byok.server, byok.namespace, byok.service_account
-
-    def settings(self) -> dict[str, object]:
-        """The keys of `byok`."""
-        return self.byok.model_dump()
+        return byok.kubeconfig, byok.context, byok.server, byok.namespace, byok.service_account

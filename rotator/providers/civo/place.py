@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +14,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Key
+from rotator.settings.secret import SecretRef
 
 _DOMAIN = b"rotator civo key id"
 _ID_LENGTH = 16  # hexadecimal digits
@@ -49,14 +49,13 @@ class KeyPlace:
     """Where the operator puts the key. Remembers the keys that were there until they are forgotten. Thread-safe.
 
     Args:
-        name: for the operator.
-        read: reads it; may raise RotatorError.
+        ref: where the key is.
         clock: dates when a key was seen.
     """
 
-    def __init__(self, name: str, read: Callable[[], SecretStr], clock: Clock) -> None:
-        self.name = name
-        self._read = read
+    def __init__(self, ref: SecretRef, clock: Clock) -> None:
+        self.name = ref.place
+        self._ref = ref
         self._clock = clock
         self._lock = threading.Lock()
         self._found: dict[str, Found] = {}
@@ -71,7 +70,7 @@ class KeyPlace:
             CallFailed: there is none, or it can't be read.
         """
         try:
-            value = self._read()
+            value = self._ref.read()
         except RotatorError as unreadable:
             failure = CallFailed(
                 unreadable.message.rstrip("."),

@@ -11,36 +11,31 @@ by using it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, cast
-
-from pydantic import SecretStr
+from collections.abc import Sequence
 
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
-from rotator.model import Capabilities, LastUse, Proof, Reply
+from rotator.model import Proof, Reply
 from rotator.providers._shared import met, unmet
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
 from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
+from rotator.providers.civo.settings import CivoSettings
 
-_CAPABILITIES = Capabilities(slots=None, can_disable=False, exact=True, has_evidence=False, supplied=True)
 
-
-def open_provider(settings: Mapping[str, object], tools: Tools) -> CivoApiKey:
+def open_provider(settings: CivoSettings, tools: Tools) -> CivoApiKey:
     """The provider for one account. No call is made, and the key isn't read yet.
 
     Args:
-        settings: `api_key`, a reader; `place`, a name for where it reads; `account`, `api_url` and `ca_file`.
+        settings: where the operator puts the key, and how Civo is reached.
         tools: the deadline, the clock and the HTTP clients are used.
 
     Raises:
         RotatorError: the CA file can't be used.
     """
-    account, ca_file = (cast("str | None", settings[name]) for name in ("account", "ca_file"))
-    read = cast("Callable[[], SecretStr]", settings["api_key"])
-    quota = Quota(tools.http.trusting(ca_file), str(settings["api_url"]), tools.deadline, tools.clock)
-    return CivoApiKey(KeyPlace(str(settings["place"]), read, tools.clock), account, quota)
+    section = settings.civo
+    quota = Quota(tools.http.trusting(section.ca_file), section.api_url, tools.deadline, tools.clock)
+    return CivoApiKey(KeyPlace(section.api_key, tools.clock), section.account, quota)
 
 
 class CivoApiKey:
@@ -61,9 +56,9 @@ class CivoApiKey:
         self._first: str | None = None
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """The operator makes the keys. A key is its own mark."""
-        return _CAPABILITIES
+        return Abilities(slots=None, exact=True, proves=self, supplied=self)
 
     @property
     def identity(self) -> str:
@@ -80,12 +75,16 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Listing((found.key,), answer.date)
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # Civo reports nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
-
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the key itself is the mark
-        """Take the key from its place. The same key has the same mark, after a restart too.
+        """The key in its place.
+
+        Raises:
+            CallFailed: there is none.
+        """
+        return self.supplied_key()
+
+    def supplied_key(self) -> Draft:
+        """The key in its place. The same key has the same mark, after a restart too.
 
         Raises:
             CallFailed: there is none.
@@ -121,14 +120,6 @@ class CivoApiKey:
         self._must_be_ours(answer.account)
         return Proof.ALIVE
 
-    def disable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: Civo can't."""
-        self._cannot("enabled", key_id)
-
     def delete(self, key_id: str) -> Reply:
         """Let go of the key in the place, which is the operator's. Of any other, see that it is dead.
 
@@ -163,9 +154,6 @@ class CivoApiKey:
         except CallFailed as failure:
             return (unmet(known, failure),)
         return met(f"{known}: {found.key_id}"), self._ownership(answer.account)
-
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
 
     def _look_and_ask(self) -> tuple[Found, Taken]:
         found = self._place.look()
@@ -207,12 +195,3 @@ class CivoApiKey:
     @property
     def _right_account(self) -> str:
         return f"Put the right account's key into {self._place.name}, or correct `account`. The key was not pushed."
-
-    def _cannot(self, done: str, key_id: str) -> NoReturn:
-        raise CallFailed(
-            f"{key_id} can't be {done}: Civo can't disable a key",
-            verdict=Verdict.REFUSED,
-            code="Unsupported",
-            permanent=True,
-            remedy="Press Regenerate in Civo's dashboard to end a key.",
-        )

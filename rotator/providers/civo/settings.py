@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from rotator.config.credential import CredentialSection
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 
 class CivoSection(Section):
@@ -25,13 +24,16 @@ class CivoSection(Section):
     ca_file: AbsolutePath | None = Field(None, description="The CA of the API; null: those of the machine.")
 
 
-class CivoCredential(CredentialSection):
+class CivoSettings(ProviderSettings):
     """An account whose only API key Northflank holds."""
 
     supplied: ClassVar[bool] = True
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = """\
+    civo:
+      api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
+"""
 
-    provider: Literal["civo"] = Field(description="The cloud.")
     current_key: str | None = Field(
         None,
         pattern=r"^civo-[0-9a-f]{16}$",
@@ -43,13 +45,4 @@ class CivoCredential(CredentialSection):
     def principal(self) -> tuple[str | None, ...]:
         """The place that new keys come from, and the account where it is named."""
         key = self.civo.api_key
-        return self.provider, self.civo.account, key.file, key.env, key.credential
-
-    def settings(self) -> dict[str, object]:
-        """The keys of `civo`; `api_key` is a reader, `place` says for people where it reads."""
-        key = self.civo.api_key
-        return {
-            **self.civo.model_dump(exclude={"api_key"}),
-            "api_key": key.read,
-            "place": key.file or key.env or key.credential,
-        }
+        return self.civo.account, key.file, key.env, key.credential

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from google.auth.credentials import Credentials, with_scopes_if_required
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.clients import ca_bytes
+from rotator.providers.gcp.settings import GcpSection
 from rotator.settings.section import is_https_or_loopback
 
 USER_AGENT = f"rotator/{__version__}"
@@ -39,14 +39,9 @@ class GcpAccess:
     ca_file: str | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> GcpAccess:
-        """Taken from a credential's section of the config."""
-
-        def text(name: str) -> str | None:
-            value = settings.get(name)
-            return str(value) if value else None
-
-        return cls(text("credentials"), text("endpoint"), str(settings["universe_domain"]), text("ca_file"))
+    def of(cls, section: GcpSection) -> GcpAccess:
+        """What of a credential's section is about the way."""
+        return cls(section.credentials.file, section.endpoint, section.universe_domain, section.ca_file)
 
     @property
     def target(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rotator.errors import CallFailed
 from rotator.model import Key
 from rotator.providers._shared import apart, met, unmet
-from rotator.providers.base import Provider, Right
+from rotator.providers.base import Provider, Right, TellsUse
 from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
 
 PERMISSIONS = (
@@ -43,16 +43,17 @@ def rights(
     yield apart(own=own, remedy="Give rotator a service account of its own: it would revoke its own key.")
     for permission in PERMISSIONS:
         yield Right(permission, holds=permission in having, remedy="" if permission in having else _GRANT)
-    if provider.capabilities.has_evidence and not own:
-        yield _evidence(provider)
+    tells_use = provider.abilities.tells_use
+    if tells_use is not None and not own:
+        yield _evidence(provider, tells_use)
 
 
-def _evidence(provider: Provider) -> Right:
+def _evidence(provider: Provider, tells_use: TellsUse) -> Right:
     try:
         keys: Sequence[Key] = provider.list_keys().keys
         if not keys:
             return Right(ANALYSE, holds=None, remedy="The account has no key yet to ask about.")
-        provider.last_used(keys[0].key_id)
+        tells_use.last_used(keys[0].key_id)
     except CallFailed as failure:
         return unmet(ANALYSE, failure)
     return met(ANALYSE)

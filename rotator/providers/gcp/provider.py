@@ -8,7 +8,7 @@ front ends carry a date, those of gRPC as well (googleapis/googleapis.github.io#
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,9 +25,9 @@ from rotator.http.answers import http_date
 from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
 from rotator.providers.gcp import evidence as gcp_evidence
 from rotator.providers.gcp import keys as gcp_keys
@@ -36,6 +36,7 @@ from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.clients import GcpClients, clients_for
 from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, attempt
 from rotator.providers.gcp.names import project_of
+from rotator.providers.gcp.settings import GcpSettings
 
 Value = TypeVar("Value")
 
@@ -55,44 +56,48 @@ class Upload(Draft):
     certificate: bytes = field(repr=False)
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> GcpAccount:
+def open_provider(settings: GcpSettings, tools: Tools) -> GcpAccount:
     """The provider for one service account. No call is made, but that the SDK may look for an instance's own identity.
 
     Args:
-        settings: `service_account`, and the keys of the config's `gcp` section.
+        settings: whose keys, and how Google Cloud is reached.
         tools: what to work with.
 
     Raises:
         RotatorError: there are no credentials, or an address or a file can't be used.
     """
-    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings)))
+    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp)))
 
 
 class GcpAccount:
     """The keys of one service account. Implements `base.Provider`."""
 
-    def __init__(self, settings: Mapping[str, object], tools: Tools, clients: GcpClients) -> None:
-        self._email = str(settings["service_account"])
-        self._uploads = settings["key_origin"] == "upload"
-        self._universe = str(settings["universe_domain"])
-        self._endpoint = settings["endpoint"]
-        self._token_uri = str(settings["token_uri"]) if settings["token_uri"] else None
-        self._analyzer = str(settings["analyzer_url"] or _ANALYZER).rstrip("/")
-        self._capabilities = Capabilities(
-            slots=_SLOTS, can_disable=True, exact=self._uploads, has_evidence=bool(settings["evidence"])
-        )
+    def __init__(self, settings: GcpSettings, tools: Tools, clients: GcpClients) -> None:
+        section = settings.gcp
+        self._email = settings.service_account
+        self._uploads = section.key_origin == "upload"
+        self._universe = section.universe_domain
+        self._endpoint = section.endpoint
+        self._token_uri = section.token_uri
+        self._analyzer = section.analyzer_url or _ANALYZER
+        self._has_evidence = section.evidence
         # By the wildcard for a project, Google calls forbidden what is absent.
         self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
         self._tools = tools
-        ca_file = settings["ca_file"]
-        self._http = tools.http.trusting(str(ca_file) if ca_file else None)
+        self._http = tools.http.trusting(section.ca_file)
         self._gcp = clients
         self._marks: dict[str, str] = {}  # a key's public key never changes
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """Ten slots. A key that was uploaded is recognised by its public key; one that Google made, by nothing."""
-        return self._capabilities
+        return Abilities(
+            slots=_SLOTS,
+            exact=self._uploads,
+            proves=self,
+            disables=self,
+            tells_use=self if self._has_evidence else None,
+        )
 
     @property
     def identity(self) -> str:
@@ -172,9 +177,6 @@ class GcpAccount:
         origin = "endpoint" if self._endpoint else "universe_domain"
         where = f"IAM at {self._gcp.target}, from {origin}"
         return tuple(gcp_check.rights(self, where, self._own_email, self._granted))
-
-    def close(self) -> None:
-        """Nothing to do: the channel is the clients', and ends when its last holder lets go of it."""
 
     def _upload(self, draft: Upload, span: Span) -> Minted:
         account = beforehand(partial(self._account, span))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rotator.providers.gcp.names import project_of
+from rotator.providers.gcp.settings import GcpSettings
 
 _KEYS = ("create", "delete", "disable", "enable", "get", "list")
 _ROLE = "rotatorKeys"
 
 
-def policy(settings: Mapping[str, object]) -> str:
-    """A custom role, and the commands that make it and grant it on this one account.
-
-    Args:
-        settings: `service_account` and `evidence`.
-    """
-    email = str(settings["service_account"])
+def rights(settings: GcpSettings) -> str:
+    """A custom role, and the commands that make it and grant it on this one account."""
+    email = settings.service_account
     project = project_of(email) or "PROJECT"
     permissions = [f"iam.serviceAccountKeys.{action}" for action in _KEYS]
     permissions.append("iam.serviceAccounts.get")
@@ -34,7 +29,7 @@ includedPermissions:
 # gcloud iam roles create {_ROLE} --project {project} --file rotator-role.yaml
 # gcloud iam service-accounts add-iam-policy-binding {email} \\
 #     --project {project} --member ROTATOR --role projects/{project}/roles/{_ROLE}
-{_evidence(project) if settings["evidence"] else ""}"""
+{_evidence(project) if settings.gcp.evidence else ""}"""
 
 
 def _evidence(project: str) -> str:

@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.config.credential import CredentialSection
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 _ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
 
@@ -43,14 +42,13 @@ class GcpSection(Section):
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoints; null: those of the machine.")
 
 
-class GcpCredential(CredentialSection):
+class GcpSettings(ProviderSettings):
     """A service account whose key file Northflank holds."""
 
     # https://cloud.google.com/iam/quotas: ten keys a service account.
     slots: ClassVar[int | None] = 10
+    draft: ClassVar[str] = "    service_account: {service_account}\n"
 
-    provider: Literal["gcp"] = Field(description="The cloud.")
-    mode: Literal["accessKey"] = Field("accessKey", description="What Northflank holds: a key.")
     service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
     current_key: str | None = Field(
         None,
@@ -64,32 +62,19 @@ class GcpCredential(CredentialSection):
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The service account: its address is unique in its universe."""
-        return self.provider, self.service_account, self.gcp.universe_domain
-
-    def settings(self) -> dict[str, object]:
-        """The service account, and the keys of `gcp` beside it; `credentials` is a path or None."""
-        return {
-            "service_account": self.service_account,
-            **self.gcp.model_dump(),
-            "credentials": self.gcp.credentials.file,
-        }
+        return self.service_account, self.gcp.universe_domain
 
 
-class GcpKeyless(CredentialSection):
+class GcpKeylessSettings(ProviderSettings):
     """An integration with Google Cloud that impersonates a service account: there is no key to rotate."""
 
     slots: ClassVar[int | None] = None
+    draft: ClassVar[str] = "    service_account: {service_account}\n"
     keyless: ClassVar[bool] = True
 
-    provider: Literal["gcp"] = Field(description="The cloud.")
-    mode: Literal["crossAccountRole"] = Field(description="What Northflank holds: a right to impersonate.")
     service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
 
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The service account, keyless."""
-        return self.provider, self.mode, self.service_account
-
-    def settings(self) -> dict[str, object]:
-        """The service account. No provider is opened with it."""
-        return {"service_account": self.service_account}
+        return (self.service_account,)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
 from rotator.providers.oci.keys import load
+from rotator.providers.oci.settings import OciAdmin
 from rotator.providers.oci.signing import Signer
 
 _NEEDED = ("tenancy", "user", "fingerprint", "key_file")
@@ -27,13 +28,12 @@ class OwnProfile:
     """Reads the profile at each use, so that a key that was replaced needs no restart. Thread-safe.
 
     Args:
-        config_file: the SDK's config file; `~` is the home of the user that rotator runs as.
-        profile: the one in it.
+        admin: the SDK's config file, where `~` is the home of the user that rotator runs as; and the profile in it.
     """
 
-    def __init__(self, config_file: str, profile: str) -> None:
-        self._config_file = config_file
-        self._profile = profile
+    def __init__(self, admin: OciAdmin) -> None:
+        self._config_file = admin.config_file
+        self._profile = admin.profile
         self._lock = threading.Lock()
         self._last: tuple[Mapping[str, str], str, Signer] | None = None
 

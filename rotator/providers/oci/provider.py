@@ -8,10 +8,9 @@ changed in the tenancy's home region, and are known elsewhere some seconds to mi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import NoReturn, TypeVar, cast
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
@@ -19,9 +18,9 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import Key, Proof, Reply
 from rotator.providers._shared import own_identity
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
     CLOCK_SKEW,
@@ -33,110 +32,80 @@ from rotator.providers.oci.answers import (
 from rotator.providers.oci.api import IdentityApi, endpoint
 from rotator.providers.oci.check import rights
 from rotator.providers.oci.identity import OwnProfile
+from rotator.providers.oci.settings import OciSection, OciSettings
 from rotator.providers.oci.signing import Signer
 
 Value = TypeVar("Value")
 
-_CAPABILITIES = Capabilities(slots=3, can_disable=False, exact=True, has_evidence=False)
 _LIST = "ListApiKeys"
 _PASSPHRASE_BYTES = 24
 _GONE = frozenset({"DELETING", "DELETED"})
 _DISABLED = "INACTIVE"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Whose keys they are, and how Northflank wants them.
-
-    Args:
-        tenancy, user, compartment: OCIDs.
-        region: the one that the integration works in.
-        pem: how private keys are written.
-        passphrase: each private key is encrypted, with a passphrase of its own.
-    """
-
-    tenancy: str
-    user: str
-    compartment: str
-    region: str
-    pem: oci_keys.Pem
-    passphrase: bool
-
-    @classmethod
-    def of(cls, settings: Mapping[str, object]) -> Keys:
-        """Taken from a credential's section of the config."""
-        return cls(
-            tenancy=str(settings["tenancy"]),
-            user=str(settings["user"]),
-            compartment=str(settings["compartment"]),
-            region=str(settings["region"]),
-            pem=cast("oci_keys.Pem", settings["pem"]),
-            passphrase=bool(settings["passphrase"]),
-        )
-
-    def make(self) -> Material:
-        """A fresh key, complete."""
-        private = oci_keys.generate()
-        passphrase = SecretStr(token_urlsafe(_PASSPHRASE_BYTES)) if self.passphrase else None
-        public = {
-            "region": self.region,
-            "tenancyId": self.tenancy,
-            "userId": self.user,
-            "fingerprint": oci_keys.fingerprint(private.public_key()),
-            "compartmentId": self.compartment,
-        }
-        secret = {"privateKey": oci_keys.private_pem(private, self.pem, passphrase)}
-        return Material(public=public, secret=secret if passphrase is None else {**secret, "passphrase": passphrase})
-
-
-def open_provider(settings: Mapping[str, object], tools: Tools) -> OciUser:
+def open_provider(settings: OciSettings, tools: Tools) -> OciUser:
     """The provider for one user. No call is made, and rotator's own key isn't read yet.
 
     Args:
-        settings: what `Keys.of` takes; `home_region`, `endpoint`, `ca_file`, `admin_config_file`, `admin_profile`.
+        settings: whose keys, how they are made, and how OCI is reached.
         tools: the deadline, the clock and the HTTP clients are used.
 
     Raises:
         RotatorError: the CA file can't be used, or the realm isn't known.
     """
-    keys = Keys.of(settings)
-    http = tools.http.trusting(cast("str | None", settings["ca_file"]))
-    own = OwnProfile(str(settings["admin_config_file"]), str(settings["admin_profile"]))
+    section = settings.oci
+    http = tools.http.trusting(section.ca_file)
 
-    def identity_in(region: object) -> IdentityApi:
-        url = str(settings["endpoint"] or endpoint(str(region), keys.tenancy))
+    def identity_in(region: str) -> IdentityApi:
+        url = section.endpoint or endpoint(region, section.tenancy)
         return IdentityApi(http, url, tools.deadline, tools.clock)
 
-    return OciUser(keys, own, identity_in(settings["home_region"] or keys.region), identity_in(keys.region))
+    home, there = identity_in(section.home_region or section.region), identity_in(section.region)
+    return OciUser(section, OwnProfile(section.admin), home, there)
+
+
+def _fresh(section: OciSection) -> Material:
+    """A key pair that is made here, complete, as Northflank wants it."""
+    private = oci_keys.generate()
+    passphrase = SecretStr(token_urlsafe(_PASSPHRASE_BYTES)) if section.passphrase else None
+    public = {
+        "region": section.region,
+        "tenancyId": section.tenancy,
+        "userId": section.user,
+        "fingerprint": oci_keys.fingerprint(private.public_key()),
+        "compartmentId": section.compartment,
+    }
+    secret = {"privateKey": oci_keys.private_pem(private, section.pem, passphrase)}
+    return Material(public=public, secret=secret if passphrase is None else {**secret, "passphrase": passphrase})
 
 
 class OciUser:
     """The API keys of one user. Implements `base.Provider`.
 
     Args:
-        keys: whose, and how they are made.
+        section: whose keys, and how they are made.
         own: who rotator is.
         home: the Identity service where keys are changed.
         there: the one where the integration works, and where candidates are proved.
     """
 
-    def __init__(self, keys: Keys, own: OwnProfile, home: IdentityApi, there: IdentityApi) -> None:
-        self._keys = keys
+    def __init__(self, section: OciSection, own: OwnProfile, home: IdentityApi, there: IdentityApi) -> None:
+        self._section = section
         self._own = own
         self._home = home
         self._there = there
-        self._user = ("users", keys.user)
+        self._user = ("users", section.user)
         self._api_keys = (*self._user, "apiKeys")
 
     @property
-    def capabilities(self) -> Capabilities:
-        """Three slots. The fingerprint is the mark."""
-        return _CAPABILITIES
+    def abilities(self) -> Abilities:
+        """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
+        return Abilities(slots=3, exact=True, proves=self)
 
     @property
     def identity(self) -> str:
         """`oci:user/OCID`."""
-        return f"oci:user/{self._keys.user}"
+        return f"oci:user/{self._section.user}"
 
     def list_keys(self) -> Listing:
         """ListApiKeys, all pages.
@@ -146,13 +115,9 @@ class OciUser:
         """
         return _listing(self._home.read(_LIST, self.signer(), self._api_keys))
 
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # OCI reports nothing of the kind
-        """Never called: there is no evidence of use."""
-        return None
-
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # the fingerprint is the mark
         """Make the key pair. Its fingerprint is what OCI will call it."""
-        material = self._keys.make()
+        material = _fresh(self._section)
         return Draft(material.public["fingerprint"], material)
 
     def mint(self, draft: Draft) -> Minted:
@@ -187,17 +152,9 @@ class OciUser:
                 return Proof.ALIVE  # it may not read itself, and was known to say so
             raise
         user = json_object(answer.body)
-        if user is None or user.get("id") != self._keys.user:
+        if user is None or user.get("id") != self._section.user:
             raise OCI.unclear(what, answer)
         return Proof.ALIVE
-
-    def disable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("disabled", key_id)
-
-    def enable(self, key_id: str) -> Reply:
-        """Never called: OCI can't."""
-        _cannot("enabled", key_id)
 
     def delete(self, key_id: str) -> Reply:
         """DeleteApiKey. That the key is gone already is success; that its user is gone is not."""
@@ -219,9 +176,6 @@ class OciUser:
         """Tries what only reads. OCI has nothing that judges the rest without doing it."""
         return tuple(rights(self))
 
-    def close(self) -> None:
-        """Nothing to do: the connections are the process's."""
-
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where the Identity service is looked for."""
@@ -230,7 +184,7 @@ class OciUser:
     @property
     def user(self) -> str:
         """The OCID of the user whose keys they are."""
-        return self._keys.user
+        return self._section.user
 
     def signer(self) -> Signer:
         """Rotator's own.
@@ -249,10 +203,10 @@ class OciUser:
                 remedy=unusable.remedy,
             )
         else:
-            if signer.user != self._keys.user:
+            if signer.user != self._section.user:
                 return signer
             failure = own_identity(
-                f"user {self._keys.user}", "Give rotator a user of its own, with rights over this user's keys."
+                f"user {self._section.user}", "Give rotator a user of its own, with rights over this user's keys."
             )
         raise failure  # outside of the handler: what the reader held would hang on to it
 
@@ -316,13 +270,3 @@ def _private_key(material: Material) -> RSAPrivateKey:
 
 def _hint(fingerprint: str) -> str:
     return f"{fingerprint[:5]}..{fingerprint[-5:]}"
-
-
-def _cannot(done: str, key_id: str) -> NoReturn:
-    raise CallFailed(
-        f"{key_id} can't be {done}: OCI can't disable a key",
-        verdict=Verdict.REFUSED,
-        code="Unsupported",
-        permanent=True,
-        remedy="Delete the key instead.",
-    )

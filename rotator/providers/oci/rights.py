@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+
+from rotator.providers.oci.settings import OciSettings
 
 GROUP = "rotator"
 """The group that rotator's own user is in. A group outside the default identity domain is written 'DOMAIN'/'GROUP'."""
@@ -26,14 +27,10 @@ def statements(user: str) -> tuple[str, str]:
     )
 
 
-def policy(settings: Mapping[str, object]) -> str:
-    """The statements, and the commands that make them the policy of a user of rotator's own.
-
-    Args:
-        settings: `tenancy` and `user`, their OCIDs, and `admin_config_file` and `admin_profile`.
-    """
-    tenancy, user = str(settings["tenancy"]), str(settings["user"])
-    listed = statements(user)
+def rights(settings: OciSettings) -> str:
+    """The statements, and the commands that make them the policy of a user of rotator's own."""
+    tenancy, admin = settings.oci.tenancy, settings.oci.admin
+    listed = statements(settings.oci.user)
     return f"""\
 # The policy statements, in the root compartment:
 {listed[0]}
@@ -49,7 +46,7 @@ END
 oci iam policy create --compartment-id {tenancy} --name {GROUP} --description "Rotates API keys" \\
   --statements file://rotator-policy.json
 
-# And a key of its own, into profile {settings["admin_profile"]} of {settings["admin_config_file"]}:
+# And a key of its own, into profile {admin.profile} of {admin.config_file}:
 oci setup keys --key-name rotator
 oci iam user api-key upload --user-id ROTATOR_USER_OCID --key-file ~/.oci/rotator_public.pem
 """

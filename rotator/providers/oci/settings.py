@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from rotator.config.credential import CredentialSection
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
 
 
 def _ocid(kind: str) -> str:
@@ -51,13 +50,19 @@ class OciSection(Section):
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoint; null: those of the machine.")
 
 
-class OciCredential(CredentialSection):
+class OciSettings(ProviderSettings):
     """A user whose API signing key Northflank holds."""
 
     # https://docs.oracle.com/en-us/iaas/Content/API/Concepts/apisigningkey.htm: three API keys a user.
     slots: ClassVar[int | None] = 3
+    draft: ClassVar[str] = """\
+    oci:
+      tenancy: ocid1.tenancy.oc1..todo  # TODO: the tenancy's OCID
+      user: ocid1.user.oc1..todo{number}  # TODO: the OCID of the user whose API key Northflank holds
+      compartment: ocid1.compartment.oc1..todo  # TODO: the compartment's OCID
+      region: eu-frankfurt-1  # TODO: the region that the integration works in
+"""
 
-    provider: Literal["oci"] = Field(description="The cloud.")
     current_key: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){15}$",
@@ -68,13 +73,4 @@ class OciCredential(CredentialSection):
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The user: OCIDs are unique."""
-        return self.provider, self.oci.user
-
-    def settings(self) -> dict[str, object]:
-        """The keys of `oci`; the admin's as `admin_config_file` and `admin_profile`."""
-        admin = self.oci.admin
-        return {
-            **self.oci.model_dump(exclude={"admin"}),
-            "admin_config_file": admin.config_file,
-            "admin_profile": admin.profile,
-        }
+        return (self.oci.user,)

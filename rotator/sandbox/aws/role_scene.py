@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -22,6 +22,8 @@ from rotator.model import Key
 from rotator.providers.aws.trust import key_id_of
 from rotator.sandbox.aws.roles import external_ids
 from rotator.sandbox.aws.stand_in import AwsStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 ROLE = "northflank"
 REGION = "eu-west-1"
@@ -32,7 +34,7 @@ _CREDENTIALS = string.Template(
 )
 
 
-class AwsRoleScene:
+class AwsRoleScene(Served):
     """One account with one role, and Northflank's account. Implements `scene.Scene`.
 
     Args:
@@ -66,16 +68,7 @@ class AwsRoleScene:
         self._profile.touch(mode=0o600)
         self._profile.write_text(_CREDENTIALS.substitute(self.aws.admin.reveal(), profile=self.name))
         self._http = httpx.Client(timeout=10)
-
-    def __enter__(self) -> Self:
-        self.aws.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.aws.__exit__(kind, error, trace)
+        self.serving = (self.aws, closing(self._http))
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -135,3 +128,6 @@ def assume_role(url: str, principal: Material, held: Mapping[str, str]) -> httpx
     key = principal.reveal()
     SigV4Auth(Credentials(key["accessKey"], key["secretKey"]), "sts", REGION).add_auth(request)
     return httpx.Request("POST", url, headers=dict(request.headers), content=request.data)
+
+
+open_scene: OpenScene = AwsRoleScene

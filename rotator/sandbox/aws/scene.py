@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 from botocore.auth import SigV4Auth
@@ -15,6 +14,8 @@ from botocore.credentials import Credentials
 
 from rotator.model import Key
 from rotator.sandbox.aws.stand_in import AwsStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 USER = "northflank-byoc"
 REGION = "eu-west-1"
@@ -23,7 +24,7 @@ _HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 _BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
-class AwsScene:
+class AwsScene(Served):
     """One account, one user. Implements `scene.Scene`.
 
     Args:
@@ -53,16 +54,7 @@ class AwsScene:
         self.aws.add_user(USER)
         self.held = self.aws.create_key(USER)
         self._http = httpx.Client(timeout=10)
-
-    def __enter__(self) -> Self:
-        self.aws.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.aws.__exit__(kind, error, trace)
+        self.serving = (self.aws, closing(self._http))
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -94,3 +86,6 @@ class AwsScene:
         SigV4Auth(Credentials(held["accessKey"], held["secretKey"]), "sts", REGION).add_auth(request)
         answer = self._http.post(self.aws.server.url, headers=dict(request.headers), content=_BODY)
         return "" if answer.is_success else f"{held['accessKey']}: {answer.status_code}"
+
+
+open_scene: OpenScene = AwsScene

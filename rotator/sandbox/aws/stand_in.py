@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from io import BytesIO
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.sax.saxutils import escape
@@ -32,7 +31,7 @@ from rotator.sandbox.aws.account import MOTO, Holder, MotoAccount
 from rotator.sandbox.aws.auth import AwsRefusal, IamPolicy, Signed, allows, signed, trusts, verify
 from rotator.sandbox.aws.roles import Propagation, checked, external_ids
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.serving import Server
+from rotator.sandbox.wire.serving import Served, Server
 
 _ADMIN = "rotator"
 _LEAST = ("CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "GetAccessKeyLastUsed")
@@ -41,7 +40,7 @@ _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 Form = MultiDict[str, str]
 
 
-class AwsStandIn:
+class AwsStandIn(Served):
     """One AWS account on loopback, served between entering and leaving its `with` block.
 
     It starts with the IAM user `rotator`, which may do to the users made by `add_user` what the provider needs, and no
@@ -78,22 +77,13 @@ class AwsStandIn:
         self.secrets = self._moto.secrets
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port)
+        ended = ExitStack()
+        ended.callback(self._close)
+        self.serving = (ended, self.server)
         self.signing_clock: Callable[[], datetime] = self._now
         with MOTO:
             self._moto.add_user(_ADMIN, "/")
         self.admin = self.create_key(_ADMIN)
-
-    def __enter__(self) -> Self:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
-        with MOTO:
-            self._moto.close()
-            self._elsewhere.close()
 
     @property
     def endpoints(self) -> Mapping[str, str]:
@@ -196,6 +186,11 @@ class AwsStandIn:
             "/", base_url=self.server.url, headers=dict(request.headers), data=request.data
         )
         return answer.status_code == 200  # noqa: PLR2004  # HTTP: OK
+
+    def _close(self) -> None:
+        with MOTO:
+            self._moto.close()
+            self._elsewhere.close()
 
     def _now(self) -> datetime:
         return self.server.clock()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from rotator.model import Key
 from rotator.sandbox.azure.directory import MANAGEMENT
 from rotator.sandbox.azure.stand_in import AzureStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 
-class AzureScene:
+class AzureScene(Served):
     """One tenant, one application. Implements `scene.Scene`.
 
     Args:
@@ -44,16 +45,7 @@ class AzureScene:
         self._secret_file.touch(mode=0o600)
         self._secret_file.write_text(self.azure.admin_secret.get_secret_value())
         self._http = httpx.Client(timeout=10, verify=ssl.create_default_context(cafile=str(self.azure.ca_file)))
-
-    def __enter__(self) -> Self:
-        self.azure.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.azure.__exit__(kind, error, trace)
+        self.serving = (self.azure, closing(self._http))
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -101,3 +93,6 @@ class AzureScene:
             headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
         )
         return "" if answer.is_success else f"subscription: {answer.status_code}"
+
+
+open_scene: OpenScene = AzureScene

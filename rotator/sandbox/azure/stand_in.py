@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from pydantic import SecretStr
@@ -20,13 +18,13 @@ from rotator.sandbox.azure.directory import MANAGEMENT, OWNED_BY, App, Directory
 from rotator.sandbox.azure.graph import GraphApi, ManagementApi
 from rotator.sandbox.azure.login import Login
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.serving import Server, utc_now
+from rotator.sandbox.wire.serving import Served, Server, utc_now
 from rotator.sandbox.wire.tls import LoopbackTls
 
 _LIFE = timedelta(days=180)  # of what an operator makes in the portal
 
 
-class AzureStandIn:
+class AzureStandIn(Served):
     """One tenant on loopback, served between entering and leaving its `with` block.
 
     It starts with the application `rotator`, which may write the applications that it owns, and owns those made by
@@ -59,20 +57,10 @@ class AzureStandIn:
         self.ca_file = tls.ca_file
         self.server = Server(self.faults, clock=self._now)
         self.login_server = Server(self.faults, clock=self._now, tls=tls.server)
+        self.serving = (self.login_server, self.server)
         self.admin = self.tenant.add_app("rotator")
         self.admin.roles.add(OWNED_BY)
         self.admin_secret = SecretStr(self._add_secret(self.admin, "first").value)
-
-    def __enter__(self) -> Self:
-        self.login_server.__enter__()
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
-        self.login_server.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -14,8 +14,11 @@ from pydantic import SecretStr
 from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.byok.kubeconfig import FIELD, ClusterAddress, token_of
-from rotator.providers.byok.rights import policy
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 NAMESPACE = SERVICE_ACCOUNT = "northflank"
 FIRST = "northflank-by-hand"
@@ -36,9 +39,10 @@ subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {NAMESPAC
 """
 
 _SECTION = {"namespace": NAMESPACE, "service_account": SERVICE_ACCOUNT, "token": "bound", "server": SERVER}
+_SETTINGS = ByokSettings.model_validate({"byok": _SECTION})
 
 
-class ByokScene:
+class ByokScene(Served):
     """One cluster, one service account with a token Secret that an operator made. Implements `scene.Scene`.
 
     Args:
@@ -59,23 +63,18 @@ class ByokScene:
         self.kubernetes.cluster.propagation = propagation
         self.kubernetes.cluster.add_account(NAMESPACE, SERVICE_ACCOUNT)
         self.kubernetes.apply(_READS_NODES)
-        self.kubernetes.apply(policy(_SECTION))
+        self.kubernetes.apply(rights(_SETTINGS))
         target = ClusterAddress(SERVER, None, NAMESPACE, SERVICE_ACCOUNT)
         self.held = target.material(self.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, FIRST))
         self._own = directory / "own-cluster-kubeconfig"
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.kubernetes, closing(self._http))
 
     def __enter__(self) -> Self:
-        self.kubernetes.__enter__()
+        super().__enter__()
         self._own.touch(mode=0o600)
         self._own.write_text(self.kubernetes.kubeconfig(self.kubernetes.admin))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.kubernetes.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -103,3 +102,6 @@ class ByokScene:
             f"{self.kubernetes.server.url}/api/v1/nodes", headers={"Authorization": f"Bearer {token}"}
         )
         return "" if answer.is_success else f"{NAMESPACE}/{SERVICE_ACCOUNT}: {answer.status_code}"
+
+
+open_scene: OpenScene = ByokScene

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -29,7 +28,7 @@ from rotator.sandbox.byok.rbac import Attempt, Rbac
 from rotator.sandbox.byok.secret import ACCOUNT, Json
 from rotator.sandbox.byok.status import StatusRefusal, bad_request, forbidden, unauthorized
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.serving import Server
+from rotator.sandbox.wire.serving import Served, Server
 from rotator.sandbox.wire.tls import LoopbackTls
 
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
@@ -73,7 +72,7 @@ class _ApiRequest:
     body: Json
 
 
-class KubernetesStandIn:
+class KubernetesStandIn(Served):
     """One API server on loopback, served between entering and leaving its `with` block.
 
     It starts with the service account `rotator` in the namespace `rotator`, which may do nothing that not everybody
@@ -98,20 +97,12 @@ class KubernetesStandIn:
         self.rbac = Rbac()
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port, tls=tls.server if tls else None)
+        self.serving = (self.server,)
         self.ca = tls.ca_file.read_bytes() if tls else None
         self.cluster = KubernetesCluster(self._now)
         self.apply(_BASIC_USER)
         own = self.cluster.add_account("rotator", "rotator")
         self.admin = self.cluster.issue(own, secret=None, ends_at=None, at_once=True)
-
-    def __enter__(self) -> Self:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
 
     @property
     def secrets(self) -> set[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 from pydantic import SecretStr
@@ -15,12 +14,14 @@ from pydantic import SecretStr
 from rotator.material import Material
 from rotator.model import Key
 from rotator.providers.civo.place import key_id_of
-from rotator.sandbox.civo.stand_in import CivoKey, CivoStandIn
+from rotator.sandbox.civo.stand_in import REGENERATE, CivoKey, CivoStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 EMAIL = "platform@example.com"
 
 
-class CivoScene:
+class CivoScene(Served):
     """One account, one key, and the file where its owner puts new ones. Implements `scene.Scene`.
 
     Args:
@@ -53,19 +54,10 @@ class CivoScene:
         self._dead: set[str] = set()
         self._lock = threading.Lock()
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.civo, closing(self._http))
         first = self.civo.key(self.account)
         self.held = Material(secret={"apiKey": first.value})
         self.put(first)
-
-    def __enter__(self) -> Self:
-        self.civo.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.civo.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -103,6 +95,15 @@ class CivoScene:
         )
         return "" if answer.is_success else f"{key_id_of(SecretStr(held['apiKey']))}: {answer.status_code}"
 
+    @property
+    def by_hand(self) -> str:
+        """Press the stand-in's button."""
+        return f"""\
+Civo's keys are made by an operator: press Regenerate, and put the new key where rotator looks for it:
+
+curl -X POST {self.civo.server.url}{REGENERATE} -o {self.key_file}
+"""
+
     def regenerate(self) -> None:
         """Do what the operator does: press Regenerate, then put the new key into the file."""
         self.put(self.press())
@@ -125,3 +126,6 @@ class CivoScene:
         """Regenerate killed the key that Northflank holds, and its successor isn't pushed yet: `use` must fail."""
         with self._lock:
             return held["apiKey"] in self._dead
+
+
+open_scene: OpenScene = CivoScene

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from secrets import choice
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -25,7 +23,7 @@ from werkzeug.wrappers import Request, Response
 
 from rotator.material import Material
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.serving import Server
+from rotator.sandbox.wire.serving import Served, Server
 
 REGENERATE = "/_sandbox/regenerate"
 """Where a POST stands for the dashboard's button. Civo itself has no such path."""
@@ -68,7 +66,7 @@ class CivoKey:
     made_at: datetime
 
 
-class CivoStandIn:
+class CivoStandIn(Served):
     """Civo's API on loopback, served between entering and leaving its `with` block. It starts without accounts.
 
     The methods below go around the fault plan, and aren't counted in it.
@@ -86,17 +84,9 @@ class CivoStandIn:
         self.secrets: set[str] = set()
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port)
+        self.serving = (self.server,)
         self._lock = threading.Lock()
         self._keys: dict[CivoAccount, CivoKey] = {}
-
-    def __enter__(self) -> Self:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
 
     def add_account(self, email: str) -> CivoAccount:
         """Open an account; its key is made with it."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
 
 from rotator.model import Key
 from rotator.sandbox.gcp.stand_in import GcpStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class GcpScene:
+class GcpScene(Served):
     """One project, one service account. Implements `scene.Scene`.
 
     Args:
@@ -40,17 +42,12 @@ class GcpScene:
         self.held = self.gcp.create_key(self.account)
         self._credentials = directory / "gcp-admin.json"
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.gcp, closing(self._http))
 
     def __enter__(self) -> Self:
-        self.gcp.__enter__()
+        super().__enter__()
         self.gcp.write_credentials(self._credentials)
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.gcp.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -84,3 +81,6 @@ class GcpScene:
         key_file = held["keyfileJson"]
         answer = self._http.post(self.gcp.token_uri, headers=_HEADERS, content=self.gcp.assertion(key_file))
         return "" if answer.is_success else f"{json.loads(key_file)['private_key_id']}: {answer.status_code}"
+
+
+open_scene: OpenScene = GcpScene

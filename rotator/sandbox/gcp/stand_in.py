@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlencode
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -29,13 +26,13 @@ from rotator.sandbox.gcp.iam import KEY_PERMISSIONS, SERVICE, IamService
 from rotator.sandbox.gcp.project import Project, ProjectAccount
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.http2 import Http2Server
-from rotator.sandbox.wire.serving import Server, utc_now
+from rotator.sandbox.wire.serving import Served, Server, utc_now
 
 _ADMIN = "rotator"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class GcpStandIn:
+class GcpStandIn(Served):
     """One project on loopback, served between entering and leaving its `with` block.
 
     It starts with the service account `rotator`, which may do to the accounts made by `add_account` what the provider
@@ -69,20 +66,10 @@ class GcpStandIn:
         self.faults = Faults(self._respond)
         self.iam = Http2Server(self.faults, clock=self._now)
         self.http = Server(self.faults, clock=self._now)
+        self.serving = (self.iam, self.http)
         self._signers: dict[str, RSASigner] = {}
-        self._stack = ExitStack()
         self._admin = self.project.add_account(_ADMIN)
         self._admin_file = self._create_key(self._admin)
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self.iam)
-        self._stack.enter_context(self.http)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     @property
     def secrets(self) -> set[str]:

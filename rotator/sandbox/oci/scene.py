@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 from pydantic import SecretStr
@@ -15,11 +14,13 @@ from rotator.model import Key
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.signing import Signer
 from rotator.sandbox.oci.stand_in import REGION, OciStandIn
+from rotator.sandbox.scene import OpenScene
+from rotator.sandbox.wire.serving import Served
 
 USER = "northflank-byoc"
 
 
-class OciScene:
+class OciScene(Served):
     """One tenancy, one user. Implements `scene.Scene`.
 
     Args:
@@ -46,17 +47,8 @@ class OciScene:
         self.held = self.oci.create_key(self.user)
         self._config_file = self.oci.write_config(directory)
         self._http = httpx.Client(timeout=10)
+        self.serving = (self.oci, closing(self._http))
         self._signer: tuple[Mapping[str, str], Signer] | None = None
-
-    def __enter__(self) -> Self:
-        self.oci.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
-        self.oci.__exit__(kind, error, trace)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -104,3 +96,6 @@ class OciScene:
             )
             self._signer = held, Signer(held["tenancyId"], held["userId"], held["fingerprint"], key)
         return self._signer[1]
+
+
+open_scene: OpenScene = OciScene

@@ -16,8 +16,6 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
-from typing import Self
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import httpx
@@ -34,7 +32,7 @@ from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.signing import Signer
 from rotator.sandbox.oci.auth import Claim, OciRefusal, claim, unauthenticated
 from rotator.sandbox.wire.faults import Faults
-from rotator.sandbox.wire.serving import Server
+from rotator.sandbox.wire.serving import Served, Server
 
 REGION = "eu-frankfurt-1"
 """The home region, and the only one."""
@@ -85,7 +83,7 @@ class TenancyUser:
     keys: dict[str, ApiKey] = field(default_factory=dict)
 
 
-class OciStandIn:
+class OciStandIn(Served):
     """One tenancy on loopback, served between entering and leaving its `with` block.
 
     It starts with the user `rotator`, who may do to the users made by `add_user` what the provider needs, and no more.
@@ -114,19 +112,11 @@ class OciStandIn:
         self.secrets: set[str] = set()
         self.faults = Faults(self._respond)
         self.server = Server(self.faults, port=port)
+        self.serving = (self.server,)
         self._lock = threading.RLock()
         self._users: dict[str, TenancyUser] = {}
         self._admin = self.add_user(_ADMIN).ocid
         self.admin = self._enroll(self._admin, _admin_key())
-
-    def __enter__(self) -> Self:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
 
     def add_user(self, name: str) -> TenancyUser:
         """Create a user, and let rotator's own rotate its keys."""

@@ -7,8 +7,8 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import datetime
 from email.utils import format_datetime
 from io import BytesIO
@@ -84,6 +84,26 @@ class Server:
             with suppress(OSError):  # its own thread may have closed it meanwhile
                 # Not SSLSocket's own method: it pulls the TLS state from under the thread that reads.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class Served:
+    """What a stand-in and its scene inherit: served between entering and leaving the `with` block.
+
+    Attributes:
+        serving: its servers, and what else ends with them, in the order in which they begin. They end in reverse.
+    """
+
+    serving: Sequence[AbstractContextManager[object]]
+
+    def __enter__(self) -> Self:
+        with ExitStack() as entered:
+            for each in self.serving:
+                entered.enter_context(each)
+            self._serving = entered.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._serving.close()
 
 
 class _Listener(ThreadedWSGIServer):

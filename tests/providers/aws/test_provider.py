@@ -18,6 +18,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
 from rotator.providers.aws.provider import AwsUser, open_provider
+from rotator.providers.aws.settings import AwsUserSettings
 from rotator.providers.base import OpenProvider, Provider
 from rotator.sandbox.aws.stand_in import AwsStandIn
 from rotator.sandbox.wire.rules import Canned, Reset, Rule
@@ -35,7 +36,7 @@ POLICY_ACTIONS = {
     for action in ("CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "GetAccessKeyLastUsed")
 }
 
-opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+opens: OpenProvider[AwsUserSettings] = open_provider  # for the type checker
 
 
 def xml(code: str, message: str = "", *, request_id: str = "0a1b-2c3d") -> str:
@@ -83,8 +84,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for name, value in aws.environment.items():
             monkeypatch.setenv(name, value)
 
-        def opened(deadline: timedelta = PATIENT, **settings: object) -> AwsUser:
-            return open_provider({"user": USER, "region": REGION, **aws.endpoints, **settings}, tools(deadline))
+        def opened(deadline: timedelta = PATIENT, *, user: str = USER, **section: object) -> AwsUser:
+            said = {"user": user, "aws": {"region": REGION, **aws.endpoints, **section}}
+            return open_provider(AwsUserSettings.model_validate(said), tools(deadline))
 
         yield World(aws, opened, lambda: aws.server.__exit__(None, None, None), opened())
 

@@ -20,9 +20,10 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
-from rotator.providers.aws import rights as aws_policy
-from rotator.providers.aws import role_rights as aws_role_policy
+from rotator.providers.aws import rights as user_rights
+from rotator.providers.aws import role_rights
 from rotator.providers.aws.role import AwsRole, open_provider
+from rotator.providers.aws.settings import AwsRoleSettings, AwsUserSettings
 from rotator.providers.aws.trust import key_id_of
 from rotator.providers.base import Minted, OpenProvider
 from rotator.sandbox.aws.role_scene import assume_role, keys_of, trust_policy
@@ -38,7 +39,7 @@ PATIENT = timedelta(seconds=patience(30))
 IMPATIENT = timedelta(seconds=patience(12))
 NO_POLICY = {"Version": "2012-10-17", "Statement": []}
 
-opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+opens: OpenProvider[AwsRoleSettings] = open_provider  # for the type checker
 
 
 @dataclass(slots=True)
@@ -69,9 +70,10 @@ class World:
     clock: Clock
     http: httpx.Client
 
-    def open(self, deadline: timedelta = PATIENT, **settings: object) -> AwsRole:
-        whole = {"role_arn": self.role, "probe": True, "region": REGION, **self.aws.endpoints, **settings}
-        return open_provider(whole, tools(deadline, clock=self.clock, http=self.http))
+    def open(self, deadline: timedelta = PATIENT, *, role_arn: str | None = None, **section: object) -> AwsRole:
+        reached = {"probe": True, "region": REGION, **self.aws.endpoints, **section}
+        settings = AwsRoleSettings.model_validate({"role_arn": role_arn or self.role, "aws": reached})
+        return open_provider(settings, tools(deadline, clock=self.clock, http=self.http))
 
     def listed(self) -> tuple[Key, ...]:
         return keys_of(self.aws, self.role)
@@ -238,7 +240,7 @@ class TestMint:
     )
     def test_what_can_not_be_read_back_is_unknown(self, world: World, provider: AwsRole, answer: Canned) -> None:
         world.aws.faults.put(Rule(action="GetRole", skip=1, times=None, fault=answer))
-        with pytest.raises(CallFailed, match="read back") as caught:
+        with pytest.raises(CallFailed, match="read the policy back") as caught:
             mint(provider)
         assert caught.value.verdict is Verdict.UNKNOWN
         assert not caught.value.permanent
@@ -363,7 +365,7 @@ class TestDelete:
 
     def test_without_probe_the_role_is_never_assumed(self, world: World) -> None:
         provider = world.open(probe=False)
-        assert not provider.capabilities.provable
+        assert provider.abilities.proves is None
         mint(provider)
         provider.delete(key_id_of(OLD))
         assert world.count("AssumeRole") == 0
@@ -501,10 +503,7 @@ class TestList:
         assert world.aws.faults.requests() == []
 
     def test_nothing_can_be_disabled(self, provider: AwsRole) -> None:
-        for call in (provider.disable, provider.enable):
-            with pytest.raises(CallFailed) as caught:
-                call(key_id_of(OLD))
-            assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+        assert provider.abilities.disables is None
 
 
 class TestOwnRole:
@@ -619,8 +618,11 @@ class TestPolicies:
         found: dict[str, Any] = statement
         return found
 
+    def of_role(self, arn: str, **section: object) -> AwsRoleSettings:
+        return AwsRoleSettings.model_validate({"role_arn": arn, "aws": section})
+
     def test_of_a_role_let_exactly_this(self, world: World) -> None:
-        statement = self.pasted(aws_role_policy.policy({"role_arn": world.role, "probe": True}))
+        statement = self.pasted(role_rights.rights(self.of_role(world.role, probe=True)))
         world.aws.revoke()
         provider = world.open()
         with pytest.raises(CallFailed):
@@ -631,13 +633,13 @@ class TestPolicies:
 
     def test_of_a_role_say_where_they_go(self) -> None:
         arn, own = "arn:aws-cn:iam::123456789012:role/nf", "arn:aws-cn:iam::123456789012:role/keys"
-        text = aws_role_policy.policy({"role_arn": arn, "probe": False, "assume_role": own})
+        text = role_rights.rights(self.of_role(arn, assume_role=own))
         assert self.pasted(text)["Action"] == ["iam:GetRole", "iam:UpdateAssumeRolePolicy"]
         assert own in text
         assert "probe" not in text
 
     @pytest.mark.parametrize(
-        ("settings", "resource"),
+        ("section", "resource"),
         [
             ({}, "arn:aws:iam::ACCOUNT:user/nf"),
             ({"region": "eu-west-1"}, "arn:aws:iam::ACCOUNT:user/nf"),
@@ -649,8 +651,8 @@ class TestPolicies:
             ),
         ],
     )
-    def test_of_a_user_name_that_user_alone(self, settings: dict[str, object], resource: str) -> None:
-        text = aws_policy.policy({"user": "nf", "assume_role": None, "region": None, **settings})
+    def test_of_a_user_name_that_user_alone(self, section: dict[str, object], resource: str) -> None:
+        text = user_rights.rights(AwsUserSettings.model_validate({"user": "nf", "aws": section}))
         statement = self.pasted(text)
         assert statement["Resource"] == resource
         assert len(statement["Action"]) == 5

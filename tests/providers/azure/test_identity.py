@@ -16,14 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
-from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.provider import AzureApp
-from rotator.providers.azure.rights import policy
+from rotator.providers.azure.rights import rights
+from rotator.providers.azure.settings import AzureAdmin, AzureSection, AzureSettings
 from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 from rotator.sandbox.wire.serving import utc_now
+from rotator.settings.secret import SecretRef
 from tests.providers.azure.world import (
     CREATE,
     IMPATIENT,
@@ -48,6 +49,14 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+GUID = "1A111111-1111-1111-1111-111111111111"
+
+
+def section(**said: object) -> AzureSection:
+    ids = dict.fromkeys(("tenant_id", "client_id", "object_id", "subscription_id"), GUID)
+    return AzureSection.model_validate({**ids, **said})
+
+
 def certificate(directory: Path) -> tuple[Path, bytes]:
     """A certificate and its key in one file, as rotator's admin has them, and the public key."""
     key = generate_private_key(65537, 2048)
@@ -63,21 +72,22 @@ def certificate(directory: Path) -> tuple[Path, bytes]:
 class TestWhoRotatorIs:
     """Each way in which azure-identity finds an identity."""
 
-    def test_a_client_secret_is_read_at_each_use(self, world: World) -> None:
-        wrong = SecretStr("wrong")
-        held = [wrong]
-        provider = world.open(admin_secret=lambda: held[0])
+    def test_a_client_secret_is_read_at_each_use(self, world: World, tmp_path: Path) -> None:
+        held = tmp_path / "secret"
+        held.write_text("wrong")
+        admin = AzureAdmin(client_id=world.azure.admin.app_id, secret=SecretRef(file=str(held)))
+        provider = world.open(admin=admin)
         with pytest.raises(CallFailed) as caught:
             provider.list_keys()
         failure = caught.value
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "AADSTS7000215", True)
         assert "rotator policy" in failure.remedy
-        held[0] = world.azure.admin_secret
+        held.write_text(world.azure.admin_secret.get_secret_value())
         assert provider.list_keys().keys == ()
 
     def test_a_certificate(self, world: World, tmp_path: Path) -> None:
         file, public_key = certificate(tmp_path)
-        provider = world.open(admin_secret=None, admin_certificate=str(file))
+        provider = world.open(admin=AzureAdmin(client_id=world.azure.admin.app_id, certificate=str(file)))
         with pytest.raises(CallFailed) as caught:
             provider.list_keys()
         assert (caught.value.verdict, caught.value.code) == (Verdict.REFUSED, "AADSTS700027")
@@ -87,7 +97,7 @@ class TestWhoRotatorIs:
     def test_the_environment(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in world.azure.environment.items():
             monkeypatch.setenv(name, value)
-        assert world.open(admin_client_id=None, admin_secret=None).list_keys().keys == ()
+        assert world.open(admin=AzureAdmin()).list_keys().keys == ()
 
     @pytest.mark.parametrize("named", [True, False])
     def test_a_workload_identity(
@@ -100,7 +110,7 @@ class TestWhoRotatorIs:
         if not named:
             monkeypatch.setenv("AZURE_CLIENT_ID", world.azure.admin.app_id)
         own = world.azure.admin.app_id if named else None
-        assert world.open(admin_client_id=own, admin_secret=None).list_keys().keys == ()
+        assert world.open(admin=AzureAdmin(client_id=own)).list_keys().keys == ()
         assert world.count(TOKEN) == 1
 
     @pytest.mark.parametrize("named", [True, False])
@@ -108,31 +118,29 @@ class TestWhoRotatorIs:
         world.azure.login.machine = world.azure.admin
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.azure.server.url)
         own = world.azure.admin.app_id if named else None
-        assert world.open(admin_client_id=own, admin_secret=None).list_keys().keys == ()
+        assert world.open(admin=AzureAdmin(client_id=own)).list_keys().keys == ()
         assert world.count(TOKEN) == 0
 
     def test_none_at_all(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.azure.server.url)
         with pytest.raises(CallFailed) as caught:
-            world.open(admin_client_id=None, admin_secret=None).list_keys()
+            world.open(admin=AzureAdmin()).list_keys()
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
         assert "AZURE_CLIENT_ID" in caught.value.remedy
 
-    def test_a_secret_that_cannot_be_read(self, world: World) -> None:
-        def read() -> SecretStr:
-            raise RotatorError("The secret can't be read.", remedy="Put it there.")
-
+    def test_a_secret_that_cannot_be_read(self, world: World, tmp_path: Path) -> None:
+        admin = AzureAdmin(client_id=world.azure.admin.app_id, secret=SecretRef(file=str(tmp_path / "none")))
         with pytest.raises(CallFailed) as caught:
-            world.open(admin_secret=read).list_keys()
-        assert (caught.value.verdict, caught.value.remedy) == (Verdict.REFUSED, "Put it there.")
+            world.open(admin=admin).list_keys()
+        assert caught.value.verdict is Verdict.REFUSED
+        assert "may read it" in caught.value.remedy
 
 
 @pytest.mark.realtime
 class TestOwnToken:
     def test_it_is_asked_for_once_however_many_providers_use_it(self, world: World) -> None:
-        secret = lambda: world.azure.admin_secret  # noqa: E731  # one and the same for both
         for _ in range(2):
-            provider = world.open(admin_secret=secret)
+            provider = world.open()
             assert provider.list_keys().keys == provider.list_keys().keys == ()
         with ThreadPoolExecutor(4) as pool:
             assert {listing.keys for listing in pool.map(lambda _: provider.list_keys(), range(8))} == {()}
@@ -185,8 +193,9 @@ class TestOwnToken:
 
 class TestEvidence:
     def test_there_is_none_unless_asked_for(self, world: World) -> None:
-        assert not world.provider.capabilities.has_evidence
-        assert world.open(evidence=True).capabilities.has_evidence
+        assert world.provider.abilities.tells_use is None
+        provider = world.open(evidence=True)
+        assert provider.abilities.tells_use is provider
 
     def test_the_use_of_one_among_several_pages(self, world: World) -> None:
         world.azure.admin.roles.add("AuditLog.Read.All")
@@ -233,14 +242,16 @@ class TestClouds:
     ) -> None:
         if by_environment and authority is not None:
             monkeypatch.setenv("AZURE_AUTHORITY_HOST", authority.removeprefix("https://") + "/")
-        access = AzureAccess.of({"tenant_id": "T", "authority": None if by_environment else authority})
+        access = AzureAccess.of(section(authority=None if by_environment else authority))
         assert (access.graph, access.graph_audience) == (graph, graph)
         assert (access.management, access.management_audience) == (management, management)
-        assert access.token_url == f"{authority or 'https://login.microsoftonline.com'}/t/oauth2/v2.0/token"
+        assert (
+            access.token_url == f"{authority or 'https://login.microsoftonline.com'}/{GUID.lower()}/oauth2/v2.0/token"
+        )
         assert access.is_microsofts
 
     def test_a_proxys_address_is_not_what_a_token_names(self) -> None:
-        access = AzureAccess.of({"tenant_id": "t", "graph_url": "https://proxy.example.com/graph"})
+        access = AzureAccess.of(section(graph_url="https://proxy.example.com/graph"))
         assert (access.graph, access.graph_audience) == (
             "https://proxy.example.com/graph",
             "https://graph.microsoft.com",
@@ -249,7 +260,7 @@ class TestClouds:
     def test_no_secret_is_sent_in_clear(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", "http://login.example.com")
         with pytest.raises(RotatorError, match="not https"):
-            AzureAccess.of({"tenant_id": "t"})
+            AzureAccess.of(section())
 
 
 class TestCheck:
@@ -308,14 +319,14 @@ def test_rotators_own_application_is_refused_whatever_is_asked(world: World) -> 
 
 
 def test_the_policy_names_application_permission_and_owner() -> None:
-    settings = {"tenant_id": "t-1", "client_id": "c-1", "admin_client_id": None, "evidence": False}
-    text = policy(settings)
-    assert "az ad app owner add --id c-1" in text
+    text = rights(AzureSettings(azure=section()))
+    assert f"az ad app owner add --id {GUID}" in text
     assert "18a4783c-866b-4cc7-a460-3d5e5662c884" in text
     assert "AuditLog" not in text
-    with_report = policy({**settings, "admin_client_id": "r-1", "evidence": True})
+    own = "99999999-9999-9999-9999-999999999999"
+    with_report = rights(AzureSettings(azure=section(admin={"client_id": own}, evidence=True)))
     assert "AuditLog.Read.All" in with_report
-    assert "az ad sp show --id r-1" in with_report
+    assert f"az ad sp show --id {own}" in with_report
     parsed = subprocess.run(["/bin/sh", "-n"], input=with_report, text=True, check=False)  # it parses only
     assert parsed.returncode == 0
 

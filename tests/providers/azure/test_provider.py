@@ -12,6 +12,7 @@ import pytest
 from rotator.errors import CallFailed, Verdict
 from rotator.model import Proof
 from rotator.providers.azure.provider import open_provider
+from rotator.providers.azure.settings import AzureSettings
 from rotator.providers.base import OpenProvider
 from rotator.sandbox.azure.directory import AppPolicy
 from rotator.sandbox.wire.rules import Canned, Delay, Rule
@@ -31,7 +32,7 @@ from tests.providers.azure.world import (
 from tests.providers.contract import HTML, Harness, ProviderContract
 from tests.support.given import LIFETIME
 
-opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+opens: OpenProvider[AzureSettings] = open_provider  # for the type checker
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rotator.providers.azure.settings import AzureSettings
+from tests.config.conftest import config, problems
 from tests.config.fine import Load, Problems
+
+__all__ = ("config", "problems")  # the fixtures
 
 GUID = "11111111-1111-1111-1111-11111111111"
 
@@ -40,11 +44,11 @@ def test_a_key_id_is_known_in_either_case(config: Load) -> None:
 def test_the_settings_read_the_secret_when_asked(config: Load, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     entry = f"{ENTRY}      admin: {{client_id: {GUID}5, secret: {{file: {file}}}}}\n"
-    settings = config(entry).credentials[1].settings()
+    settings: object = config(entry).credentials[1]
+    assert isinstance(settings, AzureSettings)
+    secret = settings.azure.admin.secret
+    assert secret is not None
     file.write_text("first")
-    read = settings["admin_secret"]
-    assert callable(read)
-    assert read().get_secret_value() == "first"
+    assert secret.read().get_secret_value() == "first"
     file.write_text("second")
-    assert read().get_secret_value() == "second"
-    assert (settings["admin_client_id"], settings["admin_certificate"]) == (f"{GUID}5", None)
+    assert secret.read().get_secret_value() == "second"

@@ -14,10 +14,12 @@ import httpx
 import pytest
 
 from rotator.providers.azure.provider import AzureApp, open_provider
+from rotator.providers.azure.settings import AzureAdmin, AzureSection, AzureSettings
 from rotator.providers.base import Minted
 from rotator.sandbox.azure.directory import App
 from rotator.sandbox.azure.stand_in import AzureStandIn
 from rotator.sandbox.wire.rules import Canned, Rule
+from rotator.settings.secret import SecretRef
 from tests.support.given import tools
 from tests.support.patience import patience
 
@@ -69,19 +71,20 @@ def forget_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def world_in(directory: Path) -> Iterator[World]:
     with AzureStandIn(directory) as azure, httpx.Client() as http:
         app = azure.add_app("northflank-byoc")
+        secret = directory / "azure-admin-secret"
+        secret.write_text(azure.admin_secret.get_secret_value())
+        usual_admin = AzureAdmin(client_id=azure.admin.app_id, secret=SecretRef(file=str(secret)))
 
-        def opened(deadline: timedelta = PATIENT, **settings: object) -> AzureApp:
+        def opened(deadline: timedelta = PATIENT, *, admin: AzureAdmin = usual_admin, **section: object) -> AzureApp:
             usual = {
                 "tenant_id": azure.tenant.tenant,
                 "client_id": app.app_id.upper(),  # Microsoft writes them in either case
                 "object_id": app.principal_id,
                 "subscription_id": azure.tenant.subscription,
-                "evidence": False,
-                "admin_client_id": azure.admin.app_id,
-                "admin_secret": lambda: azure.admin_secret,
-                "admin_certificate": None,
                 **azure.settings,
             }
-            return open_provider({**usual, **settings}, tools(deadline, http=http))
+            # Past what the config proves of the two: what the provider says by itself is to be seen.
+            said = AzureSection.model_validate({**usual, **section}).model_copy(update={"admin": admin})
+            return open_provider(AzureSettings.model_construct(azure=said), tools(deadline, http=http))
 
         yield World(azure, app, opened, opened())

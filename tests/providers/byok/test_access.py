@@ -19,7 +19,8 @@ from rotator.model import Proof
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.kubeconfig import ClusterAddress
 from rotator.providers.byok.provider import ByokAccount, open_provider
-from rotator.providers.byok.rights import policy
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSection, ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 from rotator.sandbox.wire.tls import LoopbackTls
 from tests.providers.contract import everything_in
@@ -27,15 +28,7 @@ from tests.support.given import tools
 
 NAMESPACE, ACCOUNT = "byoc", "northflank"
 WHO = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
-SECTION: dict[str, object] = {
-    "kubeconfig": None,
-    "context": None,
-    "namespace": NAMESPACE,
-    "service_account": ACCOUNT,
-    "token": "bound",
-    "server": None,
-    "ca_file": None,
-}
+SECTION = ByokSection(namespace=NAMESPACE, service_account=ACCOUNT)
 UNUSED = httpx.Client()
 TOKEN = "canary.token"
 
@@ -51,7 +44,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def kubernetes(tmp_path: Path) -> Iterator[KubernetesStandIn]:
     with KubernetesStandIn(tls=LoopbackTls.made_in(tmp_path)) as stand_in:
         stand_in.cluster.add_account(NAMESPACE, ACCOUNT)
-        stand_in.apply(policy(SECTION))
+        stand_in.apply(rights(ByokSettings(byok=SECTION)))
         yield stand_in
 
 
@@ -66,7 +59,9 @@ def write(tmp_path: Path) -> Callable[[str], str]:
 
 
 def opened(**settings: object) -> ByokAccount:
-    return open_provider({**SECTION, **settings}, tools(timedelta(seconds=20), http=UNUSED))
+    return open_provider(
+        ByokSettings(byok=SECTION.model_copy(update=settings)), tools(timedelta(seconds=20), http=UNUSED)
+    )
 
 
 def own(server: str, ca: bytes | None, token: str) -> str:
@@ -159,7 +154,9 @@ class TestPod:
         assert caught.value.verdict is Verdict.NOT_APPLIED
 
     def test_a_kubeconfig_of_ones_own_comes_first(self, pod: Path, write: Callable[[str], str]) -> None:
-        access = Access.of({**SECTION, "kubeconfig": write(own("https://k8s.example.com", None, TOKEN))}, pod=str(pod))
+        access = Access.of(
+            SECTION.model_copy(update={"kubeconfig": write(own("https://k8s.example.com", None, TOKEN))}), pod=str(pod)
+        )
         assert (access.server, access.in_cluster) == ("https://k8s.example.com", False)
 
 

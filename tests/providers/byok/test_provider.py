@@ -16,10 +16,11 @@ from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof, Stamp
 from rotator.northflank.stamp import compose, parse
-from rotator.providers.base import Minted, OpenProvider, Policy
+from rotator.providers.base import Minted, OpenProvider, Rights
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.provider import ByokAccount, open_provider
-from rotator.providers.byok.rights import policy
+from rotator.providers.byok.rights import rights
+from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 from rotator.sandbox.wire.rules import Canned, Cut, Fault, Reset, Rule, When
 from rotator.sandbox.wire.serving import utc_now
@@ -35,8 +36,8 @@ ONE_SECRET = "/secrets/"
 
 UNUSED = httpx.Client()  # made once: it costs 25 ms, and byok has clients of its own
 
-opens: OpenProvider = open_provider  # for the type checker: they fit the entry points' contracts
-prints: Policy = policy
+opens: OpenProvider[ByokSettings] = open_provider  # for the type checker
+prints: Rights[ByokSettings] = rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,9 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def section(**settings: object) -> dict[str, object]:
-    usual = {
-        "kubeconfig": None,
-        "context": None,
-        "namespace": NAMESPACE,
-        "service_account": ACCOUNT,
-        "token": "bound",
-        "server": None,
-        "ca_file": None,
-    }
-    return {**usual, **settings}
+def said(**section: object) -> ByokSettings:
+    usual = {"namespace": NAMESPACE, "service_account": ACCOUNT}
+    return ByokSettings.model_validate({"byok": {**usual, **section}})
 
 
 def made(kubernetes: KubernetesStandIn, directory: Path, **settings: object) -> World:
@@ -83,7 +76,7 @@ def made(kubernetes: KubernetesStandIn, directory: Path, **settings: object) -> 
     kubeconfig.write_text(kubernetes.kubeconfig(kubernetes.admin))
 
     def opened(deadline: timedelta = PATIENT, **more: object) -> ByokAccount:
-        return open_provider(section(kubeconfig=str(kubeconfig), **{**settings, **more}), tools(deadline, http=UNUSED))
+        return open_provider(said(kubeconfig=str(kubeconfig), **{**settings, **more}), tools(deadline, http=UNUSED))
 
     return World(kubernetes, opened, opened())
 
@@ -92,7 +85,7 @@ def made(kubernetes: KubernetesStandIn, directory: Path, **settings: object) -> 
 def world(tmp_path: Path, token: str) -> Iterator[World]:
     with KubernetesStandIn() as kubernetes:
         kubernetes.cluster.add_account(NAMESPACE, ACCOUNT)
-        kubernetes.apply(policy(section(token=token)))
+        kubernetes.apply(rights(said(token=token)))
         yield made(kubernetes, tmp_path, token=token)
 
 
@@ -289,12 +282,12 @@ class TestListing:
 
     def test_a_change_of_mode_keeps_the_old_keys_in_sight(self, world: World) -> None:
         bound = world.mint().key
-        world.kubernetes.apply(policy(section(token="secret")))
+        world.kubernetes.apply(rights(said(token="secret")))
         secret = world.mint(world.open(token="secret")).key
         assert set(world.provider.list_keys().keys) == {bound, secret}
 
     def test_rotators_own_account_is_refused(self, world: World) -> None:
-        world.kubernetes.apply(policy(section(namespace="rotator", service_account="rotator")))
+        world.kubernetes.apply(rights(said(namespace="rotator", service_account="rotator")))
         provider = world.open(namespace="rotator", service_account="rotator")
         for _ in range(2):
             with pytest.raises(CallFailed, match="its own token") as caught:

@@ -17,10 +17,11 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
-from rotator.providers.base import Draft, OpenProvider, Policy, Provider
+from rotator.providers.base import Draft, OpenProvider, Rights
 from rotator.providers.civo.place import key_id_of
 from rotator.providers.civo.provider import CivoApiKey, open_provider
-from rotator.providers.civo.rights import policy
+from rotator.providers.civo.rights import rights
+from rotator.providers.civo.settings import CivoSection, CivoSettings
 from rotator.sandbox.civo.stand_in import CivoAccount, CivoStandIn
 from rotator.sandbox.wire.rules import Canned, Cut, Drip, Fault, Reset, Rule
 from rotator.settings.secret import SecretRef
@@ -35,8 +36,8 @@ SHORT = timedelta(seconds=patience(5))
 """Where no answer is the right one anyway: the pause before a repetition grows with the deadline."""
 IMPATIENT = timedelta(seconds=patience(1))
 
-opens: OpenProvider = open_provider  # for the type checker: they fit the entry points' contracts
-tells: Policy = policy
+opens: OpenProvider[CivoSettings] = open_provider  # for the type checker
+tells: Rights[CivoSettings] = rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,10 @@ class World:
     account: CivoAccount
     file: Path
 
-    def open(self, *, deadline: timedelta = PATIENT, clock: Clock | None = None, **settings: object) -> CivoApiKey:
-        given = {
-            "api_key": SecretRef(file=str(self.file)).read,
-            "place": str(self.file),
-            "account": EMAIL,
-            "api_url": self.civo.server.url,
-            "ca_file": None,
-            **settings,
-        }
-        return open_provider(given, tools(deadline, clock=clock))
+    def open(self, *, deadline: timedelta = PATIENT, clock: Clock | None = None, **section: object) -> CivoApiKey:
+        usual = {"api_key": {"file": str(self.file)}, "account": EMAIL, "api_url": self.civo.server.url}
+        settings = CivoSettings.model_validate({"civo": {**usual, **section}})
+        return open_provider(settings, tools(deadline, clock=clock))
 
     def put(self, account: CivoAccount | None = None) -> str:
         """Put the account's present key into the place. Returns its id."""
@@ -94,7 +89,7 @@ def failure_of(call: Callable[[], object]) -> CallFailed:
     return caught.value
 
 
-def asks(world: World, provider: Provider) -> list[Callable[[], object]]:
+def asks(world: World, provider: CivoApiKey) -> list[Callable[[], object]]:
     """Each kind of call that asks Civo: the last one about a key that was regenerated."""
     old = provider.draft("7f3a", 1)
     assert old.material is not None
@@ -443,17 +438,11 @@ class TestCheck:
         assert "was not sent" in silent.remedy
 
 
-def test_what_civo_cannot_do_is_refused(world: World) -> None:
+def test_what_civo_cannot_do_it_does_not_claim(world: World) -> None:
     provider = world.open()
-    can = provider.capabilities
-    assert (can.slots, can.can_disable, can.exact, can.has_evidence) == (None, False, True, False)
-    assert can.provable
-    assert can.supplied
-    for call in (provider.disable, provider.enable):
-        failure = failure_of(lambda call=call: call("civo-0123456789abcdef"))  # type: ignore[misc]  # a loop's lambda
-        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
-    assert provider.last_used("civo-0123456789abcdef") is None
-    provider.close()
+    able = provider.abilities
+    assert (able.slots, able.exact, able.disables, able.tells_use) == (None, True, None, None)
+    assert (able.proves, able.supplied) == (provider, provider)
     assert world.asked() == 0
 
 
@@ -463,7 +452,8 @@ def test_a_ca_file_that_is_none(world: World) -> None:
 
 
 def test_the_policy_says_what_a_person_does() -> None:
-    told = policy({"place": "/run/secrets/civo-key", "account": None, "api_url": "https://api.civo.com"})
+    section = CivoSection(api_key=SecretRef(file="/run/secrets/civo-key"))
+    told = rights(CivoSettings(civo=section))
     assert "no rights to grant" in told
     assert "/run/secrets/civo-key" in told
-    assert EMAIL in policy({"place": "/run/secrets/civo-key", "account": EMAIL})
+    assert EMAIL in rights(CivoSettings(civo=section.model_copy(update={"account": EMAIL})))

@@ -29,14 +29,15 @@ from tests.support.patience import patience
 pytestmark = pytest.mark.realtime
 
 LOGGING_PROGRAM = """
-import json, logging, sys
+import logging, sys
 from datetime import timedelta
 from rotator.providers.base import Draft
 from rotator.providers.gcp.provider import open_provider
+from rotator.providers.gcp.settings import GcpSettings
 from tests.support.given import tools
 
 logging.basicConfig(level=logging.DEBUG)
-provider = open_provider(json.load(sys.stdin), tools(timedelta(seconds=20)))
+provider = open_provider(GcpSettings.model_validate_json(sys.stdin.read()), tools(timedelta(seconds=20)))
 minted = provider.mint(Draft())
 print(provider.prove(minted.material), provider.list_keys())
 """
@@ -146,7 +147,7 @@ def test_federated_credentials_ask_nobody_before_the_first_call(
         }
         file.write_text(json.dumps(federated))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-        provider = world.open(timedelta(seconds=patience(1)), credentials=str(file) if from_config else None)
+        provider = world.open(timedelta(seconds=patience(1)), credentials={"file": str(file) if from_config else None})
         with pytest.raises(TimeoutError):
             exchange.accept()
         with pytest.raises(CallFailed) as caught:
@@ -157,7 +158,7 @@ def test_federated_credentials_ask_nobody_before_the_first_call(
 
 @pytest.mark.parametrize("scope", ["google", "google.cloud.iam_admin_v1.services.iam.transports"])
 def test_the_sdks_debug_log_tells_no_secret(world: World, scope: str) -> None:
-    settings = json.dumps({**world.settings, "key_origin": "google"})
+    settings = world.settings(key_origin="google").model_dump_json()
     run = subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-c", LOGGING_PROGRAM],
         input=settings,

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,8 +14,10 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Proof
 from rotator.providers.base import Draft, OpenProvider, Provider
+from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.provider import open_provider
-from rotator.providers.gcp.rights import policy
+from rotator.providers.gcp.rights import rights
+from rotator.providers.gcp.settings import GcpSettings
 from rotator.sandbox.gcp.project import private_key
 from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import utc_now
@@ -28,7 +29,7 @@ CREATION = "iam.disableServiceAccountKeyCreation"
 UPLOAD = "iam.disableServiceAccountKeyUpload"
 EXPIRY = "iam.serviceAccountKeyExpiryHours"
 
-opens: OpenProvider = open_provider  # for the type checker: it fits the entry point's contract
+opens: OpenProvider[GcpSettings] = open_provider  # for the type checker
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ class TestKeyFile:
         assert minted.hint == f"{minted.key.key_id[:4]}..{minted.key.key_id[-4:]}"
 
     def test_it_sends_no_workload_to_where_rotator_proves_it(self, world: World) -> None:
-        assert world.settings["token_uri"].startswith("http://127.0.0.1")
+        assert world.section["token_uri"].startswith("http://127.0.0.1")
         assert key_file(world.mint().material)["token_uri"] == "https://oauth2.googleapis.com/token"
 
     def test_of_a_key_made_by_google_it_is_google_s_to_the_letter(self, world: World) -> None:
@@ -93,7 +94,7 @@ class TestMark:
         assert failure_of(lambda: world.provider.mint(drafts[0])).verdict is Verdict.UNKNOWN
         found = [key.mark for key in world.provider.list_keys().keys]
         assert sorted(found, key=str) == sorted([None, drafts[0].mark], key=str)
-        assert world.provider.capabilities.exact
+        assert world.provider.abilities.exact
 
     def test_it_is_the_hash_of_the_public_key(self, world: World) -> None:
         minted = world.mint()
@@ -120,7 +121,7 @@ class TestMark:
 
     def test_a_key_that_google_makes_has_none(self, world: World) -> None:
         provider = of_google(world)
-        assert not provider.capabilities.exact
+        assert not provider.abilities.exact
         assert provider.mint(provider.draft("7f3a", 1)).key.mark is None
 
 
@@ -310,7 +311,7 @@ class TestEvidence:
 
     def test_the_day_of_the_last_use_told_late(self, world: World) -> None:
         minted = world.mint()
-        assert world.provider.capabilities.has_evidence
+        assert world.provider.abilities.tells_use is world.provider
         assert world.provider.last_used(minted.key.key_id) is None
         used = utc_now()
         assert world.gcp.works(minted.material)
@@ -342,7 +343,7 @@ class TestEvidence:
         assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
     def test_by_default_there_is_none(self, world: World) -> None:
-        assert not world.open(evidence=False).capabilities.has_evidence
+        assert world.open(evidence=False).abilities.tells_use is None
 
 
 class TestList:
@@ -396,19 +397,20 @@ class TestCheck:
 
 
 class TestPolicy:
-    SETTINGS: dict[str, Any] = {"service_account": "nf@acme.iam.gserviceaccount.com", "evidence": False}  # noqa: RUF012  # a value
+    def told(self, email: str = "nf@acme.iam.gserviceaccount.com", **section: object) -> str:
+        return rights(GcpSettings.model_validate({"service_account": email, "gcp": section}))
 
     def test_it_names_what_check_asks_for_and_grants_it_on_the_account(self, world: World) -> None:
-        text = policy(self.SETTINGS)
+        text = self.told()
         needed = [right.name for right in world.provider.check() if right.name.startswith("iam.")]
         assert all(f"  - {permission}\n" in text for permission in needed)
         assert "gcloud iam service-accounts add-iam-policy-binding nf@acme.iam.gserviceaccount.com" in text
         assert "--project acme" in text
         assert "policyanalyzer" not in text
-        assert "policyanalyzer" in policy({**self.SETTINGS, "evidence": True})
+        assert "policyanalyzer" in self.told(evidence=True)
 
     def test_a_project_that_the_address_does_not_tell(self) -> None:
-        assert "--project PROJECT" in policy({**self.SETTINGS, "service_account": "acme@appspot.gserviceaccount.com"})
+        assert "--project PROJECT" in self.told("acme@appspot.gserviceaccount.com")
 
 
 class TestOpening:
@@ -432,9 +434,9 @@ class TestOpening:
         if content is not None:
             file.write_text(content)
         with pytest.raises(RotatorError, match="Google Cloud can't be used") as caught:
-            world.open(credentials=str(file))
+            world.open(credentials={"file": str(file)})
         assert caught.value.remedy
 
-    def test_plain_http_is_for_loopback(self, world: World) -> None:
+    def test_plain_http_is_for_loopback(self) -> None:
         with pytest.raises(RotatorError, match="not https"):
-            world.open(endpoint="http://192.0.2.1:80")
+            GcpAccess(None, "http://192.0.2.1:80", "googleapis.com", None).channel()

@@ -16,6 +16,7 @@ from rotator.errors import CallFailed
 from rotator.model import Key
 from rotator.providers.base import Minted
 from rotator.providers.gcp.provider import GcpAccount, open_provider
+from rotator.providers.gcp.settings import GcpSettings
 from rotator.sandbox.gcp.stand_in import GcpStandIn
 from rotator.sandbox.wire.rules import Canned, Fault, Rule
 from tests.providers.contract import Harness
@@ -31,11 +32,14 @@ HTTP = httpx.Client()  # one for all, as in rotator: to make one costs more than
 class World:
     gcp: GcpStandIn
     email: str
-    settings: Mapping[str, Any]
+    section: Mapping[str, Any]
     provider: GcpAccount
 
-    def open(self, deadline: timedelta = PATIENT, **settings: object) -> GcpAccount:
-        return open_provider({**self.settings, **settings}, tools(deadline, http=HTTP))
+    def settings(self, *, service_account: str | None = None, **section: object) -> GcpSettings:
+        return _settings(service_account or self.email, {**self.section, **section})
+
+    def open(self, deadline: timedelta = PATIENT, **settings: Any) -> GcpAccount:
+        return open_provider(self.settings(**settings), tools(deadline, http=HTTP))
 
     def mint(self) -> Minted:
         return self.provider.mint(self.provider.draft("7f3a", 1))
@@ -87,22 +91,21 @@ class World:
         )
 
 
+def _settings(email: str, section: Mapping[str, Any]) -> GcpSettings:
+    return GcpSettings.model_validate({"service_account": email, "gcp": section})
+
+
 @contextmanager
-def a_world(directory: Path, **settings: object) -> Iterator[World]:
+def a_world(directory: Path, **section: object) -> Iterator[World]:
     """A project with one service account that has no key yet, and the provider for it."""
     with GcpStandIn() as gcp:
         email = gcp.add_account("northflank-byoc")
         whole: dict[str, Any] = {
-            "service_account": email,
-            "key_origin": "upload",
-            "credentials": str(gcp.write_credentials(directory / "rotator.json")),
-            "universe_domain": "googleapis.com",
-            "evidence": False,
-            "ca_file": None,
+            "credentials": {"file": str(gcp.write_credentials(directory / "rotator.json"))},
             **gcp.settings,
-            **settings,
+            **section,
         }
-        yield World(gcp, email, whole, open_provider(whole, tools(PATIENT, http=HTTP)))
+        yield World(gcp, email, whole, open_provider(_settings(email, whole), tools(PATIENT, http=HTTP)))
 
 
 def refusal(code: int, message: str = "No.", **headers: str) -> Canned:

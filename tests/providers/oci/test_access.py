@@ -12,16 +12,17 @@ import pytest
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.providers.base import Policy, Right
+from rotator.providers.base import Right, Rights
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.api import endpoint
-from rotator.providers.oci.rights import policy
+from rotator.providers.oci.rights import rights
+from rotator.providers.oci.settings import OciSettings
 from rotator.sandbox.oci.stand_in import LEAST, OciStandIn
 from rotator.sandbox.wire.rules import Reset
 from tests.providers.contract import everything_in
 from tests.providers.oci.world import GET_USER, LIST, World, failure_of
 
-prints: Policy = policy  # for the type checker: it fits the entry point's contract
+prints: Rights[OciSettings] = rights  # for the type checker
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +53,13 @@ class TestOwnIdentity:
         self.write(world)
         with world.config_file.open("a") as file:
             file.write("\n# a comment\n[ROTATOR]\nregion=us-ashburn-1\n")
-        assert world.open(admin_profile="ROTATOR").list_keys().keys == ()
+        assert world.open(profile="ROTATOR").list_keys().keys == ()
 
     def test_home_is_found(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(world.config_file.parent))
         key = Path(self.profile(world)["key_file"])
         self.write(world, key_file=f"~/{key.name}")
-        assert world.open(admin_config_file=f"~/{world.config_file.name}").list_keys().keys == ()
+        assert world.open(config_file=f"~/{world.config_file.name}").list_keys().keys == ()
 
     @pytest.mark.parametrize("encrypted", [True, False])
     def test_a_passphrase_is_used_where_it_is_needed(self, world: World, encrypted: bool) -> None:
@@ -99,7 +100,7 @@ class TestOwnIdentity:
         assert world.oci.faults.requests() == []
 
     def test_without_the_file_or_the_profile(self, world: World) -> None:
-        assert "has no profile OTHER" in failure_of(world.open(admin_profile="OTHER").list_keys).message
+        assert "has no profile OTHER" in failure_of(world.open(profile="OTHER").list_keys).message
         world.config_file.unlink()
         assert "can't be read: No such file" in failure_of(world.open().list_keys).message
 
@@ -244,10 +245,11 @@ class TestPolicy:
         given = {
             "tenancy": "ocid1.tenancy.oc1..t",
             "user": "ocid1.user.oc1..u",
-            "admin_config_file": "~/.oci/config",
-            "admin_profile": "ROTATOR",
+            "compartment": "ocid1.compartment.oc1..c",
+            "region": "eu-frankfurt-1",
+            "admin": {"profile": "ROTATOR"},
         }
-        said = policy(given)
+        said = rights(OciSettings.model_validate({"oci": given}))
         statements = [line for line in said.splitlines() if line.startswith("Allow ")]
         assert len(statements) == 2
         assert all("target.user.id = 'ocid1.user.oc1..u'" in statement for statement in statements)

@@ -16,6 +16,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed
 from rotator.providers.base import Minted
 from rotator.providers.oci.provider import OciUser, open_provider
+from rotator.providers.oci.settings import OciAdmin, OciSection, OciSettings
 from rotator.sandbox.oci.stand_in import REGION, OciStandIn
 from rotator.sandbox.oci.stand_in import TenancyUser as User
 from rotator.sandbox.wire.rules import Fault, Rule
@@ -52,22 +53,23 @@ class World:
     config_file: Path
     http: httpx.Client
 
-    def open(self, deadline: timedelta = PATIENT, *, clock: Clock | None = None, **settings: object) -> OciUser:
+    def open(self, deadline: timedelta = PATIENT, *, clock: Clock | None = None, **section: object) -> OciUser:
+        admin = OciAdmin(
+            config_file=str(section.pop("config_file", self.config_file)),
+            profile=str(section.pop("profile", "DEFAULT")),
+        )
         given = {
             "tenancy": self.oci.tenancy,
             "user": self.user.ocid,
             "compartment": self.oci.compartment,
             "region": REGION,
-            "home_region": None,
-            "admin_config_file": str(self.config_file),
-            "admin_profile": "DEFAULT",
-            "passphrase": False,
-            "pem": "traditional",
+            "admin": admin,
             "endpoint": self.oci.server.url,
-            "ca_file": None,
-            **settings,
+            **section,
         }
-        return open_provider(given, tools(deadline, clock=clock, http=self.http))
+        return open_provider(
+            OciSettings(oci=OciSection.model_validate(given)), tools(deadline, clock=clock, http=self.http)
+        )
 
     def mint(self, **settings: object) -> Minted:
         provider = self.open(PATIENT, clock=None, **settings)

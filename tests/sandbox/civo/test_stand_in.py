@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rotator.config.kinds import CLASSES
 from rotator.providers.civo.place import key_id_of
-from rotator.providers.civo.settings import CivoCredential
+from rotator.providers.civo.settings import CivoSettings
 from rotator.sandbox.civo.scene import CivoScene
 from rotator.sandbox.civo.stand_in import CivoAccount, CivoStandIn
 from rotator.sandbox.scene import OpenScene, Regenerated, Scene
@@ -156,12 +157,11 @@ class TestScene:
             yield scene
 
     def test_its_settings_are_a_credential_of_the_config(self, scene: CivoScene) -> None:
-        section = CivoCredential.model_validate(
+        section: object = CLASSES["civo"].model_validate(
             {"name": scene.name, "integrations": [scene.name], **scene.settings}, strict=False
         )
-        read = section.settings()["api_key"]
-        assert callable(read)
-        assert read() == scene.held.secret["apiKey"]
+        assert isinstance(section, CivoSettings)
+        assert section.civo.api_key.read() == scene.held.secret["apiKey"]
         assert section.current_key == key_id_of(scene.held.secret["apiKey"])
 
     def test_a_workload_fails_between_regenerate_and_push_and_that_is_foreseen(self, scene: CivoScene) -> None:

@@ -133,14 +133,11 @@ CREATE TABLE owner (
 	id INTEGER NOT NULL, 
 	store_id TEXT NOT NULL, 
 	fence INTEGER NOT NULL, 
-	pid INTEGER NOT NULL, 
-	host TEXT NOT NULL, 
-	taken_at DATETIME NOT NULL, 
 	frozen_at DATETIME, 
 	frozen_by TEXT, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "owner" VALUES(1,'c8105e75',2,20536,'host.example','2026-11-25 10:00:13.373958',NULL,NULL);
+INSERT INTO "owner" VALUES(1,'c8105e75',2,NULL,NULL);
 CREATE TABLE request (
 	id TEXT NOT NULL, 
 	credential TEXT, 

@@ -9,36 +9,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.errors import CallFailed, Verdict
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
-from rotator.providers.base import Draft, Listing, Minted, Right, Tools
-from rotator.settings.secret import SecretRef
-from rotator.settings.section import Endpoint, Section
+from rotator.model import Key, Proof, Reply
+from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator_acme.api import ask, read
-
-
-class AcmeSettings(Section):
-    """`settings:` of a credential. Secrets by reference only, as everywhere in rotator."""
-
-    robot: str
-    api_url: Endpoint
-    token: SecretRef  # rotator's own, with the rights that policy.py names
-
-
-def open_provider(settings: Mapping[str, object], tools: Tools) -> AcmeRobot:
-    """What the entry point names. Called at start, at each reload and by commands: it asks nobody.
-
-    Raises:
-        RotatorError: the settings can't be used.
-    """
-    try:
-        return AcmeRobot(AcmeSettings.model_validate(settings), tools)
-    except ValidationError as invalid:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
-    raise RotatorError(f"acme's settings can't be used: {wrong}.", remedy="docs/plugins.md has an example.")
+from rotator_acme.settings import AcmeSettings
 
 
 class AcmeRobot:
@@ -53,9 +31,9 @@ class AcmeRobot:
         self._timeout = tools.deadline.total_seconds()
 
     @property
-    def capabilities(self) -> Capabilities:
+    def abilities(self) -> Abilities:
         """They decide how careful rotator must be. `exact`: a key that a lost answer made is found by its label."""
-        return Capabilities(slots=None, can_disable=True, exact=True, has_evidence=False)
+        return Abilities(slots=None, exact=True, proves=self, disables=self)
 
     @property
     def identity(self) -> str:
@@ -67,10 +45,6 @@ class AcmeRobot:
         answer = self._ask("GET", self._keys)
         date = answer.headers.get("date", "")
         return read(answer, lambda said: Listing(tuple(map(_key, said["keys"])), parsedate_to_datetime(date)))
-
-    def last_used(self, key_id: str) -> LastUse | None:  # noqa: ARG002  # as the Protocol has it
-        """Never called: Acme doesn't tell, and the capabilities say so."""
-        return None
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """The mark goes into the journal before the mint: by it the key is found whatever happens."""
@@ -114,9 +88,6 @@ class AcmeRobot:
         """For `rotator check`. It changes nothing, and doesn't claim what it can't know."""
         self.list_keys()
         return (Right("acme: keys can be listed", holds=True), Right("acme: keys can be created", holds=None))
-
-    def close(self) -> None:
-        """Nothing to do: the client is the process's."""
 
     def _change(self, method: str, key_id: str, body: Mapping[str, object] | None = None) -> Reply:
         self._ask(method, f"{self._keys}/{key_id}", body)

@@ -21,9 +21,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         text("store_id"),
         sa.Column("fence", sa.Integer, nullable=False),
-        sa.Column("pid", sa.Integer, nullable=False),
-        text("host"),
-        utc("taken_at", nullable=False),
         utc("frozen_at"),
         text("frozen_by", nullable=True),
     )

@@ -6,20 +6,20 @@ Calls have deadlines, and what makes a draft is no call: the worker itself is st
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.clients import clients_for
 from rotator.providers.aws.provider import AwsUser
-from rotator.providers.base import Draft, Tools
+from rotator.providers.aws.settings import AwsUserSettings
+from rotator.providers.base import Draft, Plugin, Tools
 
 IN_THE_WAY = Path("/etc/rotator/in-the-way")
 
 
-def open_provider(settings: Mapping[str, object], tools: Tools) -> StuckUser:
-    access = AwsAccess.of(settings, deadline=tools.deadline)
-    return StuckUser(str(settings["user"]), access, clients_for(access))
+def open_provider(settings: AwsUserSettings, tools: Tools) -> StuckUser:
+    access = AwsAccess(settings.aws, tools.deadline)
+    return StuckUser(settings.user, access, clients_for(access))
 
 
 class StuckUser(AwsUser):
@@ -27,3 +27,6 @@ class StuckUser(AwsUser):
         while IN_THE_WAY.exists():
             time.sleep(0.1)
         return super().draft(store_id, generation)
+
+
+plugin = Plugin(settings=AwsUserSettings, open=open_provider)

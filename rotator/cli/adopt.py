@@ -1,0 +1,86 @@
+"""`rotator adopt`: which key Northflank holds, chosen from those that the cloud lists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rotator.cli.options import Manner, Name, Yes, asks
+from rotator.cli.prompt import typed
+from rotator.cli.render import note, show_table
+from rotator.cli.request import ask
+from rotator.cli.session import CLOCK, begin
+from rotator.errors import ExitCode, UsageError
+from rotator.model import Key
+from rotator.rotation.managed import Managed
+
+_HEADINGS = ("KEY", "CREATED", "AGE", "STATE", "LAST USED", "BY")
+
+
+@asks()
+def adopt(
+    manner: Manner,
+    name: Name,
+    key_id: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="The key that Northflank holds. By default the command asks for it."),
+    ] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Overrule another store's stamp, or one newer than the journal.")
+    ] = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Name the key in use, once it is confirmed."""
+    session = begin(manner.config)
+    if yes and key_id is None:
+        raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
+    if not yes:
+        # An HTTP client and the providers: with --yes neither is needed.
+        from rotator.cli.wiring import fleet_of  # noqa: PLC0415
+
+        key_id = _key_in_use(fleet_of(session.config, [name]).managed[name], key_id)
+    return ask(session, manner, "adopt", name, {"key_id": key_id, "take_over": take_over})
+
+
+def _key_in_use(managed: Managed, proposed: str | None) -> str:
+    """The key that Northflank holds, chosen from those that the cloud lists.
+
+    Args:
+        managed: the credential.
+        proposed: the key that the command line names.
+
+    Raises:
+        CallFailed: the keys can't be read.
+        UsageError: the operator chose none.
+    """
+    keys = managed.provider.list_keys().keys
+    if not keys:
+        raise UsageError(
+            f"{managed.name} has no keys in its cloud.",
+            remedy="check the identity that the config names for this credential.",
+        )
+    show_table(_HEADINGS, [_row(managed, key) for key in keys], stderr=True)
+    note(
+        "Name the key that Northflank holds now. The next rotation replaces that key, disables it and then deletes it."
+    )
+    chosen = typed(f"Key in use [{proposed}]: " if proposed else "Key in use: ") or proposed
+    if chosen is None:
+        raise UsageError(
+            "no key was named; nothing was changed.",
+            remedy=f"name one of the keys above: rotator adopt {managed.name} KEY",
+        )
+    return chosen
+
+
+def _row(managed: Managed, key: Key) -> tuple[object, ...]:
+    tells_use = managed.provider.abilities.tells_use
+    use = tells_use.last_used(key.key_id) if tells_use is not None else None
+    return (
+        key.key_id,
+        key.created_at,
+        CLOCK.now() - key.created_at,
+        "enabled" if key.enabled else "disabled",
+        use.at if use is not None else "never" if tells_use is not None else "not known",
+        f"{use.service} {use.region}".strip() if use is not None else None,
+    )

@@ -1,0 +1,263 @@
+"""`rotator check`: config, store, endpoints, tokens and rights. A line each, with the remedy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from urllib.request import getproxies
+
+from rotator.cli.options import ConfigPath, JsonOption
+from rotator.cli.render import Styled, moment, progress, show_json, show_table
+from rotator.cli.session import CLOCK, begin, read_store
+from rotator.cli.wiring import fleet_of
+from rotator.config.credential import CredentialSection
+from rotator.config.models import Config, ConnectionSection
+from rotator.config.satisfiable import warnings
+from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
+from rotator.rotation.managed import Managed
+from rotator.service.fleet import Fleet
+from rotator.store.sqlite import owner_alive
+
+_AT_ONCE = 8
+_RENEW_WITHIN = timedelta(days=14)
+_HEADINGS = ("RESULT", "ABOUT", "CHECK")
+_KEYLESS = "crossAccountRole"  # Northflank's word, for all clouds in which it needs no secret at all
+_USUAL_API = ConnectionSection.model_fields["api_url"].default
+
+
+class Finds(StrEnum):
+    """Good; worth a look; or in the way of every rotation concerned."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+_STYLES = {Finds.OK: "green", Finds.WARN: "yellow", Finds.FAIL: "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One check. The names of the fields are those of `--json`."""
+
+    result: Finds
+    about: str
+    check: str
+    remedy: str = ""
+
+
+def check(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
+    """Look at everything that a rotation needs, changing nothing. ERROR if something fails."""
+    try:
+        config = begin(path).config
+    except ConfigError as error:
+        lines = [Line(Finds.FAIL, "config", problem) for problem in error.problems]
+    else:
+        lines = list(_lines(config))
+    failed = any(line.result is Finds.FAIL for line in lines)
+    if as_json:
+        show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})
+    else:
+        _print(lines)
+    return ExitCode.ERROR if failed else ExitCode.FINE
+
+
+def _print(lines: list[Line]) -> None:
+    rows: list[tuple[Styled, str, str]] = []
+    said = ""
+    for line in lines:
+        remedy = "as above" if line.remedy == said else line.remedy
+        check = f"{line.check}\n-> {remedy}" if line.remedy else line.check
+        rows.append((Styled(line.result.value, _STYLES[line.result]), line.about, check))
+        said = line.remedy
+    show_table(_HEADINGS, rows)
+
+
+def _lines(config: Config) -> Iterator[Line]:
+    yield Line(Finds.OK, "config", "the config is valid, and its policy can be kept")
+    for warning in warnings(config):
+        yield Line(Finds.WARN, "config", warning)
+    yield from _store(config)
+    yield from _audit_file(config)
+    for scheme, address in sorted(getproxies().items()):
+        if scheme != "no":
+            found = f"{scheme} goes through {_without_password(address)}"
+            yield Line(
+                Finds.WARN,
+                "proxy",
+                found,
+                "the environment sets this proxy; unset the variable if rotator should not use the proxy.",
+            )
+    fleet, closed = _open(config)
+    yield from closed
+    for name, section in config.northflank.items():
+        yield from _connection(fleet, name, section)
+    progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for lines in pool.map(lambda managed: list(_credential(managed)), fleet.managed.values()):
+            yield from lines
+    for credential in config.credentials:
+        if credential.keyless:
+            yield from _keyless(fleet, credential)
+
+
+def _open(config: Config) -> tuple[Fleet, list[Line]]:
+    """The credentials that can be opened, and a line for each that can't: the service itself needs all of them."""
+    try:
+        return fleet_of(config), []
+    except RotatorError as error:
+        together = Line(Finds.FAIL, "providers", error.message, error.remedy)
+    closed, opened = [], []
+    for section in config.credentials:
+        try:
+            fleet_of(config.model_copy(update={"credentials": (section,)}))
+        except RotatorError as error:
+            found = error.message.removeprefix(f"{section.name}: ")
+            closed.append(Line(Finds.FAIL, section.name, found, error.remedy))
+        else:
+            opened.append(section)
+    # Where each can be opened by itself, the trouble is between them: two are one cloud identity.
+    rest = tuple(opened) if closed else ()
+    return fleet_of(config.model_copy(update={"credentials": rest})), closed or [together]
+
+
+def _store(config: Config) -> Iterator[Line]:
+    path = config.store.path
+    try:
+        there = path.exists()
+    except OSError as error:
+        found = f"this user can't access {path}: {error.strerror}"
+        yield Line(Finds.FAIL, "store", found, "check `store.url`, and the owner and permissions of its directory.")
+        return
+    if not there:
+        made = f"the service creates {path} at its first start"
+        if _may_make(path):
+            yield Line(Finds.OK, "store", made)
+        else:
+            yield Line(
+                Finds.FAIL,
+                "store",
+                f"{made}, but this user can't",
+                f"create {path.parent}, owned by the service's user.",
+            )
+        return
+    try:
+        with read_store(config) as reader:
+            owner = reader.owner()
+        alive = owner_alive(config.store.url)
+    except RotatorError as error:
+        yield Line(Finds.FAIL, "store", error.message, error.remedy)
+        return
+    yield Line(Finds.OK, "store", f"{path} can be read (store {owner.store_id})")
+    if not alive:
+        yield Line(
+            Finds.WARN,
+            "store",
+            "no rotator runs on this store, so nothing is rotated",
+            "start `rotator run` as a service.",
+        )
+    if owner.frozen_at is not None:
+        found = f"every change is frozen since {moment(owner.frozen_at)}, by {owner.frozen_by}"
+        yield Line(Finds.WARN, "store", found, "`rotator unfreeze` ends the freeze.")
+
+
+def _audit_file(config: Config) -> Iterator[Line]:
+    if config.audit.file is None:
+        return
+    path = Path(config.audit.file)
+    if os.access(path, os.W_OK) or (not os.access(path, os.F_OK) and _may_make(path)):
+        yield Line(Finds.OK, "audit", f"{path} can be written")
+    else:
+        result = Finds.FAIL if "file" in config.audit.require else Finds.WARN
+        yield Line(
+            result,
+            "audit",
+            f"{path} can't be written by this user",
+            "make the service's user the owner of the file, or of its directory.",
+        )
+
+
+def _may_make(path: Path) -> bool:
+    nearest = next(parent for parent in path.parents if os.access(parent, os.F_OK))
+    return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator[Line]:
+    about = f"northflank {name}"
+    if section.api_url != _USUAL_API:
+        yield Line(
+            Finds.WARN,
+            about,
+            f"the API is at {section.api_url}",
+            "remove api_url from the config if this address is not meant.",
+        )
+    if section.token.credential is not None:
+        found = f"the token is systemd's credential {section.token.credential}, copied when the service starts"
+        yield Line(Finds.WARN, about, found, "restart the service after you replace the token.")
+    progress(f"asking Northflank about the token of {name} ...")
+    try:
+        token = fleet.connections[name].introspect()
+    except CallFailed as failure:
+        yield Line(Finds.FAIL, about, failure.message, failure.remedy or "put a valid token where the config says.")
+        return
+    if token.expires_at is None:
+        yield Line(Finds.OK, about, "the token is valid and has no expiry date")
+        return
+    result = Finds.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Finds.OK
+    remedy = "create a new token, and put it in the place of this one." if result is Finds.WARN else ""
+    yield Line(result, about, f"the token is valid until {moment(token.expires_at)}", remedy)
+
+
+def _credential(managed: Managed) -> Iterator[Line]:
+    for target in managed.targets:
+        try:
+            target.read(fresh=True)
+        except CallFailed as failure:
+            yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
+        else:
+            yield Line(Finds.OK, managed.name, f"integration {target.id} can be read")
+    try:
+        for right in managed.provider.check():
+            result = {True: Finds.OK, False: Finds.FAIL, None: Finds.WARN}[right.holds]
+            unknown = "" if right.holds is not None or right.remedy else "rotator can't verify this from here."
+            yield Line(result, managed.name, right.name, right.remedy or unknown)
+    except CallFailed as failure:
+        yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
+
+
+def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
+    """Whether Northflank still needs no key: nothing else stands between a keyless credential and an old key."""
+    for integration in section.integrations:
+        try:
+            item = fleet.connections[integration.connection].integration(integration.id, urgent=True)
+        except CallFailed as failure:
+            yield Line(Finds.FAIL, section.name, failure.message, failure.remedy)
+            continue
+        shown = f"integration {item.id} has provider {item.provider} and {_mode(item.mode)}"
+        if item.provider != section.northflank_provider:
+            yield Line(Finds.FAIL, section.name, shown, "check the integration's id, or the credential's provider.")
+        elif item.mode == _KEYLESS:
+            yield Line(Finds.OK, section.name, f"{shown}: keyless, nothing to rotate")
+        elif item.mode is None:
+            yield Line(
+                Finds.WARN, section.name, shown, f"check in Northflank that the integration's mode is {_KEYLESS}."
+            )
+        else:
+            remedy = (
+                f"change its mode to {_KEYLESS} in Northflank, or remove `mode` here: rotator then rotates its key."
+            )
+            yield Line(Finds.FAIL, section.name, shown, remedy)
+
+
+def _mode(mode: str | None) -> str:
+    return f"mode {mode}" if mode is not None else "a mode that Northflank does not show"
+
+
+def _without_password(address: str) -> str:
+    scheme, separator, rest = address.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,97 @@
+"""The commands that are a request about one credential: the store's owner decides it and carries it out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rotator.cli.options import Manner, Name, Yes, asks
+from rotator.cli.prompt import confirm_cut, confirm_forget
+from rotator.cli.render import note
+from rotator.cli.request import ask
+from rotator.cli.session import begin
+from rotator.errors import ExitCode, UsageError
+
+
+@asks(waits=True)
+def rotate(
+    manner: Manner,
+    name: Name,
+    key_id: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="With --leaked: the key; by default the current one.")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Don't wait for the window.")] = False,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Treat the key as leaked: no window, grace or quarantine.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what rotator would do; change nothing.")] = False,
+) -> ExitCode:
+    """Begin a rotation, or show what it would do."""
+    if key_id is not None and not leaked:
+        raise UsageError("a key is named only with --leaked.", remedy=f"rotator rotate {name} --leaked {key_id}")
+    if dry_run:
+        # An HTTP client and the providers: a request needs neither.
+        from rotator.cli.plan import plan_for  # noqa: PLC0415
+        from rotator.rotation.commands import Command, Kind  # noqa: PLC0415
+
+        request = Command(kind=Kind.ROTATE, key_id=key_id, now=now, leaked=leaked)
+        return plan_for(begin(manner.config).config, [name], request=request, as_json=manner.as_json)
+    if leaked:
+        note("Sessions issued from a leaked key outlive it: docs/recovery.md#a-key-leaked says how to end them.")
+    return ask(begin(manner.config), manner, "rotate", name, {"key_id": key_id, "now": now, "leaked": leaked})
+
+
+@asks(waits=True)
+def resume(
+    manner: Manner,
+    name: Name,
+    accept_use: Annotated[
+        bool, typer.Option("--accept-use", help="Disable and delete the old key although it is still used.")
+    ] = False,
+    cut: Annotated[
+        str | None,
+        typer.Option("--cut", help="Accept that this integration loses access. The command asks for the id again."),
+    ] = None,
+    ours: Annotated[list[str] | None, typer.Option("--ours", help="A key in doubt that rotator minted.")] = None,
+    foreign: Annotated[
+        list[str] | None, typer.Option("--foreign", help="A key in doubt that rotator did not mint.")
+    ] = None,
+) -> ExitCode:
+    """Continue a held rotation."""
+    if cut is not None:
+        confirm_cut(cut)
+    arguments = {"accept_use": accept_use, "cut": cut, "ours": ours or [], "foreign": foreign or []}
+    return ask(begin(manner.config), manner, "resume", name, arguments)
+
+
+@asks()
+def forget(manner: Manner, name: Name, yes: Yes = False) -> ExitCode:
+    """Forget a credential that left the config, once that is confirmed."""
+    if not yes:
+        confirm_forget(name)
+    return ask(begin(manner.config), manner, "forget", name)
+
+
+@asks()
+def abandon(manner: Manner, name: Name) -> ExitCode:
+    """End a rotation, where that leaves no key in doubt."""
+    return ask(begin(manner.config), manner, "abandon", name)
+
+
+@asks()
+def undo(manner: Manner, name: Name) -> ExitCode:
+    """Enable a disabled old key again."""
+    return ask(begin(manner.config), manner, "undo", name)
+
+
+@asks()
+def pause(manner: Manner, name: Name) -> ExitCode:
+    """Begin no rotation and revoke no key of one credential."""
+    return ask(begin(manner.config), manner, "pause", name)
+
+
+@asks()
+def unpause(manner: Manner, name: Name) -> ExitCode:
+    """End a pause."""
+    return ask(begin(manner.config), manner, "unpause", name)

@@ -1,0 +1,134 @@
+"""`rotator check` before accounts that are as they should be, and before some that aren't. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rotator.clock import SystemClock
+from rotator.sandbox.aws.scene import USER
+from rotator.sandbox.northflank.account import ApiToken
+from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
+from tests.support.desk import Desk, Done, patient
+
+pytestmark = pytest.mark.realtime
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as stage:
+        stage.aws.grant("iam:GetUser", "iam:SimulatePrincipalPolicy")
+        yield stage
+
+
+@pytest.fixture
+def desk(stage: Stage) -> Desk:
+    return Desk(stage.directory, patient(stage.config()), stage.environment)
+
+
+def lines(done: Done, result: str) -> dict[str, str]:
+    """What has this result, and its remedy."""
+    return {line["check"]: line["remedy"] for line in done.json()["checks"] if line["result"] == result}
+
+
+def test_what_is_sound_is_ok_and_nothing_is_changed(stage: Stage, desk: Desk) -> None:
+    before = (stage.aws.keys(USER), stage.account.integration(INTEGRATION))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 0, checked
+    assert checked.json()["ok"] is True
+    assert lines(checked, "fail") == {}
+    good = "\n".join(lines(checked, "ok"))
+    for told in ("the service creates ", "the token is valid and has no expiry date", "iam:CreateAccessKey"):
+        assert told in good
+    assert "from iam_endpoint" in good, "an endpoint that is not AWS's own is named, and where it is set"
+    assert (stage.aws.keys(USER), stage.account.integration(INTEGRATION)) == before
+    assert not desk.data.exists()
+
+
+def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: Desk) -> None:
+    secret = stage.token_file.read_text()
+    stage.aws.denied.add("iam:ListAccessKeys")
+    stage.account.put_token(secret, ApiToken(expires_at=SystemClock().now() + timedelta(days=3)))
+    denied = desk.rotator("check", "--json")
+    assert denied.code == 1
+    (remedy,) = lines(denied, "fail").values()
+    assert '"iam:CreateAccessKey"' in remedy, "the policy that is needed"
+    assert any("the token is valid until" in told for told in lines(denied, "warn"))
+    stage.aws.denied.clear()
+
+    for token in (None, ApiToken(expires_at=SystemClock().now() - timedelta(days=1))):
+        if token is None:
+            stage.token_file.write_text("another")
+        else:
+            stage.token_file.write_text(secret)
+            stage.account.put_token(secret, token)
+        unauthorised = desk.rotator("check")
+        assert unauthorised.code == 1
+        assert "FAIL" in unauthorised.stdout.upper()
+        assert "401" in unauthorised.stdout
+        assert secret not in unauthorised.stdout
+    stage.account.put_token(secret, ApiToken())
+
+    stage.account.remove(INTEGRATION)
+    stage.aws.delete_user(USER)
+    gone = desk.rotator("check", "--json")
+    assert gone.code == 1
+    failed = lines(gone, "fail")
+    assert any(INTEGRATION in told for told in failed)
+    assert any("NoSuchEntity" in remedy for remedy in failed.values())
+    assert all(failed.values()), "each has a remedy"
+
+
+def test_a_proxy_is_shown_without_its_password(desk: Desk) -> None:
+    checked = desk.rotator("check", HTTPS_PROXY="http://ada:hunter2@proxy.example:3128", NO_PROXY="127.0.0.1")
+    assert "https goes through http://proxy.example:3128" in checked.stdout
+    assert "hunter2" not in checked.stdout + checked.stderr
+
+
+def test_a_config_that_cannot_be_used_has_a_line_for_each_problem_and_no_secret(desk: Desk) -> None:
+    config = yaml.safe_load(desk.config_file.read_text())
+    config["northflank"]["default"]["token"] = "nf-a-real-secret"
+    config["credentials"][0]["colour"] = "blue"
+    desk.config_file.write_text(yaml.safe_dump(config))
+    wrong = desk.rotator("check")
+    assert wrong.code == 1
+    assert "colour" in wrong.stdout
+    assert "a secret isn't written here" in wrong.stdout
+    assert "nf-a-real-secret" not in wrong.stdout + wrong.stderr
+    for command in (("status", "--json"), ("rotate", CREDENTIAL, "--json")):
+        refused = desk.rotator(*command)
+        assert refused.code == 2
+        assert "colour" in refused.json()["error"]
+
+
+def test_a_credential_that_cannot_be_opened_hides_nothing_about_the_others(stage: Stage, desk: Desk) -> None:
+    config = yaml.safe_load(stage.config_file.read_text())
+    broken = {**config["credentials"][0], "name": "broken", "user": "other", "integrations": ["other"]}
+    broken["aws"] = {**broken["aws"], "profile": "nobody"}
+    desk.config_file.write_text(yaml.safe_dump({**config, "credentials": [broken, *config["credentials"]]}))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1
+    lines = {(line["about"], line["result"]) for line in checked.json()["checks"]}
+    assert ("broken", "fail") in lines
+    assert (CREDENTIAL, "ok") in lines
+    ran = desk.rotator("run", "--once")
+    assert ran.code == 1
+    assert "broken: " in ran.stderr
+    assert "nobody" in ran.stderr
+
+
+def test_a_place_that_can_not_be_looked_at_is_a_line_like_any_other(desk: Desk) -> None:
+    # Root may look everywhere; a name that is too long is as far out of reach as another user's directory.
+    beyond = Path("/", "x" * 300)
+    config = yaml.safe_load(desk.config_file.read_text())
+    config |= {"store": {"url": f"sqlite:///{beyond}/rotator.db"}, "audit": {"file": f"{beyond}/audit.jsonl"}}
+    desk.config_file.write_text(yaml.safe_dump(config))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1
+    told = lines(checked, "fail")
+    assert any("this user can't access " in each and "File name too long" in each for each in told), told
+    assert "unforeseen" not in checked.stderr
