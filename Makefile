@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest $(ARGS)
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: demo test test-chaos test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
+.PHONY: demo test test-realtime test-chaos test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
 .DEFAULT_GOAL := help
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -34,6 +34,10 @@ demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for thei
 test: $(READY)  ## the default test run, under ten minutes
 	$(PYTEST) -n $(WORKERS)
 
+# What they wait for comes at its own time: `for n in $$(seq 10); do make test-realtime || break; done`, beside a load.
+test-realtime: $(READY)  ## of the default run, the tests that wait for processes, sockets and clocks
+	$(PYTEST) -n $(WORKERS) -m "realtime and not soak and not machine and not contract_js and not contract_oci"
+
 test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
 	$(PYTEST) -n 4 -m "soak or not soak" tests/chaos
 
@@ -56,7 +60,7 @@ test-systemd: $(READY)  ## boots Debian 12 and 13 with the service installed (as
 	@command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null || \
 	  { echo "make test-systemd needs: apt-get install -y --no-install-recommends debootstrap systemd-container" >&2; exit 1; }
 	@[ "$$(id -u)" = 0 ] || { echo "make test-systemd boots machines, and only root can: sudo make test-systemd" >&2; exit 1; }
-	$(BIN)/python -m pytest -m machine tests/systemd
+	$(PYTEST) -m machine tests/systemd
 
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep

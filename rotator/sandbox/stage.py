@@ -117,8 +117,8 @@ class Stage:
                 "default": {
                     "api_url": self.server.url,
                     "token": {"file": str(self.token_file)},
-                    "timeout": "1s",
-                    "settle": "2s",
+                    "timeout": "5s",
+                    "settle": "10s",
                 }
             },
             "store": {"url": f"sqlite:///{self.store_file}"},

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.patience import patience
+
 RUN = (sys.executable, "-m", "rotator", "run")
-PATIENCE = 60.0
-"""Seconds that a test waits for anything: many of them share two cores."""
 
 Record = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ class Service:
         while True:
             with self._changed:
                 # Called before the loop goes on, so it may see what the loop changes.
-                if not self._changed.wait_for(lambda: len(self._records) > read or self._ended, PATIENCE):  # noqa: B023
+                if not self._changed.wait_for(lambda: len(self._records) > read or self._ended, patience()):  # noqa: B023
                     raise TimeoutError(f"nothing after {self._records[-1:]}:\n{self.said[-3000:]}")
                 if len(self._records) == read:
                     return
@@ -97,7 +97,7 @@ class Service:
         Raises:
             TimeoutError: neither, for too long.
         """
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience()
         while text not in self.said and self.process.poll() is None:
             if time.monotonic() > until:
                 raise TimeoutError(f"it never said {text!r}:\n{self.said[-3000:]}")
@@ -114,13 +114,13 @@ class Service:
         self.process.wait()
 
     def stop(self, *, within: float = 10.0) -> int:
-        """As systemd stops it. Returns the exit code.
+        """As systemd stops it: within so many seconds, on a machine that is not busy. Returns the exit code.
 
         Raises:
             subprocess.TimeoutExpired: it took longer.
         """
         self.process.terminate()
-        return self.process.wait(within)
+        return self.process.wait(patience(within))
 
     def _listen(self, copy: Path) -> None:
         assert self.process.stdout is not None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import pytest
 import yaml
 from werkzeug.wrappers import Request, Response
 
@@ -21,6 +22,8 @@ from rotator.sandbox.wire.serving import Server
 from tests.chaos.canary import encodings
 from tests.chaos.process import RUN
 from tests.chaos.trial import Trial, trial
+
+pytestmark = pytest.mark.realtime
 
 BUGGY_PROVIDER = '''
 """AWS by a provider that breaks, once in each call, and says all that it knows."""

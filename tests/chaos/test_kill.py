@@ -22,8 +22,11 @@ from rotator.sandbox.stage import INTEGRATION
 from rotator.sandbox.wire.faults import Faults, RequestStage
 from rotator.sandbox.wire.rules import Delay, Fault, Reset, Rule
 from tests.chaos.die_at_write import AUDITED, PLAIN
-from tests.chaos.process import PATIENCE, RUN, Service
+from tests.chaos.process import RUN, Service
 from tests.chaos.trial import CHANGES, Trial, trial
+from tests.support.patience import deadlines, patience
+
+pytestmark = pytest.mark.realtime
 
 WRITES = {AUDITED: 17, PLAIN: 6}
 """Journal writes of a service that makes one rotation, from the making of the store to its orderly end. Of the plain
@@ -99,7 +102,7 @@ class AtCall:
         faults = kind.faults(made)
         faults.put(rule)
         if self.moment == "late":
-            made.configure(northflank={"settle": "8s"})  # longer than it takes to start the next service
+            made.configure(northflank=deadlines(4))  # to settle takes longer than to start the next service
         service = made.start()
 
         def kill() -> None:
@@ -109,7 +112,7 @@ class AtCall:
                 path=kind.path,
                 action=kind.action,
                 state=state,
-                timeout=PATIENCE,
+                timeout=patience(),
             )
             service.kill()
             if self.moment != "late":
@@ -201,7 +204,7 @@ def die(made: Trial, at: Point) -> None:
     with at.killing(made) as service:
         if made.follow(service):
             service.process.terminate()
-        code = service.process.wait(PATIENCE)
+        code = service.process.wait(patience())
     assert code == -9, f"it was to die at {at}"
 
 
@@ -262,7 +265,7 @@ def test_a_second_kill_during_recovery(tmp_path: Path, first: AtCall, second: At
             first.survived(made)
             if made.follow(service):
                 service.process.terminate()
-            service.process.wait(PATIENCE)
+            service.process.wait(patience())
         recover(made, second)
 
 

@@ -26,10 +26,13 @@ from rotator.store.journal import Journal
 from rotator.store.requests import RequestWriter
 from tests.audit.lines import is_intact
 from tests.chaos.canary import leaks
-from tests.chaos.process import PATIENCE, RUN, Service, environment
+from tests.chaos.process import RUN, Service, environment
 from tests.chaos.test_kill import MOMENTS
 from tests.chaos.trial import QUICK
 from tests.clouds.clouds import EVERY, SUPPLIED, Cloud
+from tests.support.patience import deadlines, patience
+
+pytestmark = pytest.mark.realtime
 
 Kind = Literal["create", "push", "delete"]
 Moment = Literal["late", "unanswered"]
@@ -49,11 +52,11 @@ class CloudTrial:
         self.output = stage.directory / "output"
         self.output.mkdir()
 
-    def configure(self, settle: str) -> None:
+    def configure(self, northflank: Mapping[str, str]) -> None:
         """This cloud's credential alone."""
         config: dict[str, Any] = yaml.safe_load(self.stage.config())
         config["log"] = {"level": "debug"}
-        config["northflank"]["default"]["settle"] = settle
+        config["northflank"]["default"] |= northflank
         config["credentials"] = [each for each in config["credentials"] if each["name"] == self.scene.name]
         self.stage.config_file.write_text(yaml.safe_dump(config))
 
@@ -133,7 +136,7 @@ def cases() -> Iterator[Any]:
 @pytest.mark.parametrize(("cloud", "kind", "moment"), list(cases()))
 def test_a_kill_in_the_middle_of_a_call(tmp_path: Path, cloud: Cloud, kind: Kind, moment: Moment) -> None:
     with cloud_trial(cloud, tmp_path) as made:
-        made.configure(settle="8s" if moment == "late" else "2s")  # longer than it takes to start the next service
+        made.configure(deadlines(4 if moment == "late" else 1))  # to settle takes longer than to start the next service
         faults, match = made.calls(kind)
         fault, state = MOMENTS[moment]
         with made.start() as service:
@@ -142,7 +145,7 @@ def test_a_kill_in_the_middle_of_a_call(tmp_path: Path, cloud: Cloud, kind: Kind
             before = len(faults.requests(**match)) + others
             faults.put(Rule.model_validate({**match, "skip": others, "fault": fault}))
             made.begin()
-            faults.wait_for(before + 1, **match, state=state, timeout=PATIENCE)
+            faults.wait_for(before + 1, **match, state=state, timeout=patience())
             service.kill()
         intent = yaml.safe_load(made.stage.audit_file.read_text().splitlines()[-1])
         assert (intent["event"], intent["outcome"]) == (INTENTS[kind], "intent"), "P5: it was told of before"

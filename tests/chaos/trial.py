@@ -27,13 +27,14 @@ from rotator.store.requests import RequestWriter
 from tests.audit.lines import is_intact
 from tests.chaos.canary import leaks
 from tests.chaos.process import RUN, Service, environment
+from tests.support.patience import deadlines, milliseconds
 
 QUICK: Mapping[str, object] = {
-    "grace": "1s",
+    "grace": milliseconds(1),  # a consumer has read a key and uses it within that
     "quiet_for": "0s",
     "quarantine": "1s",
-    "watch": "30s",
-    "proving": {"successes": 2, "every": "200ms", "timeout": "20s"},
+    "watch": milliseconds(30),
+    "proving": {"successes": 2, "every": "200ms", "timeout": milliseconds(20)},
     "backoff": {"first": "200ms", "max": "1s"},
 }
 """Waits so short, and polls so far apart, that a rotation makes the same calls each time."""
@@ -68,10 +69,13 @@ class Trial:
         self._running = ExitStack()
 
     def configure(self, *, northflank: Mapping[str, object] = {}, policy: Mapping[str, object] = {}) -> str:
-        """Write the config: the stage's, with the service's own way to AWS, and with these keys over it. Returns it."""
+        """Write the config: the stage's, with the service's own way to AWS, and with these keys over it. Returns it.
+
+        A call has a second, or what that comes to on this machine now, and twice that to settle.
+        """
         config: dict[str, Any] = yaml.safe_load(self.stage.config())
         config["log"] = {"level": "debug"}
-        config["northflank"]["default"] |= northflank
+        config["northflank"]["default"] |= {**deadlines(1), **northflank}
         config["policy"] |= policy
         for credential in config["credentials"]:
             credential["aws"] |= {"iam_endpoint": self._server.url, "sts_endpoint": self._server.url}

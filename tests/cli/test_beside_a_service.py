@@ -22,6 +22,8 @@ from tests.chaos.process import RUN, Service, environment
 from tests.chaos.trial import QUICK
 from tests.support.desk import ROTATOR, Desk, Done, patient
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:

@@ -15,6 +15,8 @@ from rotator.sandbox.northflank.account import ApiToken
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from tests.support.desk import Desk, Done, patient
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:

@@ -23,7 +23,10 @@ from rotator.providers.gcp.settings import GcpKeylessSettings, GcpSettings
 from rotator.sandbox.northflank.account import ApiToken, Grant, HeldIntegration
 from rotator.sandbox.stage import CREDENTIAL, Stage
 from rotator.sandbox.wire.rules import Canned, Delay, Rule
-from tests.support.desk import PATIENCE, ROTATOR, Desk, patient
+from tests.support.desk import ROTATOR, Desk, patient
+from tests.support.patience import patience
+
+pytestmark = pytest.mark.realtime
 
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 KEY_FILE = json.dumps({"project_id": "my-project", "client_email": ADDRESS, "private_key": "a-private-key"})
@@ -161,7 +164,7 @@ class TestDiscover:
             with subprocess.Popen(command, env=desk.environment, stdout=subprocess.PIPE, stderr=terminal) as waiting:  # noqa: S603  # our own program
                 told = os.read(ours, 1000).decode()
                 stage.faults.release()
-                waiting.communicate(timeout=PATIENCE)
+                waiting.communicate(timeout=patience())
         finally:
             stage.faults.put()
             os.close(ours)

@@ -11,6 +11,8 @@ from rotator import __version__
 from rotator.model import Phase, State
 from tests.support.desk import NAME, Desk
 
+pytestmark = pytest.mark.realtime
+
 CANARY = "wJalrXUtnFEMIcanaryCANARYcanary0123456789"
 
 BROKEN_PROVIDER = f"""

@@ -16,6 +16,8 @@ from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import Stage
 from tests.support.desk import IDENTITY, NAME, Desk, Done, patient
 
+pytestmark = pytest.mark.realtime
+
 KEYLESS = "keyless-gcp"
 ADDRESS = "northflank@my-project.iam.gserviceaccount.com"
 INTEGRATION = HeldIntegration(KEYLESS, "Keyless", "gcp", service_account=ADDRESS)

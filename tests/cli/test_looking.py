@@ -7,9 +7,13 @@ import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from rotator.audit.event import Event, EventName
 from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
 from tests.support.desk import NAME, Desk
+
+pytestmark = pytest.mark.realtime
 
 OLD, NEW = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW2"
 NOW = datetime.now(UTC)

@@ -22,6 +22,9 @@ from rotator.sandbox.stage import Stage
 from rotator.sandbox.wire.serving import Server
 from tests.cli.acme import ROBOT, Acme
 from tests.support.desk import NAME, Desk, patient
+from tests.support.patience import patience
+
+pytestmark = pytest.mark.realtime
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/rotator-acme"
 ACME = "prod-acme"
@@ -37,12 +40,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python(BUILD, str(directory), cwd=source)
     (wheel,) = directory.glob("*.whl")
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
-    subprocess.run([sys.executable, *install], check=True, timeout=60)  # noqa: S603  # our own program
+    subprocess.run([sys.executable, *install], check=True, timeout=patience())  # noqa: S603  # our own program
     return target
 
 
 def python(program: str, *arguments: str, cwd: Path) -> None:
-    subprocess.run([sys.executable, "-c", program, *arguments], cwd=cwd, check=True, timeout=60)  # noqa: S603  # ours
+    subprocess.run([sys.executable, "-c", program, *arguments], cwd=cwd, check=True, timeout=patience())  # noqa: S603  # ours
 
 
 @dataclass
@@ -61,7 +64,8 @@ class World:
 def world(tmp_path: Path, site: Path) -> Iterator[World]:
     """An integration that holds a key of Acme's, and a config that has no other credential."""
     acme = Acme()
-    with Stage(tmp_path, propagation=timedelta(0)) as stage, Server(acme) as server:
+    slow = {"every": "12h", "grace": "1h", "max_grace": "2h"}  # the grace is seen, however slow the machine is
+    with Stage(tmp_path, policy=slow, propagation=timedelta(0)) as stage, Server(acme) as server:
         token = tmp_path / "acme-token"
         token.write_text(acme.admin)
         held = {"apiKey": acme.old.secret}

@@ -20,6 +20,8 @@ from rotator.store.requests import Answered, Request
 from tests.cli.test_looking import HELD, IDLE, NOW
 from tests.support.desk import NAME, Desk
 
+pytestmark = pytest.mark.realtime
+
 
 @contextmanager
 def answering(journal: Journal, *, accepted: bool) -> Iterator[list[Request]]:

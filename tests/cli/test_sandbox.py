@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.desk import Desk, Running
+
+pytestmark = pytest.mark.realtime
 
 
 def banner(sandbox: Running) -> str:

@@ -18,6 +18,8 @@ from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
 from tests.chaos.trial import QUICK
 from tests.support.desk import Desk, patient
 
+pytestmark = pytest.mark.realtime
+
 NOBODY = 65534
 SLOW = {**QUICK, "grace": "5m", "max_grace": "10m"}
 

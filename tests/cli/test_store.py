@@ -10,6 +10,8 @@ from rotator.model import Phase, State
 from rotator.store.journal import Journal
 from tests.support.desk import NAME, Desk
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def arranged(desk: Desk) -> Desk:

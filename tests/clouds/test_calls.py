@@ -16,6 +16,8 @@ from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
 
+pytestmark = pytest.mark.realtime
+
 LOST: dict[str, tuple[Fault, bool]] = {
     # And whether a key was made.
     "reset": (Reset(), False),

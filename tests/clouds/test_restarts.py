@@ -10,6 +10,8 @@ from tests.clouds.clouds import EVERY, TWO, Kind
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
 
+pytestmark = pytest.mark.realtime
+
 every_cloud = pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)
 two_clouds = pytest.mark.parametrize("cloud", TWO, ids=lambda cloud: cloud.name)
 

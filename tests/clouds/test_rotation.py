@@ -10,12 +10,13 @@ from rotator.model import HoldReason, Phase
 from tests.clouds.clouds import EVERY
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import Rig
+from tests.support.patience import patience
 
-A_MOMENT = timedelta(minutes=1)
+A_MOMENT = timedelta(seconds=patience(60))
 GRACE = timedelta(hours=24)
 MUCH_LATER = timedelta(days=5)
 
-pytestmark = pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)
+pytestmark = [pytest.mark.realtime, pytest.mark.parametrize("cloud", EVERY, ids=lambda cloud: cloud.name)]
 
 
 def is_rotated(rig: Rig, *, generation: int = 1) -> None:
@@ -46,7 +47,7 @@ def test_the_new_key_takes_the_place_of_the_old_one(rig: Rig) -> None:
 
 
 def test_a_key_is_pushed_once_it_has_propagated(make_rig: MakeRig) -> None:
-    rig = make_rig(propagation=timedelta(seconds=40))
+    rig = make_rig(propagation=timedelta(seconds=60))
     rig.begin()
     rig.to(Phase.PROVING)
     before, tries = rig.asked("prove"), 0

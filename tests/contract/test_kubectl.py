@@ -16,6 +16,7 @@ from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 from rotator.sandbox.wire.tls import LoopbackTls
 from tests.support.given import tools
+from tests.support.patience import patience
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = [pytest.mark.contract_js, pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on the PATH")]
@@ -44,7 +45,7 @@ def test_kubectl_takes_what_was_minted_until_it_is_deleted(tmp_path: Path) -> No
             env={"HOME": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(),
             check=False,
         )
 

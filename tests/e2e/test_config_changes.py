@@ -16,6 +16,8 @@ from rotator.service.fleet import assemble, refuse_removal_in_flight, register
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.realtime
+
 SECOND = "prod-aws-eu"
 BOTH = {"integrations": [INTEGRATION, SECOND]}
 DAYS = timedelta(days=5)

@@ -16,6 +16,8 @@ from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
 from tests.support.running import Event
 
+pytestmark = pytest.mark.realtime
+
 SETTLE = timedelta(seconds=60)
 MUCH_LATER = timedelta(days=6)
 

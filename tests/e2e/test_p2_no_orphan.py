@@ -11,6 +11,8 @@ from rotator.sandbox.wire.rules import Canned, Cut, Fault, Late, Reset
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.realtime
+
 LOST: dict[str, Fault] = {
     "reset": Reset(when="after"),
     "cut": Cut(keep=100),

@@ -13,6 +13,8 @@ from rotator.store.journal import Journal
 from tests.support.rig import Rig
 from tests.support.running import Event
 
+pytestmark = pytest.mark.realtime
+
 CHANGES = [
     ("CreateAccessKey", Change.CREATE, "key.create"),
     (None, Change.PUSH, "integration.push"),

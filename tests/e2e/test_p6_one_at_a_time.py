@@ -13,6 +13,8 @@ from rotator.model import Phase
 from rotator.store.journal import Journal
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.realtime
+
 
 class TestInOneProcess:
     def test_ticks_at_the_same_moment_mint_once(self, rig: Rig) -> None:

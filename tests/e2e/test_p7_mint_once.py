@@ -9,7 +9,10 @@ import pytest
 from rotator.model import Phase
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Late, Reset
 from tests.support.fixtures import MakeRig
+from tests.support.patience import deadlines
 from tests.support.rig import Rig
+
+pytestmark = pytest.mark.realtime
 
 HTML = "<html><body>Bad Gateway</body></html>"
 
@@ -36,11 +39,11 @@ def test_one_request_until_settle_has_passed_and_aws_was_looked_at(rig: Rig, fau
     for _ in range(5):
         rig.tick()
         assert rig.state.mint is not None, "judged before settle was over"
-        rig.wait(timedelta(seconds=11))
+        rig.wait(timedelta(seconds=5))
     assert rig.asked("CreateAccessKey") == 1
     looked = rig.asked("ListAccessKeys")
     rig.heal()
-    rig.wait(timedelta(seconds=10))
+    rig.wait(timedelta(seconds=60))
     rig.run(lambda state: state.mint is None)
     assert rig.asked("ListAccessKeys") > looked
     assert rig.asked("CreateAccessKey") <= 2
@@ -48,7 +51,7 @@ def test_one_request_until_settle_has_passed_and_aws_was_looked_at(rig: Rig, fau
 
 @pytest.mark.parametrize("fault", [Delay(seconds=None), Drip(pause=0.05)], ids=["silence", "a slow drip"])
 def test_silence_and_a_drip_end_at_the_deadline_with_one_request(make_rig: MakeRig, fault: Fault) -> None:
-    rig = make_rig(northflank={"default": {"timeout": "500ms", "settle": "1s"}})
+    rig = make_rig(northflank={"default": deadlines(0.5)})
     rig.spoil(fault, aws="CreateAccessKey")
     rig.begin()
     rig.run(lambda state: state.mint is not None)

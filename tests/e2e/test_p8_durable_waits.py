@@ -10,9 +10,12 @@ from rotator.model import Phase
 from rotator.sandbox.stage import CREDENTIAL
 from rotator.sandbox.wire.rules import Canned
 from tests.support.fixtures import MakeRig
+from tests.support.patience import patience
 from tests.support.rig import Rig
 
-A_MOMENT = timedelta(minutes=1)
+pytestmark = pytest.mark.realtime
+
+A_MOMENT = timedelta(seconds=patience(60))
 PHASES = [Phase.IDLE, Phase.PROVING, Phase.GRACE, Phase.QUARANTINE]
 """Those that a rotation is seen in between two ticks, if nothing fails."""
 
@@ -163,7 +166,7 @@ class TestTheWindow:
 
     def test_gates_neither_the_push_nor_its_repetition_nor_the_confirm(self, rig: Rig) -> None:
         rig.adopt()
-        rig.wait(timedelta(hours=6, minutes=59, seconds=20))  # `settle` alone takes it past the hour
+        rig.wait(timedelta(hours=6, minutes=59, seconds=5))  # `settle` alone takes it past the hour
         rig.spoil(Canned(status=503, body="<html>"), northflank="POST", times=3)
         assert rig.ask("rotate").accepted
         rig.to(Phase.GRACE)
@@ -172,7 +175,7 @@ class TestTheWindow:
 
     def test_gates_no_cleaning_up_of_a_candidate(self, rig: Rig) -> None:
         rig.adopt()
-        rig.wait(timedelta(hours=6, minutes=59, seconds=20))  # `settle` alone takes it past the hour
+        rig.wait(timedelta(hours=6, minutes=59, seconds=5))  # `settle` alone takes it past the hour
         assert rig.ask("rotate").accepted
         candidate = rig.to(Phase.PROVING).candidate
         rig.wait(timedelta(minutes=2))

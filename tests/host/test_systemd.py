@@ -12,7 +12,10 @@ import pytest
 from rotator.host.systemd import Notifier
 from tests.chaos.process import RUN
 from tests.chaos.trial import Trial, trial
+from tests.support.patience import patience
 from tests.support.supervisor import Supervisor
+
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_systemd_is_told_of_the_start_each_reload_the_work_and_the_end(made: Tri
 
 def test_a_socket_in_the_abstract_namespace_is_found_and_the_variable_is_for_nobody_else() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.settimeout(10)
+        systemd.settimeout(patience(10))
         systemd.bind("\0rotator-test-notify")
         environ = {"NOTIFY_SOCKET": "@rotator-test-notify", "HOME": "/"}
         Notifier(environ).ready()

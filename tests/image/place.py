@@ -15,9 +15,10 @@ from typing import Any
 
 import yaml
 
-from tests.chaos.process import PATIENCE, Service
+from tests.chaos.process import Service
 from tests.chaos.trial import Trial
 from tests.image.engine import Engine
+from tests.support.patience import patience
 
 UID = 10001
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=none")
@@ -110,7 +111,7 @@ class Place:
 
 def until(happened: Callable[[], bool]) -> None:
     """Wait for it, and no longer than tests wait for anything."""
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + patience()
     while not happened():
         assert time.monotonic() < limit
         time.sleep(0.01)

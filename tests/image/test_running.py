@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.canary import leaks
-from tests.chaos.process import PATIENCE
 from tests.chaos.trial import Trial
 from tests.image.engine import Engine
 from tests.image.place import UID, Place, until
+from tests.support.patience import patience
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -134,7 +134,7 @@ def test_what_a_killed_container_left_goes_on_in_the_next(
         place.rotator("rotate", "prod-aws", "--now")
         service.wait_for("key.create")
         engine("kill", "--signal", "KILL", place.name)
-        service.process.wait(PATIENCE)
+        service.process.wait(patience())
     with place.service(image) as service:
         service.wait_for("rotation.done")
         assert service.stop() == 0

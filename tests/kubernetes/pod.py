@@ -23,12 +23,13 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.chaos.process import PATIENCE, Service
+from tests.chaos.process import Service
 from tests.chaos.trial import Trial
 from tests.image.place import free_port
 from tests.kubernetes.manifests import Manifest, overlay, parsed, pods, rotator
 from tests.kubernetes.podman import Podman
 from tests.kubernetes.tools import said
+from tests.support.patience import patience
 
 IMAGE = "registry.example.com/rotator:0.1.0"
 """As the manifests name it."""
@@ -159,7 +160,7 @@ class Pod:
         Raises:
             TimeoutError: it never is.
         """
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience()
         while self.probe("readiness") != 200:
             if time.monotonic() > until:
                 raise TimeoutError(self.podman("logs", self.container, check=False).stderr[-3000:])
@@ -167,7 +168,7 @@ class Pod:
 
     def ended(self) -> int:
         """Wait for the end of rotator's container. Returns its exit code."""
-        return int(self.podman("wait", self.container, timeout=PATIENCE).stdout)
+        return int(self.podman("wait", self.container, timeout=patience()).stdout)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = yaml.safe_load(self.made.configure())

@@ -22,13 +22,15 @@ from rotator.sandbox.northflank.stand_in import Northflank
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.rules import Fault, Rule
 from rotator.sandbox.wire.serving import Server
+from tests.support.patience import patience
 
 TOKEN = "nf-token-CANARY-0123456789"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/CANARYEXAMPLEKEY01"
 OLD = {"accessKey": "AKIAOLDOLDOLDOLDOLD0", "secretKey": "old/secret/old/secret/old/secret/old/sec"}
 NEW = {"accessKey": "AKIANEWNEWNEWNEWNEW0", "secretKey": SECRET_KEY}
 STAMPED = "Production [rotator 7f3a g42 AKIA..NEW0 2026-11-23]"
-SHORT = timedelta(seconds=0.7)  # a deadline to run into, long enough to connect in on a busy machine
+SHORT = timedelta(milliseconds=round(patience(700)))
+"""A deadline to run into, long enough to connect in."""
 
 Method = Literal["auto", "post", "patch"]
 
@@ -49,7 +51,7 @@ class Cloud:
         method: Method = "auto",
         team: str | None = None,
         token: Callable[[], SecretStr] = lambda: SecretStr(TOKEN),
-        deadline: timedelta = timedelta(seconds=10),
+        deadline: timedelta = timedelta(seconds=60),
         clock: Clock | None = None,
         url: str | None = None,
     ) -> Connection:

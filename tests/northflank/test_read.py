@@ -15,6 +15,8 @@ from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Reset, Rule
 from tests.northflank.conftest import NEW, OLD, SHORT, STAMPED, TOKEN, Cloud
 from tests.support.stepped import Stepped
 
+pytestmark = pytest.mark.realtime
+
 STAMP = Stamp("7f3a", 42, "AKIA..NEW0")
 LIST = "/integrations$"
 ONE = "/integrations/"
@@ -213,7 +215,7 @@ class TestPolling:
         cloud.faults.put()
         cloud.faults.release()
         for thread in threads:
-            thread.join(5)
+            thread.join()
         assert [view.stamp for view in views] == [STAMP] * 6
         assert cloud.reads(LIST) == 1
 

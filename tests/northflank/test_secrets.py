@@ -6,7 +6,6 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
@@ -15,8 +14,10 @@ from rotator.material import Material
 from rotator.northflank.integration import Integration
 from rotator.sandbox.northflank.account import Behaviour, Echo
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Reset
-from tests.northflank.conftest import NEW, OLD, SECRET_KEY, STAMPED, TOKEN, Cloud
+from tests.northflank.conftest import NEW, OLD, SECRET_KEY, SHORT, STAMPED, TOKEN, Cloud
 from tests.support.wire import Wire, response
+
+pytestmark = pytest.mark.realtime
 
 CANARIES = (TOKEN, SECRET_KEY, OLD["secretKey"])
 
@@ -83,7 +84,7 @@ def test_nothing_shows_it(
     cloud.account.behaviour = Behaviour(echo=echo)
     if fault is not None:
         cloud.spoil(fault)
-    connection = cloud.connection(deadline=timedelta(seconds=0.2))
+    connection = cloud.connection(deadline=SHORT / 3)
     integration = cloud.integration(connection, dependents=("clusters", "registries"))
     shown = "\n".join(calls(integration, material))
     cloud.faults.release()

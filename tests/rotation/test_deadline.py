@@ -10,9 +10,12 @@ import pytest
 
 from rotator.errors import CallFailed, Verdict
 from rotator.rotation.deadline import GivenUp, Watch
+from tests.support.patience import patience
 
-SOON = timedelta(milliseconds=20)
-LONG = timedelta(seconds=30)
+pytestmark = pytest.mark.realtime
+
+SOON = timedelta(seconds=patience(0.1))  # long enough for a thread to take the call up
+LONG = timedelta(seconds=patience())
 
 
 @pytest.fixture

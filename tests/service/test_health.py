@@ -19,8 +19,12 @@ import pytest
 from rotator.errors import RotatorError
 from rotator.service.health import HealthListener
 from rotator.service.vitals import Vitals
-from tests.chaos.process import PATIENCE, RUN, Service
+from tests.chaos.process import RUN, Service
 from tests.chaos.trial import Trial, trial
+from tests.support.patience import patience
+from tests.support.ports import free_port
+
+pytestmark = pytest.mark.realtime
 
 WELL = Vitals(store=True, audit=True, work=True, config=True, ownership=True)
 
@@ -112,19 +116,17 @@ class Watched:
     """A service with a health listener, and somebody who asks."""
 
     def __init__(self, made: Trial) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
         self.made = made
-        self.listen = f"127.0.0.1:{port}"
+        self.listen = f"127.0.0.1:{free_port()}"
         self.service: Service = made.start(("env", f"ROTATOR_HEALTH__LISTEN={self.listen}", *RUN))
         self.service.wait_for("key.adopted")
 
     def says(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"http://{self.listen}{path}").json()
+        answer: dict[str, Any] = httpx.get(f"http://{self.listen}{path}", timeout=patience(10)).json()
         return answer
 
     def comes_to(self, path: str, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience()
         while not wanted(said := self.says(path)):
             assert time.monotonic() < until, said
             time.sleep(0.05)
@@ -136,7 +138,12 @@ class Watched:
         """What `rotator health` prints, and its exit code."""
         environment = {**self.made.environment(), "ROTATOR_HEALTH__LISTEN": self.listen if listen is None else listen}
         done = subprocess.run(  # noqa: S603  # our own program
-            [*RUN[:-1], "health", *arguments], env=environment, check=False, capture_output=True, text=True, timeout=60
+            [*RUN[:-1], "health", *arguments],
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=patience(),
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -17,6 +17,8 @@ from rotator.store.journal import Journal
 from tests.store.children import back_up_and_die, back_up_on_a_full_disk, child, record_for_ever
 from tests.store.stores import START, open_journal, told, url
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

@@ -23,6 +23,8 @@ from tests.audit.lines import is_intact
 from tests.store.children import child, commit_for_ever, commit_on_a_full_disk, touch_on_a_full_disk
 from tests.store.stores import audit_file, open_journal, told
 
+pytestmark = pytest.mark.realtime
+
 
 def acknowledged(directory: Path, messages: int) -> tuple[int, int]:
     """Kill a process that commits after it has said so much. Gives the last commit and the last flush it spoke of."""

@@ -14,6 +14,8 @@ from rotator.errors import AuditError
 from rotator.store.journal import Journal
 from tests.store.stores import audit_file, open_journal, told
 
+pytestmark = pytest.mark.realtime
+
 
 def lines(journal: Journal) -> bytes:
     return b"".join(record.line + b"\n" for record in journal.reader.records())

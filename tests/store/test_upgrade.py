@@ -25,6 +25,8 @@ from tests.audit.lines import is_intact
 from tests.chaos.process import RUN, Service
 from tests.chaos.trial import Trial, trial
 
+pytestmark = pytest.mark.realtime
+
 NEXT = f"{int(HEAD) + 1:04}"
 MIGRATION = """
 import sqlalchemy as sa
@@ -46,12 +48,13 @@ THIS: Version = {}
 def in_grace(tmp_path: Path) -> Iterator[Trial]:
     """A rotation that came to its grace; its service was stopped then."""
     with trial(tmp_path) as made:
-        made.configure(policy={"grace": "2s"})
+        made.configure(policy={"every": "12h", "grace": "1h", "max_grace": "2h"})
         with service(made, THIS) as running:
             running.wait_for("key.adopted")
             made.ask(now=True)
             running.wait_for("rotation.phase", where=lambda record: record["phase"] == Phase.GRACE)
             assert running.stop() == 0
+        made.configure()
         yield made
 
 

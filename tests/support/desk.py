@@ -21,10 +21,10 @@ from rotator.audit.sinks import FileSink
 from rotator.model import State
 from rotator.store.journal import Journal
 from rotator.store.registry import Registration
+from tests.support.patience import patience
 
 ROTATOR = ("-m", "rotator")
 NOWHERE = "http://127.0.0.1:9"
-PATIENCE = 60
 
 USER = "northflank-byoc"
 NAME = "prod-aws"
@@ -62,7 +62,7 @@ class Running:
 
     def wait(self) -> int:
         """Its exit code."""
-        return self._process.wait(PATIENCE)
+        return self._process.wait(patience())
 
 
 class Desk:
@@ -129,7 +129,7 @@ class Desk:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=patience(),
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

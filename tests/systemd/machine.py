@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rotator.clock import new_id
+from tests.support.patience import patience
 from tests.systemd.trees import copy
 
 PATIENCE = 60.0
@@ -66,7 +67,7 @@ class Machine:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=patience(timeout),
             check=False,
         )
         done = Done(ended.returncode, ended.stdout, ended.stderr)
@@ -115,7 +116,7 @@ class Machine:
         Raises:
             TimeoutError: it never came true.
         """
-        until = time.monotonic() + timeout
+        until = time.monotonic() + patience(timeout)
         while not true():
             if time.monotonic() > until:
                 raise TimeoutError(f"{what}: not within {timeout:g} s\n{self.log()}")
@@ -166,7 +167,7 @@ def boot(suite: str, *, binds: dict[Path, str]) -> Iterator[Machine]:
 
 def _started(root: Path, nspawn: subprocess.Popen[bytes]) -> Machine:
     """The machine, once it has finished booting."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience(PATIENCE)
     while nspawn.poll() is None and time.monotonic() < until:
         for leader in _children(nspawn.pid):
             machine = Machine(root, leader)
@@ -192,6 +193,6 @@ def _end(nspawn: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(leader, _POWER_OFF)
     try:
-        nspawn.wait(30)
+        nspawn.wait(patience(30))
     except subprocess.TimeoutExpired:
         nspawn.kill()

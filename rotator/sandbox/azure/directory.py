@@ -92,6 +92,7 @@ class Directory:
         propagation: how long a fresh secret is unknown to the login.
         policy: the tenant's app management policy.
         change_seconds: how long a change takes; one that comes meanwhile is refused.
+        changed: once it is set, no change takes any longer.
         known_secrets: every secret that was ever here, for tests that look for them.
     """
 
@@ -100,6 +101,7 @@ class Directory:
         self.subscription = str(uuid4())
         self.lock = threading.RLock()
         self.changing = threading.Lock()
+        self.changed = threading.Event()
         self.clock = clock
         self.propagation = timedelta(0)
         self.policy = AppPolicy()

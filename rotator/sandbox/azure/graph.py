@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -101,7 +100,7 @@ class GraphApi:
             message = "Error due to concurrent requests being made to the tenant. Please wait briefly and retry."
             raise ApiRefused(HTTPStatus.CONFLICT, "Directory_ConcurrencyViolation", message)
         try:
-            threading.Event().wait(self._directory.change_seconds)
+            self._directory.changed.wait(self._directory.change_seconds)
             with self._directory.lock:
                 yield
         finally:

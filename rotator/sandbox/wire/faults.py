@@ -125,7 +125,7 @@ class Faults:
         path: str | re.Pattern[str] = "",
         action: str | None = None,
         state: RequestStage = "arrived",
-        timeout: float = 10,
+        timeout: float = 60,
     ) -> list[SeenRequest]:
         """Wait until `count` requests, counted from the beginning, match and have come as far as `state`.
 

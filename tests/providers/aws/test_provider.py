@@ -25,11 +25,12 @@ from rotator.sandbox.wire.rules import Canned, Reset, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import Harness, ProviderContract, everything_in
 from tests.support.given import tools
+from tests.support.patience import patience
 
 USER = "northflank-byoc"
 REGION = "eu-west-1"
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 POLICY_ACTIONS = {
     f"iam:{action}"
     for action in ("CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "GetAccessKeyLastUsed")

@@ -31,11 +31,12 @@ from rotator.sandbox.aws.stand_in import AwsStandIn
 from rotator.sandbox.wire.rules import Canned, Delay, Reset, Rule
 from tests.providers.contract import Harness, ProviderContract, everything_in
 from tests.support.given import tools
+from tests.support.patience import patience
 
 OLD = "an-external-id-from-before"
 REGION = "eu-west-1"
-PATIENT = timedelta(seconds=30)
-IMPATIENT = timedelta(seconds=12)
+PATIENT = timedelta(seconds=patience(30))
+IMPATIENT = timedelta(seconds=patience(12))
 NO_POLICY = {"Version": "2012-10-17", "Statement": []}
 
 opens: OpenProvider[AwsRoleSettings] = open_provider  # for the type checker
@@ -114,7 +115,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=10, trust_env=False) as client:
+    with httpx.Client(timeout=patience(), trust_env=False) as client:
         yield client
 
 
@@ -265,6 +266,7 @@ class TestMint:
         assert "deleted" in caught.value.remedy
 
 
+@pytest.mark.realtime
 class TestSomebodyElseChangesThePolicy:
     """Between our write and its reading back."""
 
@@ -283,7 +285,7 @@ class TestSomebodyElseChangesThePolicy:
         world.aws.faults.wait_for(before + 2, action="GetRole")
         change()
         world.aws.faults.release()
-        failure = called.exception(timeout=60)
+        failure = called.exception(timeout=patience())
         assert isinstance(failure, CallFailed)
         assert failure.code == "TrustPolicyChanged"
         assert failure.remedy

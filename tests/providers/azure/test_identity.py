@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ from tests.providers.azure.world import (
     world_in,
 )
 from tests.providers.contract import CANARY, HTML, everything_in
+from tests.support.patience import patience
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,7 @@ class TestWhoRotatorIs:
         assert "may read it" in caught.value.remedy
 
 
+@pytest.mark.realtime
 class TestOwnToken:
     def test_it_is_asked_for_once_however_many_providers_use_it(self, world: World) -> None:
         for _ in range(2):
@@ -175,12 +177,12 @@ class TestOwnToken:
         assert world.count(CREATE) == 0
 
     def test_a_slow_drip_of_the_login_ends_within_the_deadline(self, world: World) -> None:
-        world.azure.faults.put(Rule(**TOKEN, times=None, fault=Drip(size=40, pause=10)))
+        world.azure.faults.put(Rule(**TOKEN, times=None, fault=Drip(size=40, pause=3600)))
         provider = world.open(deadline=IMPATIENT)
         begun = time.monotonic()
         with pytest.raises(CallFailed) as caught:
             provider.mint(provider.draft("7f3a", 1))
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < patience(6)
         assert caught.value.verdict is Verdict.NOT_APPLIED
 
     def test_a_login_whose_certificate_nobody_vouches_for_is_not_talked_to(self, world: World) -> None:
@@ -200,10 +202,11 @@ class TestEvidence:
         provider = world.open(evidence=True)
         minted = [world.mint() for _ in range(5)]
         assert provider.last_used(minted[4].key.key_id) is None
+        before = utc_now().replace(microsecond=0)
         assert world.azure.works(minted[4].material)
         used = provider.last_used(minted[4].key.key_id)
         assert used is not None
-        assert abs(used.at - utc_now()) < timedelta(seconds=30)
+        assert before <= used.at <= utc_now()
         assert provider.last_used(minted[0].key.key_id) is None
 
     def test_without_the_permission_it_says_which(self, world: World) -> None:

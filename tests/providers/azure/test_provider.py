@@ -70,10 +70,10 @@ class TestContract(ProviderContract):
 
 class TestKeys:
     def test_a_secret_ends_with_the_credentials_lifetime(self, world: World) -> None:
-        begun = utc_now()
+        before = utc_now().replace(microsecond=0)
         minted = world.mint()
         assert minted.key.expires_at is not None
-        assert abs(minted.key.expires_at - begun - LIFETIME) < timedelta(seconds=30)
+        assert before <= minted.key.expires_at - LIFETIME <= utc_now()
 
     def test_the_material_is_complete(self, world: World) -> None:
         material = world.mint().material.reveal()
@@ -285,6 +285,7 @@ class TestProof:
         assert world.count(SUBSCRIPTION) == 1
 
 
+@pytest.mark.realtime
 class TestTurns:
     def test_changes_of_one_tenant_never_meet(self, world: World) -> None:
         world.azure.tenant.change_seconds = 0.05

@@ -21,9 +21,10 @@ from rotator.sandbox.azure.stand_in import AzureStandIn
 from rotator.sandbox.wire.rules import Canned, Rule
 from rotator.settings.secret import SecretRef
 from tests.support.given import tools
+from tests.support.patience import patience
 
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 CREATE = {"method": "POST", "path": "/addPassword$"}
 DELETE = {"method": "POST", "path": "/removePassword$"}
 READ = {"method": "GET", "path": r"appId='[^']*'\)$"}

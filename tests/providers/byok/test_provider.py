@@ -26,10 +26,11 @@ from rotator.sandbox.wire.rules import Canned, Cut, Fault, Reset, Rule, When
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import UNSURE, Harness, ProviderContract
 from tests.support.given import tools
+from tests.support.patience import patience
 
 NAMESPACE, ACCOUNT = "byoc", "northflank"
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 SECRETS, TOKEN, REVIEW = "/secrets$", "/token$", "/selfsubjectreviews$"
 ONE_SECRET = "/secrets/"
 
@@ -243,6 +244,7 @@ class TestMint:
         assert parse(compose("text", stamp, date(2026, 11, 23))) == stamp
 
 
+@pytest.mark.realtime
 class TestTokenSecret:
     @pytest.fixture
     def token(self) -> str:

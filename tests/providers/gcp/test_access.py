@@ -24,6 +24,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.gcp.world import World, a_world
+from tests.support.patience import patience
+
+pytestmark = pytest.mark.realtime
 
 LOGGING_PROGRAM = """
 import logging, sys
@@ -144,7 +147,7 @@ def test_federated_credentials_ask_nobody_before_the_first_call(
         }
         file.write_text(json.dumps(federated))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-        provider = world.open(timedelta(seconds=1), credentials={"file": str(file) if from_config else None})
+        provider = world.open(timedelta(seconds=patience(1)), credentials={"file": str(file) if from_config else None})
         with pytest.raises(TimeoutError):
             exchange.accept()
         with pytest.raises(CallFailed) as caught:
@@ -162,7 +165,7 @@ def test_the_sdks_debug_log_tells_no_secret(world: World, scope: str) -> None:
         env={**os.environ, "GOOGLE_SDK_PYTHON_LOGGING_SCOPE": scope},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(),
         check=True,
     )
     assert "alive" in run.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from rotator.errors import CallFailed
 from rotator.model import Key
 from rotator.providers.base import Minted
 from rotator.providers.gcp.provider import GcpAccount, open_provider
@@ -20,9 +21,10 @@ from rotator.sandbox.gcp.stand_in import GcpStandIn
 from rotator.sandbox.wire.rules import Canned, Fault, Rule
 from tests.providers.contract import Harness
 from tests.support.given import tools
+from tests.support.patience import patience
 
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 HTTP = httpx.Client()  # one for all, as in rotator: to make one costs more than most of these tests
 
 
@@ -57,6 +59,13 @@ class World:
         (made,) = set(self.listed()) - before
         return made
 
+    def reconnected(self) -> None:
+        """Return once a read is served: it has a new connection then."""
+        while True:
+            with suppress(CallFailed):
+                self.provider.list_keys()
+                return
+
     def harness(self, create: str, *, backdated: timedelta = timedelta(0)) -> Harness:
         def keys() -> tuple[Key, ...]:
             return self.gcp.keys(self.email)
@@ -78,6 +87,7 @@ class World:
             down=lambda: self.gcp.__exit__(None, None, None),
             request_ids=False,
             backdated=backdated,
+            reconnected=self.reconnected,
         )
 
 

@@ -22,9 +22,10 @@ from rotator.sandbox.oci.stand_in import TenancyUser as User
 from rotator.sandbox.wire.rules import Fault, Rule
 from rotator.sandbox.wire.serving import utc_now
 from tests.support.given import tools
+from tests.support.patience import patience
 
-PATIENT = timedelta(seconds=20)
-IMPATIENT = timedelta(seconds=1)
+PATIENT = timedelta(seconds=patience(20))
+IMPATIENT = timedelta(seconds=patience(1))
 
 LIST: dict[str, Any] = {"method": "GET", "path": "/apiKeys$"}
 UPLOAD: dict[str, Any] = {"method": "POST", "path": "/apiKeys$"}

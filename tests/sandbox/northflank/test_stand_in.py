@@ -448,6 +448,7 @@ def test_every_allowed_description_is_taken(text: str) -> None:
     assert read_update("POST", "aws", "application/json", body).description == text
 
 
+@pytest.mark.realtime
 def test_readers_never_see_half_an_update(world: World) -> None:
     world.behave(echo=Echo.RAW, rate_limit=10**9)
     sets = [{"credentials": {"accessKey": each * 16, "secretKey": each}, "description": each} for each in "AB"]
@@ -464,10 +465,11 @@ def test_readers_never_see_half_an_update(world: World) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
+    world.faults.wait_for(1, method="GET")
     for number in range(60):
         assert world.client.post(ITEM, json=sets[number % 2]).status_code == 200
     done.set()
-    reader.join(10)
+    reader.join()
     assert len(world.faults.requests(method="GET")) > 0
     assert torn == []
 

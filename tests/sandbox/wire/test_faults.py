@@ -19,6 +19,9 @@ import pytest
 from rotator.sandbox.wire.faults import Faults
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Late, Reset, Rule
 from rotator.sandbox.wire.serving import Server
+from tests.support.patience import patience
+
+pytestmark = pytest.mark.realtime
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would take longer than most tests here
 BODY = b'{"answer": "the stand-in\'s own"}'
@@ -118,7 +121,8 @@ def test_a_reset_gives_the_client_no_byte(world: World, when: str, processed: in
 def test_a_held_connection_outlasts_the_clients_patience(world: World) -> None:
     world.faults.put(Rule(fault=Reset(when="after", hold=None)))
     with pytest.raises(httpx.ReadTimeout):
-        world.client.post("/", content=b"x", timeout=0.1)
+        world.client.post("/", content=b"x", timeout=httpx.Timeout(patience(), read=0.1))
+    world.faults.wait_for(1, state="processed")
     assert world.app.bodies == [b"x"]
     world.faults.release()
 
@@ -148,7 +152,7 @@ def test_a_delay_holds_the_request_until_released(world: World, when: str, proce
     world.faults.wait_for(1, state="processed" if processed_meanwhile else "arrived")
     assert (len(world.app.bodies), answers) == (processed_meanwhile, [])
     world.faults.release()
-    caller.join(10)
+    caller.join()
     assert (world.app.bodies, answers) == ([b"x"], [BODY])
 
 
