@@ -86,3 +86,10 @@ def test_a_sandbox_of_aws_loads_no_other_stand_in() -> None:
     stand_ins = {name.split(".")[2] for name in loaded.split() if re.match(r"rotator\.sandbox\.\w+\.stand_in", name)}
     assert stand_ins == {"aws", "northflank"}
     assert not {"grpc", "lightkube", "azure"} & {name.partition(".")[0] for name in loaded.split()}
+
+
+def test_the_config_is_read_without_http() -> None:
+    """Commands that ask nobody read it too, and httpx costs them 0.15 s."""
+    command = [sys.executable, "-c", "import sys, rotator.config.load; print('httpx' in sys.modules)"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603  # ours
+    assert done.stdout == "False\n"

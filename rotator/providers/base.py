@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from rotator.clock import Clock
-from rotator.http.clients import HttpClients
 from rotator.material import Material
 from rotator.model import Capabilities, Key, LastUse, Proof, Reply
 from rotator.settings.section import Section
+
+if TYPE_CHECKING:
+    # httpx takes 0.15 s to load, and the config, which each command reads, needs only this module's names.
+    from rotator.http.clients import HttpClients
 
 Settings_contra = TypeVar("Settings_contra", contravariant=True)
 

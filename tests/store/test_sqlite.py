@@ -173,7 +173,7 @@ def test_commands_beside_the_owner_read_and_make_nothing(tmp_path: Path) -> None
     with open_journal(tmp_path), Journal.open_read_only(url(tmp_path)) as reader:
         assert [row.name for row in reader.credentials()] == ["prod"]
     with Journal.open_read_only(url(tmp_path)) as reader:
-        assert reader.owner().fence == 2
+        assert reader.owner().fence == 1
         assert not owner_alive(url(tmp_path))
 
 
