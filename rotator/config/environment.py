@@ -18,8 +18,8 @@ NESTED = "__"
 def read_environment(environ: Mapping[str, str]) -> Source:
     """The part of the config that is in environment variables.
 
-    A variable that begins like ours but whose first word is no section of the config is somebody else's (Kubernetes
-    sets some for a service named rotator), unless it is nested: then it is a slip of the pen, and reported.
+    A variable that begins like ours but whose first word is no section of the config belongs to another program
+    (Kubernetes sets some for a service named rotator), unless it is nested: then it is a typing error, and reported.
     """
     values: dict[FieldPath, object] = {}
     origins: dict[FieldPath, Location] = {(): Location("the environment")}

@@ -124,7 +124,7 @@ def _is_first(details: ErrorDetails) -> bool:
 
 
 def _problem(source: Source, details: ErrorDetails) -> Problem:
-    """A problem as a person reads it: what was found, what is allowed."""
+    """A problem as the operator reads it: what was found, what is allowed."""
     place, tag = _without_tag(details["loc"])
     context = details.get("ctx", {})
     if details["type"] == "union_tag_not_found":
@@ -145,7 +145,7 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
 
 
 def _without_tag(place: FieldPath) -> tuple[FieldPath, str | None]:
-    """Pydantic's place, and the tag that it puts behind a credential's position."""
+    """Pydantic's place, and the tag that it puts after a credential's position."""
     if place[:1] == ("credentials",) and place[2:3] and place[2] in CLASSES:
         return (*place[:2], *place[3:]), str(place[2])
     return place, None

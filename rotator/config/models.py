@@ -65,12 +65,12 @@ class AuditSection(Section):
     file: AbsolutePath | None = Field("/var/lib/rotator/audit.jsonl", description="A file of JSON lines; null: none.")
     stdout: bool = Field(default=True, strict=True, description="Standard output, as JSON lines.")
     require: tuple[SinkName, ...] = Field(
-        ("file",), description="Nothing is changed anywhere before each of these has been told of it."
+        ("file",), description="rotator changes nothing before each of these sinks has the intent."
     )
 
 
 class LogSection(Section):
-    """What the service tells of itself on standard error."""
+    """What the service logs on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is shown.")
 
@@ -96,7 +96,7 @@ def _split(address: str) -> tuple[str, str]:
 
 
 class HealthSection(Section):
-    """The listener for `/healthz` and `/readyz`: status words for whoever keeps the service alive, and nothing else."""
+    """The listener for `/healthz` and `/readyz`: status words for what keeps the service alive, and nothing else."""
 
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         description="The IP address and port. A kubelet can't reach 127.0.0.1: there it is 0.0.0.0, or [::]."
@@ -121,7 +121,7 @@ class Config(Section):
     )
     store: StoreSection = Field(description="The journal.")
     audit: AuditSection = Field(default_factory=AuditSection, description="Where audit events go beside the journal.")
-    log: LogSection = Field(default_factory=LogSection, description="What the service tells of itself.")
+    log: LogSection = Field(default_factory=LogSection, description="What the service logs.")
     health: HealthSection | None = Field(None, description="Where the service's health can be asked; null: nowhere.")
     policy: PolicySection = Field(default_factory=PolicySection, description="The times and limits of every rotation.")
     plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(

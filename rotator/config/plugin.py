@@ -1,4 +1,4 @@
-"""A credential of a provider that somebody else wrote, and that the config names under `plugins`."""
+"""A credential of a provider that third parties wrote, and that the config names under `plugins`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PluginCredential(CredentialSection):
         return found.open(found.settings.model_validate(self.settings), tools)
 
     def rights(self) -> str | None:
-        """As the plugin tells them."""
+        """As the plugin states them."""
         found = plugin(self.provider)
         if found is None or found.rights is None:
             return None

@@ -54,7 +54,7 @@ class Minted:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One line of `rotator check`: a right or a precondition, whether it holds (None: can't be told), the remedy."""
+    """One line of `rotator check`: a right or a precondition, whether it holds (None: not known), the remedy."""
 
     name: str
     holds: bool | None
@@ -188,9 +188,9 @@ class OpenProvider(Protocol[Settings_contra]):
 
 
 class Rights(Protocol[Settings_contra]):
-    """How the rights that rotator needs are told: `rights` of a module of its own.
+    """The text of the rights that rotator needs: `rights` of a module of its own.
 
-    It imports no SDK and asks nobody: `rotator policy NAME` works before anything else does.
+    It imports no SDK and makes no call: `rotator policy NAME` works before anything else does.
     """
 
     def __call__(self, settings: Settings_contra) -> str:

@@ -50,7 +50,7 @@ class Registered:
 
     @property
     def tag(self) -> str:
-        """What tells one line from another."""
+        """What makes a line differ from every other."""
         return self.provider if self.mode in {None, KEYED} else f"{self.provider} {self.mode}"
 
     @property
@@ -75,8 +75,8 @@ class Registered:
 
     def rights(self, settings: ProviderSettings) -> str:
         """The least rights that rotator needs for one credential. Loads no SDK."""
-        told: Rights[Any] = import_module(f"rotator.providers.{self.provider}.{self._named('rights')}").rights
-        return told(settings)
+        rights: Rights[Any] = import_module(f"rotator.providers.{self.provider}.{self._named('rights')}").rights
+        return rights(settings)
 
     def _named(self, what: str) -> str:
         return f"{self.part}_{what}" if self.part else what

@@ -91,7 +91,7 @@ class Caller:
                 slots_full=failure.slots_full,
                 retry_after=failure.retry_after,
             )
-        except Exception as bug:  # noqa: BLE001  # whatever broke, the call may have been made: only a look can tell
+        except Exception as bug:  # noqa: BLE001  # whatever broke, the call may have been made: only a look can show it
             log.error("a call broke in an unforeseen way", credential=managed.name, error=type(bug).__name__)
             return Outcome(Verdict.UNKNOWN, code=type(bug).__name__, message="the call broke in an unforeseen way")
 

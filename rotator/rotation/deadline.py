@@ -20,7 +20,7 @@ class GivenUp:
         self._calls: list[Future[object]] = []
 
     def add(self, call: Future[object]) -> None:
-        """Nobody waits for this call any more."""
+        """No caller waits for this call any more."""
         self._calls.append(call)
 
     def busy(self) -> bool:

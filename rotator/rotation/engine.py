@@ -42,7 +42,7 @@ Clocks = tuple[datetime, float]
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One turn of one credential: its config, what this process knows of it, and who tells of what is done."""
+    """One turn of one credential: its config, what this process knows of it, and the narrator of what is done."""
 
     managed: Managed
     live: Live
@@ -86,7 +86,7 @@ class Engine:
                 return self._cannot_read(work, failure)
 
     def ask(self, managed: Managed, request_id: str, request: Command, actor: str, why: str | None) -> Ruling:
-        """Decide on what a person asks for, and why; the answer and what it changes are one transaction."""
+        """Decide on what an operator asks for, and why; the answer and what it changes are one transaction."""
         with self._memory.turn(managed.provider.identity, managed.name) as live:
             work = _Work(managed, live, Narrator(managed.name, managed.provider_name, actor))
             state = self._take_up(work)
@@ -157,7 +157,7 @@ class Engine:
             elif step.state != state:
                 # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A
                 # crash in between loses nothing, since the same facts lead to the same move again.
-                untold += work.narrator.told(state, step)
+                untold += work.narrator.of_step(state, step)
                 if not _only_moves(state, step.state):
                     self._commit(work.managed, step.state, untold)
                     untold = []
@@ -272,7 +272,7 @@ class Engine:
         """Make the step's change. Returns the state after it, and whether it is done."""
         intended, draft = self._draft(work, step.state)
         work.live.outcome = None
-        self._commit(work.managed, intended, [*untold, *work.narrator.told(state, replace(step, state=intended))])
+        self._commit(work.managed, intended, [*untold, *work.narrator.of_step(state, replace(step, state=intended))])
         outcome = work.live.outcome = self._caller.change(work.managed, work.live, intended, draft)
         concluded = self._conclude(work, intended, outcome, moment)
         return concluded, outcome.verdict is Verdict.DONE
@@ -293,8 +293,8 @@ class Engine:
         if outcome.verdict is Verdict.UNKNOWN:
             self._unsettle(work)
         if call is not None:
-            told = work.narrator.outcome(state, call, outcome, replace(step, state=concluded))
-            self._commit(work.managed, concluded, told)
+            events = work.narrator.outcome(state, call, outcome, replace(step, state=concluded))
+            self._commit(work.managed, concluded, events)
         work.live.outcome = None
         return concluded
 
@@ -321,8 +321,8 @@ class Engine:
         if state.unread is None:
             return state
         readable = replace(state, unread=None)
-        told = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
-        self._commit(work.managed, readable, [told])
+        event = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
+        self._commit(work.managed, readable, [event])
         return readable
 
     def _cannot_read(self, work: _Work, failure: CallFailed) -> datetime:
@@ -332,8 +332,8 @@ class Engine:
         work.live.unread += 1
         why = told_of(failure)
         if state.unread != why:
-            told = work.narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
-            self._commit(managed, replace(state, unread=why), [told])
+            event = work.narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
+            self._commit(managed, replace(state, unread=why), [event])
         wait = failure.retry_after or managed.calendar.backoff(work.live.unread)
         return self._clock.now() + min(wait, managed.policy.watch)
 

@@ -74,7 +74,7 @@ class Facts:
     @property
     def key_wanted(self) -> bool:
         """Only the operator can make the next key, and has not made it yet."""
-        return self.can.supplied and not self.moment.brought
+        return self.can.supplied and not self.moment.key_supplied
 
     @property
     def slot(self) -> bool:

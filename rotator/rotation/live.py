@@ -101,7 +101,7 @@ class _Place:
 class Memory:
     """Gives each credential's `Live` to one thread at a time (P6). Thread-safe.
 
-    Credentials are told apart by their cloud identity, as in the journal: one that is renamed is the same one, and two
+    A credential is known by its cloud identity, as in the journal: one that is renamed is the same one, and two
     that swap their names don't swap their material.
 
     Args:

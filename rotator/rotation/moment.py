@@ -23,7 +23,7 @@ class Calendar(Protocol):
     """The schedule of one credential, as the config sets it. Deterministic but for the backoff's jitter."""
 
     def due_at(self, state: State) -> datetime | None:
-        """When the next rotation is due; None while nothing tells the current key's age."""
+        """When the next rotation is due; None while the current key's age is not known."""
 
     def window_open(self, now: datetime) -> bool:
         """Changes that the window gates may be made now."""
@@ -48,10 +48,10 @@ class Moment:
         settled: `settle` has passed since the last thing that might still land.
         waiting: the backoff or a vendor's Retry-After isn't over.
         window: changes that the window gates are allowed now (not counting `now` and emergency).
-        frozen: a person stopped every change of this store.
+        frozen: an operator stopped every change of this store.
         clock_ok: our clock agrees with the cloud's Date header to 2 minutes.
         due: why a rotation is due, or None. `expiring` means that it can't wait for the window.
-        brought: a person brought a new key, where that is how keys are made.
+        key_supplied: the operator put a new key in its place, where the operator makes the keys.
         grace_over, quiet, overstayed: `grace` is over; the old keys are silent; `max_grace` is over.
         quarantine_over, proving_over: the respective time is over.
         retry_at: when a call that fails now may be tried again.
@@ -74,7 +74,7 @@ class Moment:
     clock_ok: bool = True
     due: str | None = None
     expiring: bool = False
-    brought: bool = False
+    key_supplied: bool = False
     grace_over: bool = False
     quiet: bool = True
     overstayed: bool = False
@@ -116,7 +116,7 @@ def moment_of(
         named_key: the config's `current_key`.
         has_material: the candidate's material is in this process.
         quiescent: no call of this process may still be under way, by the monotonic clock too.
-        frozen: a person stopped every change.
+        frozen: an operator stopped every change.
     """
     since = state.since or now
     moment = Moment(
@@ -149,14 +149,14 @@ def seeing(
 ) -> Moment:
     """The same moment, in the light of what was observed. The arguments are those of `moment_of`."""
     now = moment.now
-    brought = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
-    expiring = brought or _expiring(state, seen, now)
+    key_supplied = can.supplied and any(key.key_id != state.current for key in seen.keys or ())
+    expiring = key_supplied or _expiring(state, seen, now)
     return replace(
         moment,
         clock_ok=seen.cloud_time is not None and abs(now - seen.cloud_time) <= CLOCK_TOLERANCE,
-        due=_due(state, calendar, moment.integrations, now, expiring=expiring, brought=brought),
+        due=_due(state, calendar, moment.integrations, now, expiring=expiring, key_supplied=key_supplied),
         expiring=expiring,
-        brought=brought,
+        key_supplied=key_supplied,
         quiet=_quiet(state, policy, can, seen, now),
     )
 
@@ -227,12 +227,12 @@ def _attempts_spared(state: State, policy: Policy, now: datetime) -> bool:
 
 
 def _due(
-    state: State, calendar: Calendar, integrations: frozenset[str], now: datetime, *, expiring: bool, brought: bool
+    state: State, calendar: Calendar, integrations: frozenset[str], now: datetime, *, expiring: bool, key_supplied: bool
 ) -> str | None:
     if state.phase is not Phase.IDLE:
         return None
-    if brought:
-        return "a new key was brought"
+    if key_supplied:
+        return "the operator supplied a new key"
     if expiring:
         return "the current key expires soon"
     if state.current is None:
@@ -261,7 +261,7 @@ def _find(keys: tuple[Key, ...] | None, key_id: str | None) -> Key | None:
 
 
 def _quiet(state: State, policy: Policy, can: Capabilities, seen: Observation, now: datetime) -> bool:
-    """Every old key that is left has been silent for `quiet_for` since the push, as far as the cloud can tell."""
+    """Every old key that is left has been silent for `quiet_for` since the push, as far as the cloud reports use."""
     if not can.has_evidence:
         return True
     last_used: Mapping[str, LastUse | None] = dict(seen.last_used)

@@ -36,7 +36,7 @@ class Narrator:
     provider: str
     actor: str = "schedule"
 
-    def told(self, old: State, step: Step) -> list[Event]:
+    def of_step(self, old: State, step: Step) -> list[Event]:
         """The step's events, up to and including the intent of its call."""
         events = list(self._changes(old, step))
         if step.call is not None:

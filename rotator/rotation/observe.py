@@ -94,7 +94,7 @@ class Within(Protocol):
 
 
 def unwatched(read: Callable[[], Read]) -> Read:
-    """For commands that a person can interrupt."""
+    """For commands that the operator can interrupt."""
     return read()
 
 
@@ -153,7 +153,7 @@ def evidence_of(
         asked |= listed - state.mint.listed - {record.key_id for record in state.keys}
     minting_next = state.mint is None and state.phase in {Phase.IDLE, Phase.MINTING}
     if minting_next and want.integrations is Freshness.FRESH and can.slots is not None and len(listed) >= can.slots:
-        asked |= listed  # what fills the slots is told to a person
+        asked |= listed  # the operator is shown what fills the slots
     if want.evidence and blind and state.candidate is not None:
         asked.add(state.candidate)
     return tuple(sorted(asked))

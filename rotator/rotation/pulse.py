@@ -11,7 +11,7 @@ class Pulse:
     """When each part of the work last gave a sign of life. Thread-safe.
 
     A part is whatever must not fall silent: a loop that comes round again and again, or a piece of work while it lasts.
-    Nobody's silence counts once the work is over.
+    No silence counts once the work is over.
 
     Args:
         monotonic: seconds since some fixed moment.

@@ -1,4 +1,4 @@
-"""The table of the state machine: its rows and the rules behind them, by name. docs/state-machine.md is this table.
+"""The table of the state machine: its rows and the rules that they keep, by name. docs/state-machine.md is this table.
 
 The functions that decide are elsewhere in this room; each step that they return names the row that matched.
 """

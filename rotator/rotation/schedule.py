@@ -86,7 +86,7 @@ class Window:
         return self.next_open(now) == now
 
     def longest_closed(self) -> timedelta:
-        """The longest time, by a clock that nobody moves, for which the window is ever closed."""
+        """The longest time, by a clock that is never set, for which the window is ever closed."""
         return _longest_closed(self)
 
 
@@ -184,7 +184,7 @@ class Schedule:
     draw: Callable[[], float]
 
     def due_at(self, state: State) -> datetime | None:
-        """When the next rotation is due, windows apart; None while nothing tells the current key's age."""
+        """When the next rotation is due, windows apart; None while the current key's age is not known."""
         if state.current_since is None:
             return None
         return due_at(state.current_since, self.policy, self.identity, state.generation)

@@ -40,7 +40,7 @@ WORKERS = 8
 """Ticks that run side by side. A waiting rotation holds no thread."""
 
 REQUESTS_EVERY = 0.5
-"""Seconds between looks at the request table: a person's command is seen within a second."""
+"""Seconds between looks at the request table: an operator's command is seen within a second."""
 
 DELIVERY_EVERY = 0.5
 """Seconds between deliveries to the audit sinks; before a change, the required ones are flushed at once."""
@@ -79,7 +79,7 @@ log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service
 
 
 class Daemon:
-    """Runs the credentials of one config against one journal until it is told to stop.
+    """Runs the credentials of one config against one journal until a signal stops it.
 
     Args:
         config_path: read again at SIGHUP.
@@ -87,7 +87,7 @@ class Daemon:
         fleet: the credentials, wired.
         journal: owned by this process.
         clock: wall and monotonic time.
-        notifier: tells systemd.
+        notifier: reports to systemd.
         new_id: makes ids.
     """
 
@@ -193,7 +193,7 @@ class Daemon:
     def _status(self) -> str:
         try:
             states = [self._journal.load(name) for name in self._fleet.managed]
-        except StoreError:  # the ticks tell of it; here it must end nothing
+        except StoreError:  # the ticks report it; here it must end nothing
             return "the journal can't be read"
         rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
         return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
@@ -318,7 +318,7 @@ class Daemon:
         self._signals.put(signal.SIGTERM)
 
     def _deliver(self) -> None:
-        """Bring the audit log's sinks up to date. Only a required one that is behind holds anything up."""
+        """Bring the audit log's sinks up to date. Only a required sink that lags holds anything up."""
         try:
             self._journal.flush(required_only=False)
         except (AuditError, StoreError) as error:

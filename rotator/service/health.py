@@ -1,6 +1,6 @@
-"""The health listener: `/healthz` and `/readyz`, for whoever keeps the process alive. No other path, no detail.
+"""The health listener: `/healthz` and `/readyz`, for what keeps the process alive. No other path, no detail.
 
-A request costs no look at the store or at the outside: it is told what the service knows at that moment.
+A request costs no look at the store or at the outside: it gets what the service knows at that moment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rotator.errors import RotatorError
 from rotator.service.vitals import Vitals, Words
 
 _AT_ONCE = 32
-"""Connections served side by side; more are told to come back. Nobody but a few probes has business here."""
+"""Connections served side by side; more are asked to come back. Only a few probes have business here."""
 
 _IDLE = 5
 """Seconds after which a connection that asks nothing is closed."""
@@ -98,17 +98,17 @@ class HealthListener:
 def application(look: Callable[[], Vitals]) -> Starlette:
     """The two paths."""
 
-    def telling(tell: Callable[[Vitals], Words], good: Callable[[Vitals], bool]) -> Handler:
+    def answering(words_of: Callable[[Vitals], Words], good: Callable[[Vitals], bool]) -> Handler:
         async def endpoint(_: Request) -> JSONResponse:
             vitals = look()
-            return JSONResponse(tell(vitals), 200 if good(vitals) else _UNAVAILABLE, {"Cache-Control": "no-store"})
+            return JSONResponse(words_of(vitals), 200 if good(vitals) else _UNAVAILABLE, {"Cache-Control": "no-store"})
 
         return endpoint
 
     made = Starlette(
         routes=[
-            Route("/healthz", telling(Vitals.health, lambda vitals: vitals.healthy)),
-            Route("/readyz", telling(Vitals.readiness, lambda vitals: vitals.ready)),
+            Route("/healthz", answering(Vitals.health, lambda vitals: vitals.healthy)),
+            Route("/readyz", answering(Vitals.readiness, lambda vitals: vitals.ready)),
         ]
     )
     made.router.redirect_slashes = False

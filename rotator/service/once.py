@@ -43,7 +43,7 @@ def run_once(
         names: these credentials only; all of them by default.
 
     Returns:
-        HELD if a credential is held, overdue, can't be read, or could not be brought to a phase that holds no material;
+        HELD if a credential is held, overdue, can't be read, or did not reach a phase that holds no material;
         else FINE.
 
     Raises:

@@ -37,16 +37,16 @@ class Vitals:
         return self.config and self.ownership
 
     def health(self) -> Words:
-        """As `/healthz` tells it."""
+        """As `/healthz` answers."""
         parts = {"process": True, "store": self.store, "audit": self.audit, "work": self.work}
         return words(parts, good="ok", bad="failing")
 
     def readiness(self) -> Words:
-        """As `/readyz` tells it."""
+        """As `/readyz` answers."""
         return words({"config": self.config, "ownership": self.ownership}, good="ready", bad="not ready")
 
 
 def words(parts: Mapping[str, bool], *, good: str, bad: str) -> Words:
     """One word for all of the parts, and one for each."""
-    told = {part: "ok" if fine else "failing" for part, fine in parts.items()}
-    return {"status": good if all(parts.values()) else bad, **told}
+    words = {part: "ok" if fine else "failing" for part, fine in parts.items()}
+    return {"status": good if all(parts.values()) else bad, **words}

@@ -38,7 +38,7 @@ class ProviderSettings(Section):
     @property
     @abstractmethod
     def principal(self) -> tuple[str | None, ...]:
-        """What tells one identity in this cloud from another, as far as the config knows."""
+        """What makes one identity in this cloud differ from another, as far as the config knows."""
 
 
 def _endpoint(url: str) -> str:
@@ -57,7 +57,7 @@ def _endpoint(url: str) -> str:
 
 
 def is_https_or_loopback(url: str) -> bool:
-    """Nobody on the way can read what is sent there: it is encrypted, or never leaves this machine.
+    """No third party on the way can read what is sent there: it is encrypted, or never leaves this machine.
 
     Raises:
         ValueError: it is no URL.

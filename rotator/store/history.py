@@ -58,8 +58,8 @@ def _note_rotation(connection: Connection, change: StateChange) -> None:
     before, after = change.old.rotation, change.new.rotation
     goes_on = before is not None and after is not None and before.rotation_id == after.rotation_id
     if before is not None and not goes_on:
-        told = (_OUTCOMES[event.event] for event in reversed(change.events) if event.event in _OUTCOMES)
-        end = {"ended_at": change.at, "outcome": next(told, "superseded"), "generation": change.old.generation}
+        outcomes = (_OUTCOMES[event.event] for event in reversed(change.events) if event.event in _OUTCOMES)
+        end = {"ended_at": change.at, "outcome": next(outcomes, "superseded"), "generation": change.old.generation}
         connection.execute(_CHANGE_ROTATION, end | {"which": before.rotation_id})
     if after is None:
         return

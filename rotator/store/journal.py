@@ -80,7 +80,7 @@ class Journal:
             keep_before_migration(database)
             with self._connection.begin():
                 upgrade(self._connection)
-            # Raise first, then look, in one transaction: whoever owned the store before can add nothing after it.
+            # Raise first, then look, in one transaction: the owner before can add nothing after it.
             with self._connection.begin():
                 self.store_id, self.fence = self._take_over(new_store_id)
                 self.frozen = False

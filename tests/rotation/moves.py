@@ -159,7 +159,7 @@ class Moves:
             has_material=self.has_material(world),
             settled=state.unsettled_since is None,
             due="due" if due or (brought and state.phase is Phase.IDLE) else None,
-            brought=brought,
+            key_supplied=brought,
             grace_over=True,
             quiet=variant != USED,
             overstayed=variant == USED,

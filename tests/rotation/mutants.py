@@ -228,7 +228,7 @@ def _takes_silence_for_disuse(_state: State, facts: Facts) -> Facts:
 
 def _takes_what_lies_there(_state: State, facts: Facts) -> Facts:
     """The key in use counts as a new one."""
-    return replace(facts, moment=replace(facts.moment, brought=True))
+    return replace(facts, moment=replace(facts.moment, key_supplied=True))
 
 
 def _forgets_who_makes_keys(_state: State, facts: Facts) -> Facts:

@@ -69,7 +69,7 @@ def facts(state: State, *, shows: int = 2, due: str | None = None, listed: tuple
     ids=["begins", "rolls forward when idle", "rolls forward in grace", "rolls forward when held", "is done"],
 )
 def test_a_rotation_that(state: State, seen: Facts, name: EventName, rotation: str) -> None:
-    told = NARRATOR.told(state, decide(state, seen))
+    told = NARRATOR.of_step(state, decide(state, seen))
     phases = [event for event in told if event.event.startswith("rotation.") and event.code == ""]
     assert [(event.event, event.rotation) for event in phases] == [(name, rotation)]
 

@@ -70,7 +70,7 @@ def test_a_new_key_begins_a_rotation_whatever_the_window() -> None:
     begun = decide(IDLE, facts(IDLE, NEW)).state
     assert begun.phase is Phase.MINTING
     assert begun.rotation is not None
-    assert begun.rotation.reason == "a new key was brought"
+    assert begun.rotation.reason == "the operator supplied a new key"
     assert decide(begun, facts(begun, NEW)).call == Call(Change.CREATE)
 
 

@@ -26,14 +26,14 @@ def rights(settings: AwsUserSettings) -> str:
     holder = f"the role {role}" if where else "rotator's own user or role"
     lines = [f"# Attach this policy to {holder}. If {user} has a path, it stands before the name: user/PATH/{user}."]
     if where:
-        lines.append("# Whoever assumes that role needs sts:AssumeRole on it, and the role's trust.")
+        lines.append("# The identity that assumes that role needs sts:AssumeRole on it, and the role's trust.")
     else:
         lines.append(f"# Replace {_PLACEHOLDER} by the twelve digits of the account in which {user} is.")
     return "\n".join((*lines, json.dumps(document(account, user, partition=partition), indent=2), ""))
 
 
 def document(account: str, user: str, *, partition: str) -> Mapping[str, object]:
-    """The policy itself: this user's keys, and nobody else's."""
+    """The policy itself: the keys of this user, and of no other."""
     resource = f"arn:{partition}:iam::{account}:user/{user}"
     statement = {"Effect": "Allow", "Action": [*READS, *CHANGES], "Resource": resource}
     return {"Version": "2012-10-17", "Statement": [statement]}

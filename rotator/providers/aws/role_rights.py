@@ -16,7 +16,7 @@ def rights(settings: AwsRoleSettings) -> str:
     holder = f"the role {own}" if own else "rotator's own user or role, in the same account"
     lines = [f"# Attach this policy to {holder}."]
     if own:
-        lines.append("# Whoever assumes that role needs sts:AssumeRole on it, and the role's trust.")
+        lines.append("# The identity that assumes that role needs sts:AssumeRole on it, and the role's trust.")
     if probe:
         lines += [
             f"# For `probe`, name the same user or role in the trust policy of {role_arn}:",

@@ -18,7 +18,7 @@ def rights(settings: AzureSettings) -> str:
     also = ""
     if azure.evidence:
         roles += f" {_AUDIT_LOG}"
-        also = "\n# AuditLog.Read.All, for `evidence: true`: read the report that tells when a secret was last used."
+        also = "\n# AuditLog.Read.All, for `evidence: true`: read the report that says when a secret was last used."
     return f"""\
 # The least that rotator needs for the application {azure.client_id}
 # in the tenant {azure.tenant_id}. To paste by someone who may grant application permissions

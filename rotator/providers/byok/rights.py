@@ -11,8 +11,8 @@ def rights(settings: ByokSettings) -> str:
     name = f"rotator-{account}"
     return f"""\
 # The least that rotator needs for the service account {account} in the namespace {namespace}. For `kubectl apply -f -`.
-# A new Secret's name isn't known beforehand, so RBAC can't limit `secrets` to some: whoever has these rights can get
-# at every Secret, and every account, of the namespace. Keep {account} in a namespace of its own.
+# A new Secret's name isn't known beforehand, so RBAC can't limit `secrets` to some: these rights reach every
+# Secret, and every account, of the namespace. Keep {account} in a namespace of its own.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:

@@ -1,4 +1,4 @@
-"""A credential in Civo: an account whose only API key Northflank holds. A person makes the keys."""
+"""A credential in Civo: an account whose only API key Northflank holds. The operator makes the keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider for rotator by somebody else: the API keys of Acme's robots. See docs/plugins.md of rotator."""
+"""A provider for rotator by a third party: the API keys of Acme's robots. See docs/plugins.md of rotator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rotator_acme.settings import AcmeSettings
 
 
 def open_provider(settings: AcmeSettings, tools: Tools) -> Provider:
-    """Called at start, at each reload and by commands: it asks nobody.
+    """Called at start, at each reload and by commands: it makes no call.
 
     What the provider imports is imported here, so that `rotator policy` needs nothing of it.
     """

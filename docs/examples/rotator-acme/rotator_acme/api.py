@@ -64,7 +64,7 @@ def read(answer: httpx.Response, meaning: Callable[[Any], Value]) -> Value:
     """What the JSON of an answer means.
 
     Raises:
-        CallFailed: UNKNOWN: an answer that is cut or strange doesn't tell what was done.
+        CallFailed: UNKNOWN: an answer that is cut or strange doesn't show what was done.
     """
     try:
         return meaning(answer.json())
@@ -74,7 +74,7 @@ def read(answer: httpx.Response, meaning: Callable[[Any], Value]) -> Value:
 
 
 def _failure(method: str, answer: httpx.Response) -> CallFailed:
-    """REFUSED only by Acme's own word: a page of some proxy, whatever its status, doesn't tell what was done."""
+    """REFUSED only by Acme's own word: a page of some proxy, whatever its status, doesn't show what was done."""
     status = answer.status_code
     try:
         error = answer.json()["error"]

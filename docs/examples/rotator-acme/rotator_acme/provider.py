@@ -26,7 +26,7 @@ class AcmeRobot:
         self._robot = settings.robot
         self._api = f"{settings.api_url}/v1"
         self._keys = f"robots/{settings.robot}/keys"
-        self._token = settings.token.read  # at each call anew: whoever replaces the file replaces the token
+        self._token = settings.token.read  # at each call anew: a new file is a new token
         self._http = tools.http.trusting(None)  # the process's own client
         self._timeout = tools.deadline.total_seconds()
 
@@ -64,8 +64,10 @@ class AcmeRobot:
             raise
         if read(answer, lambda said: said["robot"]) == self._robot:
             return Proof.ALIVE
-        told = "the new key belongs to another robot"
-        raise CallFailed(told, verdict=Verdict.REFUSED, code="wrong-robot", permanent=True, remedy="Check `api_url`.")
+        wrong = "the new key belongs to another robot"
+        raise CallFailed(
+            wrong, verdict=Verdict.REFUSED, code="wrong-robot", permanent=True, remedy="Check `api_url`."
+        )
 
     def disable(self, key_id: str) -> Reply:
         """Undone by `enable`."""
