@@ -65,9 +65,7 @@ class AcmeRobot:
         if read(answer, lambda said: said["robot"]) == self._robot:
             return Proof.ALIVE
         wrong = "the new key belongs to another robot"
-        raise CallFailed(
-            wrong, verdict=Verdict.REFUSED, code="wrong-robot", permanent=True, remedy="Check `api_url`."
-        )
+        raise CallFailed(wrong, verdict=Verdict.REFUSED, code="wrong-robot", permanent=True, remedy="Check `api_url`.")
 
     def disable(self, key_id: str) -> Reply:
         """Undone by `enable`."""
