@@ -35,8 +35,7 @@ from rotator.providers.gcp import proof as gcp_proof
 from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.clients import GcpClients, clients_for
 from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, attempt
-from rotator.providers.gcp.names import project_of
-from rotator.providers.gcp.settings import GcpSettings
+from rotator.providers.gcp.settings import GcpSettings, project_of
 
 Value = TypeVar("Value")
 

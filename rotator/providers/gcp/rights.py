@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.providers.gcp.names import project_of
-from rotator.providers.gcp.settings import GcpSettings
+from rotator.providers.gcp.settings import GcpSettings, project_of
 
 _KEYS = ("create", "delete", "disable", "enable", "get", "list")
 _ROLE = "rotatorKeys"

@@ -78,3 +78,10 @@ class GcpKeylessSettings(ProviderSettings):
     def principal(self) -> tuple[str | None, ...]:
         """The service account, keyless."""
         return (self.service_account,)
+
+
+def project_of(email: str) -> str | None:
+    """The id of its project; None for the accounts that Google makes, and of projects that are named after a domain."""
+    domain = email.partition("@")[2].removesuffix(".gserviceaccount.com")
+    project, _, kind = domain.rpartition(".")
+    return project if kind == "iam" and project and "." not in project else None
