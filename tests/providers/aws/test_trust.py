@@ -132,13 +132,11 @@ def test_none_is_never_left(case: Case) -> None:
     failure = caught.value
     assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "LastExternalId", True)
     assert failure.remedy
-    # To the letter: a short id may be part of any word.
-    name = key_id_of(ids[-1])
-    assert failure.message == f"{name} is the only external id that the role takes: without it Northflank is locked out"
-    other = Trust.of(policy(Condition={"StringEquals": {"sts:ExternalId": NEW}}))
+    # Another id in its place is told in the same words: a search would find a short id in any of them.
     with pytest.raises(CallFailed) as same:
-        other.without(key_id_of(NEW))
-    assert failure.remedy == same.value.remedy
+        Trust.of(policy(Condition={"StringEquals": {"sts:ExternalId": NEW}})).without(key_id_of(NEW))
+    assert str(failure).replace(key_id_of(ids[-1]), "") == str(same.value).replace(key_id_of(NEW), "")
+    assert key_id_of(ids[-1]) in failure.message
 
 
 @few
