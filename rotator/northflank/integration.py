@@ -95,11 +95,11 @@ class Integration:
     def _view(self, item: Item) -> IntegrationView:
         if item.provider != self._provider:
             raise CallFailed(
-                f"integration {self.id} is an integration with {item.provider}, not with {self._provider}",
+                f"integration {self.id} has the provider {item.provider}, not {self._provider}",
                 verdict=Verdict.REFUSED,
                 code="provider",
                 permanent=True,
-                remedy="Check the integration's id in the config. Credential and integration must have one provider.",
+                remedy="Check the integration's id in the config: a credential feeds integrations of its own provider alone.",
             )
         return IntegrationView(
             self.id, item.description, stamp.parse(item.description) if self.stamped else None, item.echoed_key

@@ -97,7 +97,7 @@ def test_a_config_that_cannot_be_used_has_a_line_for_each_problem_and_no_secret(
     wrong = desk.rotator("check")
     assert wrong.code == 1
     assert "colour" in wrong.stdout
-    assert "a secret isn't written here" in wrong.stdout
+    assert "a secret is never written here" in wrong.stdout
     assert "nf-a-real-secret" not in wrong.stdout + wrong.stderr
     for command in (("status", "--json"), ("rotate", CREDENTIAL, "--json")):
         refused = desk.rotator(*command)

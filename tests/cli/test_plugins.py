@@ -122,7 +122,7 @@ def test_settings_that_it_can_not_use_are_told_without_their_values(world: World
     wrong = world.desk.rotator("run", "--once")
     assert wrong.code == 2
     lines = world.desk.config_file.read_text().splitlines()
-    for value, field, why in (("ftp://x", "api_url", "an endpoint is"), (secret, "token", "a secret isn't written")):
+    for value, field, why in (("ftp://x", "api_url", "an endpoint is"), (secret, "token", "a secret is never written")):
         (line,) = [number for number, text in enumerate(lines, 1) if value in text]
         place = f"{world.desk.config_file}:{line}: credentials[0].settings.{field}"
         assert f"{place}: found something that may be a secret, so it isn't shown; {why}" in wrong.stderr

@@ -107,7 +107,7 @@ class TestNorthflank:
         of_gcp = OTHERS.replace("aws", "gcp").replace("somebody-elses", INTEGRATION)
         rig.spoil(Canned(status=200, body=of_gcp), northflank="GET", path=INTEGRATION, times=None)
         rig.wait(timedelta(days=1))
-        unread(rig, "one of gcp, not of aws")
+        unread(rig, "has the provider gcp, not aws")
         goes_on(rig)
 
     def test_429_for_an_hour_is_waited_out_without_a_call(self, rig: Rig) -> None:
