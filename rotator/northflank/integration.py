@@ -99,7 +99,7 @@ class Integration:
                 verdict=Verdict.REFUSED,
                 code="provider",
                 permanent=True,
-                remedy="Check the integration's id in the config: a credential feeds integrations of its own provider alone.",
+                remedy="Check the integration's id in the config: a credential feeds integrations of its own provider.",
             )
         return IntegrationView(
             self.id, item.description, stamp.parse(item.description) if self.stamped else None, item.echoed_key

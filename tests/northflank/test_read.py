@@ -72,9 +72,9 @@ def test_an_answer_about_something_else_is_never_taken_for_it(
 
 
 def test_a_provider_other_than_the_configs_names_both(cloud: Cloud) -> None:
-    with pytest.raises(CallFailed, match="an integration with aws, not with azure"):
+    with pytest.raises(CallFailed, match="has the provider aws, not azure"):
         cloud.integration(provider="azure").read(fresh=True)
-    with pytest.raises(CallFailed, match="an integration with aws, not with azure"):
+    with pytest.raises(CallFailed, match="has the provider aws, not azure"):
         cloud.integration(provider="azure").read(fresh=False)
 
 
