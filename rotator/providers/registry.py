@@ -34,8 +34,8 @@ class Registered:
     Args:
         provider: its name: in the config, in Northflank, and of its folders, page and extra.
         settings: what a credential says for it.
-        cloud: what people call the cloud.
-        held: what Northflank holds, for people.
+        cloud: the cloud's common name.
+        held: what Northflank holds, as README says it.
         mode: Northflank's word, where it has several for the cloud.
         part: names the modules of a mode that is not the provider's first: `role` has its provider in `role.py`, its
             rights in `role_rights.py` and its scene in `role_scene.py`.
@@ -80,9 +80,6 @@ class Registered:
 
     def _named(self, what: str) -> str:
         return f"{self.part}_{what}" if self.part else what
-
-    def _module(self, name: str) -> Any:  # a module has whatever its file defines
-        return import_module(f"rotator.providers.{self.provider}.{name}")
 
 
 REGISTERED = (

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from rotator.errors import AuditError, CallFailed, StaleFence, Verdict
+from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Outcome, State
 from rotator.providers.base import Disables, Draft
 from rotator.rotation.deadline import Watch
@@ -69,6 +69,7 @@ class Caller:
             draft: of a mint.
 
         Raises:
+            StoreError: ownership could not be proved; nothing was sent.
             StaleFence: another process owns the store. Nothing was sent, and the outcome is that process's to find.
         """
         try:
@@ -79,7 +80,7 @@ class Caller:
             return Outcome(Verdict.NOT_APPLIED, code="stopping", message="rotator is stopping; nothing was sent")
         try:
             return self._make(managed, live, state, draft)
-        except StaleFence:
+        except StoreError:
             raise
         except CallFailed as failure:
             return Outcome(
