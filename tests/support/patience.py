@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+_OWN = 1.5
+"""Threads a CPU that the tests themselves make want one: what they wait for must not grow with their own number."""
+
 
 def patience(seconds: float = 60.0) -> float:
-    """So many seconds on a machine that has nothing else to do, and more on a busy one.
+    """So many seconds on a machine that has nothing but these tests to do, and more on a busy one.
 
     For bounds on what never comes, and for deadlines that a test has something run into. What did come is waited for as
     such: an event, a line, a request.
     """
-    return seconds * (1 + _wanting() / (os.cpu_count() or 1))
+    return seconds * max(1.0, _wanting() / (_OWN * (os.cpu_count() or 1)))
 
 
 def milliseconds(seconds: float) -> str:
