@@ -33,7 +33,7 @@ QUICK: Mapping[str, object] = {
     "grace": milliseconds(1),  # a consumer has read a key and uses it within that
     "quiet_for": "0s",
     "quarantine": "1s",
-    "watch": milliseconds(30),
+    "watch": "30s",
     "proving": {"successes": 2, "every": "200ms", "timeout": milliseconds(20)},
     "backoff": {"first": "200ms", "max": "1s"},
 }

@@ -11,7 +11,7 @@ _OWN = 1.5
 """Threads a CPU that the tests themselves make want one: what they wait for must not grow with their own number."""
 
 
-def patience(seconds: float = 60.0) -> float:
+def patience(seconds: float = 180.0) -> float:
     """So many seconds on a machine that has nothing but these tests to do, and more on a busy one.
 
     For bounds on what never comes, and for deadlines that a test has something run into. What did come is waited for as
