@@ -36,8 +36,7 @@ def adopt(
     if yes and key_id is None:
         raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
     if not yes:
-        # An HTTP client and the providers: with --yes neither is needed.
-        from rotator.cli.wiring import fleet_of  # noqa: PLC0415
+        from rotator.cli.wiring import fleet_of  # noqa: PLC0415  # loads the providers: --yes needs none
 
         key_id = _key_in_use(fleet_of(session.config, [name]).managed[name], key_id)
     return ask(session, manner, "adopt", name, {"key_id": key_id, "take_over": take_over})

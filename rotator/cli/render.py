@@ -31,8 +31,7 @@ _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(m
 
 def console(*, stderr: bool = False) -> Console:
     """A way to a terminal. Colour and the terminal's width only where there is a terminal."""
-    # rich costs 10 MB and 50 ms: only commands that show a table pay.
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  # rich costs 10 MB and 50 ms: only what shows a table pays
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     width = shutil.get_terminal_size().columns if terminal else _UNBOUNDED  # rich takes 80 for a dumb terminal's
@@ -49,9 +48,9 @@ class Styled:
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, stderr: bool = False) -> None:
     """A table; None and empty texts are shown as a dash, times and durations as people write them."""
-    from rich.cells import cell_len  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.cells import cell_len  # noqa: PLC0415  # as in console()
+    from rich.table import Table  # noqa: PLC0415  # as in console()
+    from rich.text import Text  # noqa: PLC0415  # as in console()
 
     terminal = console(stderr=stderr)
     cells = [[_text(value) for value in row] for row in rows]

@@ -66,8 +66,7 @@ def ask(
         refuse_keyless(session.config, [credential])
     request = NewRequest(kind, credential, arguments or {})
     if manner.standalone:
-        # The engine and an HTTP client: a request to a running owner needs neither.
-        from rotator.cli.owner import carry_out  # noqa: PLC0415
+        from rotator.cli.owner import carry_out  # noqa: PLC0415  # loads the engine: a request to an owner needs none
 
         return carry_out(session, request, manner)
     return _ask_owner(session, request, manner)

@@ -31,9 +31,8 @@ def rotate(
     if key_id is not None and not leaked:
         raise UsageError("a key is named only with --leaked.", remedy=f"rotator rotate {name} --leaked {key_id}")
     if dry_run:
-        # An HTTP client and the providers: a request needs neither.
-        from rotator.cli.plan import plan_for  # noqa: PLC0415
-        from rotator.rotation.commands import Command, Kind  # noqa: PLC0415
+        from rotator.cli.plan import plan_for  # noqa: PLC0415  # loads an HTTP client: a request needs none
+        from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
 
         request = Command(kind=Kind.ROTATE, key_id=key_id, now=now, leaked=leaked)
         return plan_for(begin(manner.config).config, [name], request=request, as_json=manner.as_json)

@@ -29,8 +29,7 @@ def run(
     for module in _NOT_FOR_THE_SERVICE:
         # None: not to be imported (Python's import system says so).
         sys.modules.setdefault(module, None)  # type: ignore[arg-type]  # typeshed has no word for it
-    # Only now: these load structlog and httpx.
-    from rotator.cli import owner, session  # noqa: PLC0415
+    from rotator.cli import owner, session  # noqa: PLC0415  # only now: these load structlog and httpx
 
     began = session.begin(config, level=None)
     return owner.one_pass(began) if once else owner.serve(began)

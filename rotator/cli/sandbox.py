@@ -19,7 +19,7 @@ _EXTRA = "sandbox"
 def demo() -> ExitCode:
     """A rotation of each kind on the stand-ins."""
     try:
-        from rotator.sandbox.demo import run  # noqa: PLC0415
+        from rotator.sandbox.demo import run  # noqa: PLC0415  # an extra's
     except ModuleNotFoundError:
         raise UsageError(_MISSING, remedy=how_to_add(_EXTRA)) from None
     return run(console())
@@ -45,7 +45,7 @@ def sandbox(
 ) -> ExitCode:
     """The stand-ins, until a signal ends them."""
     try:
-        from rotator.sandbox.command import serve  # noqa: PLC0415
+        from rotator.sandbox.command import serve  # noqa: PLC0415  # an extra's
     except ModuleNotFoundError:
         raise UsageError(_MISSING, remedy=how_to_add(_EXTRA)) from None
     serve(

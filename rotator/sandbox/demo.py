@@ -94,7 +94,7 @@ def _daemon(environment: Mapping[str, str], directory: Path) -> Iterator[subproc
 
 def _command(environment: Mapping[str, str], *arguments: str) -> int:
     sys.stdout.flush()
-    done = subprocess.run([sys.executable, "-m", "rotator", *arguments], env=environment, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-m", "rotator", *arguments], env=environment, check=False)  # noqa: S603  # rotator itself
     return done.returncode
 
 
@@ -132,7 +132,7 @@ def _begin(environment: Mapping[str, str], scene: Scene) -> None:
         scene.regenerate()
         return
     command = [sys.executable, "-m", "rotator", "rotate", scene.name, "--now"]
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603  # rotator itself
     if done.returncode:
         raise RotatorError(f"rotator rotate {scene.name} failed: {done.stderr}")
 

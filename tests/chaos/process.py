@@ -67,8 +67,7 @@ class Service:
         read = 0
         while True:
             with self._changed:
-                # Called before the loop goes on, so it may see what the loop changes.
-                if not self._changed.wait_for(lambda: len(self._records) > read or self._ended, patience()):  # noqa: B023
+                if not self._changed.wait_for(lambda: len(self._records) > read or self._ended, patience()):  # noqa: B023  # called before the loop goes on
                     raise TimeoutError(f"nothing after {self._records[-1:]}:\n{self.said[-3000:]}")
                 if len(self._records) == read:
                     return

@@ -12,7 +12,7 @@ def open_provider(settings: AcmeSettings, tools: Tools) -> Provider:
 
     What the provider imports is imported here, so that `rotator policy` needs nothing of it.
     """
-    from rotator_acme.provider import AcmeRobot  # noqa: PLC0415
+    from rotator_acme.provider import AcmeRobot  # noqa: PLC0415  # only where the plugin is used
 
     return AcmeRobot(settings, tools)
 
