@@ -30,6 +30,7 @@ from tests.chaos.process import RUN, Service, environment
 from tests.chaos.test_kill import MOMENTS
 from tests.chaos.trial import QUICK
 from tests.clouds.clouds import EVERY, SUPPLIED, Cloud
+from tests.support.books import check_nothing_under_way
 from tests.support.patience import deadlines, patience
 
 pytestmark = pytest.mark.realtime
@@ -95,16 +96,7 @@ class CloudTrial:
             (row,) = reader.credentials()
             state = row.state
             assert (state.phase, state.hold) == (Phase.IDLE, None)
-            left = (
-                state.call,
-                state.mint,
-                state.candidate,
-                state.to_revoke,
-                state.maybe_held,
-                state.to_delete,
-                state.suspects,
-            )
-            assert not any(left), left
+            check_nothing_under_way(state)
             listed = self.scene.keys()
             assert [key.key_id for key in listed] == [state.current]
             assert not [known for known in reader.keys(self.scene.name) if known.origin is Origin.FOREIGN]

@@ -27,6 +27,7 @@ from rotator.store.requests import RequestWriter
 from tests.audit.lines import is_intact
 from tests.chaos.canary import leaks
 from tests.chaos.process import RUN, Service, environment
+from tests.support.books import check_nothing_under_way
 from tests.support.patience import deadlines, milliseconds
 
 QUICK: Mapping[str, object] = {
@@ -136,16 +137,7 @@ class Trial:
             assert state.phase is Phase.IDLE
             assert state.hold is None
             assert state.current == key.key_id
-            left = (
-                state.call,
-                state.mint,
-                state.candidate,
-                state.to_revoke,
-                state.maybe_held,
-                state.to_delete,
-                state.suspects,
-            )
-            assert not any(left), left
+            check_nothing_under_way(state)
             stamp = parse(self.stage.account.integration(INTEGRATION).description)
             assert stamp is not None
             assert (stamp.store, stamp.generation) == (reader.store_id, state.generation)

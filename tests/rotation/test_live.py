@@ -15,22 +15,13 @@ from rotator.material import Material
 from rotator.model import Outcome, Proof
 from rotator.rotation.live import Live, Memory
 from rotator.rotation.pulse import Pulse
+from tests.support.clocks import Seconds
 from tests.support.patience import patience
 
 REQUESTS = "the requests"
 ID, NAME = "aws:user/byoc", "prod-aws"
 MATERIAL = Material(secret={"apiKey": SecretStr("s")})
 MINUTE = timedelta(minutes=1)
-
-
-class Seconds:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -7,16 +7,7 @@ import threading
 import pytest
 
 from rotator.rotation.pulse import Pulse
-
-
-class Seconds:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import Seconds
 
 
 @pytest.fixture

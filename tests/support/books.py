@@ -77,6 +77,20 @@ def check_looked_after(state: State, listed: AbstractSet[str]) -> None:
     assert not orphans, f"nobody looks after {orphans}: {state}"
 
 
+def check_nothing_under_way(state: State) -> None:
+    """No change is open, and no key is left for rotator to deal with."""
+    left = (
+        state.call,
+        state.mint,
+        state.candidate,
+        state.to_revoke,
+        state.maybe_held,
+        state.to_delete,
+        state.suspects,
+    )
+    assert not any(left), left
+
+
 def leaked(rig: Rig, *written: bytes) -> list[str]:
     """The secrets that were written."""
     return _found(rig, rig.aws.secrets, *written)

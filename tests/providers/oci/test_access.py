@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -17,24 +15,12 @@ from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.api import endpoint
 from rotator.providers.oci.rights import rights
 from rotator.providers.oci.settings import OciSettings
-from rotator.sandbox.oci.stand_in import LEAST, OciStandIn
+from rotator.sandbox.oci.stand_in import LEAST
 from rotator.sandbox.wire.rules import Reset
 from tests.providers.contract import everything_in
 from tests.providers.oci.world import GET_USER, LIST, World, failure_of
 
 prints: Rights[OciSettings] = rights  # for the type checker
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def world(tmp_path: Path, http: httpx.Client) -> Iterator[World]:
-    with OciStandIn() as oci:
-        yield World(oci, oci.add_user("northflank-byoc"), oci.write_config(tmp_path), http)
 
 
 class TestOwnIdentity:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-import httpx
 import pytest
 from werkzeug.wrappers import Request
 
@@ -23,7 +21,7 @@ from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.provider import OciUser, open_provider
 from rotator.providers.oci.settings import OciSettings
-from rotator.sandbox.oci.stand_in import LEAST, REGION, OciStandIn, secret_parts
+from rotator.sandbox.oci.stand_in import LEAST, REGION, secret_parts
 from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import Server, utc_now
 from tests.providers.contract import Harness, ProviderContract
@@ -52,18 +50,6 @@ class Recorded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.provider, name)
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def world(tmp_path: Path, http: httpx.Client) -> Iterator[World]:
-    with OciStandIn() as oci:
-        yield World(oci, oci.add_user("northflank-byoc"), oci.write_config(tmp_path), http)
 
 
 class TestContract(ProviderContract):
