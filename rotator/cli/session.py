@@ -76,7 +76,7 @@ def _become_the_owner_of(directory: Path) -> None:
     if not os.access(directory, os.X_OK):  # systemd's DynamicUser=: only root gets into /var/lib/private
         raise UsageError(
             f"only root and its service can enter {directory} (systemd's DynamicUser=).",
-            remedy="use the `rotator` that comes with the unit: docs/install/systemd.md#commands-of-people",
+            remedy="use the `rotator` that comes with the unit: docs/install/systemd.md#commands-for-operators",
         )
 
 

@@ -1,4 +1,4 @@
-"""docs/audit.md tells the truth: its vocabulary is complete, and its recipes work."""
+"""docs/audit.md is true: its vocabulary is complete, and its recipes work."""
 
 from __future__ import annotations
 

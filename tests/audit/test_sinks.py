@@ -1,4 +1,4 @@
-"""The audit file: what a crash tears off is mended, what contradicts the store is left alone."""
+"""The audit file: what a crash tears off is restored, what contradicts the store is left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that is stuck for ever: the watchdog isn't fed any more, a probe is told, and the log says where it is."""
+"""A worker that is stuck: the watchdog gets no more beats, a probe fails, and the log says where the worker is."""
 
 from __future__ import annotations
 

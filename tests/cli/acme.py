@@ -1,4 +1,4 @@
-"""The cloud of docs/examples/rotator-acme: a strict stand-in of an API that nobody has."""
+"""The cloud of docs/examples/rotator-acme: a strict stand-in of an invented API."""
 
 from __future__ import annotations
 

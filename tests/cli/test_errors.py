@@ -1,4 +1,4 @@
-"""What goes wrong is told in two lines: what happened, and what to do. Never a traceback, never a value."""
+"""What goes wrong is reported in two lines: what happened, and what to do. Never a traceback, never a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rotator sandbox`: stand-ins that a person tries a config against."""
+"""`rotator sandbox`: stand-ins to try a config against."""
 
 from __future__ import annotations
 

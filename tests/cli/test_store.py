@@ -1,4 +1,4 @@
-"""`rotator store backup`, as a person or a timer calls it."""
+"""`rotator store backup`, as an operator or a timer calls it."""
 
 from __future__ import annotations
 

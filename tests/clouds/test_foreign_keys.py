@@ -1,4 +1,4 @@
-"""Keys that a person made beside rotator's, in each cloud. That none is ever touched is looked at after each tick."""
+"""Keys made beside rotator's, in each cloud. After each tick the rig checks that none was touched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clouds whose keys a person makes, each of which ends the one before: rotator has nothing to mint and to revoke.
+"""Clouds whose keys the operator makes, each of which ends the one before: rotator has nothing to mint and to revoke.
 
 In between, what Northflank holds can't work; how short that is, is what counts.
 """

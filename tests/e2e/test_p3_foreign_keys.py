@@ -1,4 +1,4 @@
-"""P3: a key that rotator neither minted nor adopted is never touched, unless a person names it."""
+"""P3: a key that rotator neither minted nor adopted is never touched, unless an operator names it."""
 
 from __future__ import annotations
 

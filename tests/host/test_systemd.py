@@ -1,4 +1,4 @@
-"""What systemd is told, by the real service, over the socket that it would listen at."""
+"""What the real service reports to systemd, over the socket that it would listen at."""
 
 from __future__ import annotations
 

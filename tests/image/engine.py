@@ -1,6 +1,6 @@
 """The one `docker` that the tests and the pages of the documentation call.
 
-With a Docker engine at hand it is that, told to share the host's network, where the stand-ins listen. Else it is a
+With a Docker engine at hand it is that, sharing the host's network, where the stand-ins listen. Else it is a
 script in front of buildah and podman, which take the same words, with a storage of its own: nothing of it shows in
 `podman images`, and what earlier runs built there makes the next one quick.
 """

@@ -1,6 +1,6 @@
 """What a build needs of the machine it runs on: pip's settings, the CAs of a mirror, the directories that both name.
 
-All of it is handed over as a person behind a mirror would do it (docs/install/container.md), and none of it may stay.
+All of it is handed over as an operator with a mirror would do it (docs/install/container.md), and none of it may stay.
 """
 
 from __future__ import annotations

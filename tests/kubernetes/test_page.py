@@ -1,7 +1,7 @@
 """The commands of docs/install/kubernetes.md, in their order, with podman in the cluster's place.
 
 `kubectl apply` makes the manifests with the real kubectl and hands them to podman, `kubectl exec` runs the command in
-the pod. What only a cluster could do is looked at as far as a client can. A command that nobody here knows fails.
+the pod. What only a cluster could do is looked at as far as a client can. An unknown command fails.
 """
 
 from __future__ import annotations

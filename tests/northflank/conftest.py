@@ -1,4 +1,4 @@
-"""A Northflank stand-in behind a fault plan, and connections to it over real sockets."""
+"""A Northflank stand-in with a fault plan, and connections to it over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for a provider of any cloud, told at the stand-in's side of the wire. A test module subclasses
+"""What holds for a provider of any cloud, seen from the stand-in's side of the wire. A test module subclasses
 `ProviderContract` and gives it a `harness` fixture."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bare Debian in a directory of its own: what a person has who was just given a machine. Needs root and debootstrap.
+"""A bare Debian in a directory of its own, as a new machine has it. Needs root and debootstrap.
 
 Everything runs in a mount and process namespace that ends with the command: no mount and no process outlives it. The
 network is the host's, so stand-ins on its loopback can be reached.

@@ -1,4 +1,4 @@
-"""Stands where systemd would, and hears what a service tells it: a datagram socket at a path of its own."""
+"""Stands where systemd would, and hears what a service reports: a datagram socket at a path of its own."""
 
 from __future__ import annotations
 

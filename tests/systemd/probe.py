@@ -1,4 +1,4 @@
-"""Runs in the place of the service, in its sandbox: tries what must be refused and what must work, and tells it all."""
+"""Runs in the place of the service, in its sandbox: tries what must be refused and what must work, and reports each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass for a timer: what it does, what it tells systemd, and how it and the daemon keep out of each other's way."""
+"""One pass for a timer: what it does, what it reports to systemd, and how it and the daemon avoid each other."""
 
 from __future__ import annotations
 

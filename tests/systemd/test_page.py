@@ -79,7 +79,7 @@ def test_every_command_of_the_page(suite: str, clean_machine: Machine, accounts:
     assert stamp.generation == 1
     assert machine.show(SERVICE, "UnitFileState") == "enabled"
 
-    status, *_ = reader.follow("Commands of people")
+    status, *_ = reader.follow("Commands for operators")
     assert CREDENTIAL in status.stdout
     logs, health = reader.follow("Logs and status")
     assert '"event":"rotation.done"' in logs.stdout

@@ -1,7 +1,7 @@
 """What pip installs in the machines: the wheel of this checkout, and its dependencies for each suite's Python.
 
 The dependencies are gathered once for each lock and kept in the cache, so that the machines need no registry. pip runs
-within the suite's own tree, with this machine's settings of pip: other people sit behind mirrors of their own.
+within the suite's own tree, with this machine's settings of pip: another machine may use another mirror.
 """
 
 from __future__ import annotations
