@@ -14,7 +14,7 @@ REASON = re.compile(r"\s+# \S")
 
 
 def unexplained(line: str) -> bool:
-    """Whether a line silences a rule and gives no reason behind that."""
+    """Whether a line silences a rule and gives no reason after it."""
     *_, rest = SILENCED.split(line)
     return rest != line and not REASON.match(rest)
 

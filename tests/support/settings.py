@@ -25,7 +25,7 @@ SLOW: Overlay = {
 }
 """Production's waits, but for `watch`: who watches more often than needed ticks more often.
 
-No call reaches this `timeout`, however busy the machine: a test about deadlines sets its own.
+The `timeout` is far beyond what a call takes on a busy machine: a test about deadlines sets its own.
 """
 
 
