@@ -134,6 +134,22 @@ class TestAroundALostMint:
         rig.wait(timedelta(days=10))
         rig.tick()
 
+    def test_one_whose_use_is_reported_only_during_quarantine_is_given_back(self, rig: Rig) -> None:
+        rig.aws.last_used_lag = timedelta(hours=4)
+        lost_mint(rig, applied=False)
+        material = rig.aws.create_key(USER)
+        theirs = material.public["accessKey"]
+        assert rig.aws.works(material)
+        rig.run(lambda state: bool(state.suspects))
+        assert not rig.listed()[theirs]
+        rig.run(lambda state: not state.suspects)
+        rig.tick()
+        assert rig.listed()[theirs]
+        assert rig.origin(theirs) is Origin.FOREIGN
+        rig.foreign.add(theirs)
+        rig.hold(HoldReason.SLOTS_FULL)
+        assert rig.asked("DeleteAccessKey") == 0
+
     def test_one_that_somebody_enables_again_is_theirs(self, rig: Rig) -> None:
         lost_mint(rig, applied=False)
         theirs = rig.aws.create_key(USER).public["accessKey"]
