@@ -90,6 +90,8 @@ class CallFailed(RotatorError):
         permanent: a refusal that only an operator can clear (auth, permission, validation, policy, not found).
         slots_full: the refusal says that the cloud's limit of keys is reached.
         retry_after: how long the vendor asks us to wait.
+        untold: of a read of a last use: the cloud would tell it, but rotator lacks the right to ask, and the config
+            doesn't insist (`evidence: auto`).
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class CallFailed(RotatorError):
         permanent: bool = False,
         slots_full: bool = False,
         retry_after: timedelta | None = None,
+        untold: bool = False,
         remedy: str = "",
     ) -> None:
         super().__init__(message, remedy=remedy)
@@ -111,3 +114,4 @@ class CallFailed(RotatorError):
         self.permanent = permanent
         self.slots_full = slots_full
         self.retry_after = retry_after
+        self.untold = untold

@@ -301,6 +301,8 @@ class Capabilities:
         can_disable: keys can be disabled and enabled again.
         exact: a key made by a lost call can be recognised by its mark.
         has_evidence: the cloud shows when a key was last used.
+        use_resolution: how coarse the time of a use is, as the cloud shows it.
+        use_lag: how long after a use the cloud may still not show it.
         provable: a candidate can be used by rotator itself before it is pushed.
         supplied: the operator makes the keys, and each ends the one before at once. A rotation begins when a new one
             is there, whatever the window; there is nothing to wait out and nothing to revoke.
@@ -312,6 +314,8 @@ class Capabilities:
     has_evidence: bool
     provable: bool = True
     supplied: bool = False
+    use_resolution: timedelta = timedelta(0)
+    use_lag: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,16 @@ class Disables(Protocol):
 class TellsUse(Protocol):
     """The cloud records when a key was last used."""
 
+    @property
+    def use_resolution(self) -> timedelta:
+        """How coarse the time of a use is: a day where the cloud tells only the date. Its source is in the provider."""
+
+    @property
+    def use_lag(self) -> timedelta:
+        """How long after a use the cloud may still not tell it. Its source is in the provider."""
+
     def last_used(self, key_id: str) -> LastUse | None:
-        """When the key was last used, None if never. Read-only."""
+        """When the key was last used, None if never. Read-only. Raises CallFailed, `untold` as said there."""
 
 
 class Supplied(Protocol):
@@ -118,6 +126,8 @@ class Abilities:
             provable=self.proves is not None,
             can_disable=self.disables is not None,
             has_evidence=self.tells_use is not None,
+            use_resolution=self.tells_use.use_resolution if self.tells_use is not None else timedelta(0),
+            use_lag=self.tells_use.use_lag if self.tells_use is not None else timedelta(0),
             supplied=self.supplied is not None,
         )
 

@@ -7,6 +7,7 @@ making, and CreateAccessKey takes no idempotency token; a fresh key is unknown t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Literal, TypeVar
 
 from pydantic import SecretStr
@@ -91,6 +92,16 @@ class AwsUser:
         pages = self._aws.iam.get_paginator("list_access_keys").paginate(UserName=self._user)
         read = attempt("ListAccessKeys", lambda: [(_keys(from_aws(page)), date_of(page)) for page in pages])
         return Listing(tuple(key for keys, _ in read for key in keys), read[-1][1])
+
+    @property
+    def use_resolution(self) -> timedelta:
+        """AWS shows the time of a use to the minute."""
+        return timedelta(minutes=1)
+
+    @property
+    def use_lag(self) -> timedelta:
+        """AWS brings the last use up to date some hours late."""
+        return timedelta(hours=4)
 
     def last_used(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed, which AWS brings up to date some hours late."""

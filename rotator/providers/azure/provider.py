@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -101,6 +101,16 @@ class AzureApp:
         if keys is None or date is None or str(said.get("appId")).lower() != self._client_id:
             raise MICROSOFT.unclear(what, answer)
         return Listing(tuple(keys), date)
+
+    @property
+    def use_resolution(self) -> timedelta:
+        """Graph's report tells the time of a sign-in, but is only made once a day."""
+        return timedelta(days=1)
+
+    @property
+    def use_lag(self) -> timedelta:
+        """Graph's report is a day late."""
+        return timedelta(days=2)
 
     def last_used(self, key_id: str) -> LastUse | None:
         """The report on credentials, which Microsoft brings up to date about a day late."""

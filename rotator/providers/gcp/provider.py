@@ -112,6 +112,16 @@ class GcpAccount:
         """
         return self._listing(self._span())
 
+    @property
+    def use_resolution(self) -> timedelta:
+        """The policy analyzer tells the day of a use, not its time."""
+        return timedelta(days=1)
+
+    @property
+    def use_lag(self) -> timedelta:
+        """The policy analyzer tells of a use a day or more late."""
+        return timedelta(days=2)
+
     def last_used(self, key_id: str) -> LastUse | None:
         """By the policy analyzer: the beginning of the day, in Pacific Standard Time."""
         span = self._span()
