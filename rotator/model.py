@@ -44,6 +44,11 @@ class HoldReason(StrEnum):
     UNDONE = "undone"
     REVOKE_REFUSED = "revoke_refused"
     INTEGRATION_REMOVED = "integration_removed"
+    CURRENT_DISABLED = "current_disabled"
+    CURRENT_GONE = "current_gone"
+    ENABLED_AGAIN = "enabled_again"
+    NOT_TAKEN_UP = "not_taken_up"
+    REFUSED_TO_REVOKE = "refused_to_revoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,46 @@ class Hold:
 
     reason: HoldReason
     detail: str
+
+
+class Severity(StrEnum):
+    """How much a finding concerns the operator."""
+
+    NOTE = "note"  # worth knowing
+    ACT = "act"  # it stops a rotation, or will, or cuts a consumer off: an alert
+
+
+class FindingKind(StrEnum):
+    """What a finding is about. docs/recovery.md has what to do about each that is an alert."""
+
+    FROZEN = "frozen"
+    CLOCK = "clock"
+    KEY_LOST = "key_lost"
+    LOCKOUT = "lockout"
+    STAMP_LOST = "stamp_lost"
+    OTHER_PUSH = "other_push"
+    ENABLED_AGAIN = "enabled_again"
+    STILL_LISTED = "still_listed"
+    STILL_USED = "still_used"
+    NOT_TAKEN_UP = "not_taken_up"
+    USE_UNTOLD = "use_untold"
+    SLOT_TAKEN = "slot_taken"
+    FOREIGN_KEY = "foreign_key"
+    LATE_KEY = "late_key"
+    SUSPECT = "suspect"
+    STILL_HELD = "still_held"
+    KEY_WANTED = "key_wanted"
+    UNMANAGED = "unmanaged"
+    NOT_ADMITTED = "not_admitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the operator should know, though nothing is held for it. The text has no number that counts."""
+
+    kind: FindingKind
+    text: str
+    severity: Severity = Severity.NOTE
 
 
 UNMANAGED = "unmanaged"
@@ -92,9 +137,12 @@ class KeyRecord:
     generation: int = 0
     hint: str | None = None  # what a stamp shows of the key; None where the id itself is secret
     sent: bool = False  # a push of it was journalled, or Northflank held it when it was adopted
-    disabled: bool = False  # we disabled it, and were answered
+    disabling: bool = False  # a DISABLE of ours was journalled, and no settled look has shown the key enabled since
+    disabled: bool = False  # that DISABLE was answered, and no ENABLE of ours was journalled since
+    enabled_again: bool = False  # it was seen enabled after that answer: another than rotator needs it
     deleting: bool = False  # a DELETE intent was journalled: it is never current again
     gone_at: datetime | None = None  # when its deletion was answered
+    pushed_at: datetime | None = None  # when its first push was about to be sent, by the vendor's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +156,21 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationView:
-    """What a read of one integration showed. `echoed_key` is the key id in the answer's credentials, if it has one."""
+    """What a read of one integration showed.
+
+    Args:
+        integration: its id.
+        description: None where it has none.
+        stamp: what the description says of the last push, where it says anything.
+        echoed_key: the key id in the answer's credentials, if it has one.
+        at: the Date header of an answer that was asked for now (aware UTC); None from a shared list.
+    """
 
     integration: str
     description: str | None
     stamp: Stamp | None = None
     echoed_key: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +238,15 @@ class MintIntent:
 
     Args:
         listed: the ids of all keys that existed before the call.
-        at: the cloud's own Date header of that list (aware UTC).
+        at: when, by the cloud's own Date header of that list, or the best that stands in for it (aware UTC).
         mark: what identifies the key in the cloud before its id is known; None where nothing does.
+        by_cloud: `at` is the cloud's own time, with which the age of its keys can be compared.
     """
 
     listed: frozenset[str]
     at: datetime
     mark: str | None = None
+    by_cloud: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +260,49 @@ class LostMint:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A disabled key that is probably ours; deleted at `until` (aware UTC) unless it was used or undone."""
+    """A disabled key that is probably ours; deleted at `until` unless it was used or undone.
+
+    Args:
+        key_id: the key.
+        until: the end of its quarantine by our clock (aware UTC).
+        until_vendor: the same by the vendor's clock; None until an answer has shown that.
+    """
 
     key_id: str
     until: datetime
+    until_vendor: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A text that stands for a key: the operator, or an adoption, states that the integration holds it."""
+
+    integration: str
+    description: str | None
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One run of the state machine. `now` ignores the window; `emergency` ignores window, grace and quarantine."""
+    """One run of the state machine.
+
+    Args:
+        rotation_id: its id.
+        reason: why it began.
+        started_at: when (aware UTC).
+        now: it ignores the window.
+        emergency: it ignores window, grace and quarantine.
+        silence_accepted: the operator takes the silence of the old key for proof that no consumer needs it.
+        use_told: the cloud has answered a question about use since the rotation began.
+    """
 
     rotation_id: str
     reason: str
     started_at: datetime
     now: bool = False
     emergency: bool = False
+    silence_accepted: bool = False
+    use_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +331,25 @@ class State:
     not_before: datetime | None = None
     roll_forwards: int = 0
     since: datetime | None = None  # when the present phase began, or its wait was started again
+    since_vendor: datetime | None = None  # the same by the vendor's clock, once an answer has shown it
     current: str | None = None
-    current_since: datetime | None = None  # when it was confirmed; for an adopted key, when the cloud made it
+    # when it was confirmed, by the vendor's clock where an answer showed it; for an adopted key, when the cloud made it
+    current_since: datetime | None = None
+    lost_since: datetime | None = None  # since when looks have shown the current key disabled by others, or gone
     candidate: str | None = None
     mint: MintIntent | None = None
     call: Call | None = None  # an intent without an outcome
     pushes_sent: int = 0  # pushes of the candidate that may have been sent
     pushed_at: datetime | None = None  # when the first of them was about to be sent
-    # integration, its description before the push or at the adoption
-    texts_before: tuple[tuple[str, str | None], ...] = ()
+    texts_before: tuple[tuple[str, str | None], ...] = ()  # integration, its description before the push
+    vouched: tuple[Vouched, ...] = ()  # texts that stand for a key, until the next confirm
     baseline: tuple[tuple[str, str], ...] = ()  # dependent, its state before the push
     accepted: frozenset[str] = frozenset()  # integrations that accepted the candidate's push
     refused: frozenset[str] = frozenset()  # integrations that refused it
     stopped: bool = False  # a refusal ended the pushes of the candidate
     unsettled_since: datetime | None = None  # from when `settle` counts
+    changed_at: datetime | None = None  # the last answered change of a key: lists may lag for `settle` after it
+    clock_off_since: datetime | None = None  # since when our clock and the vendor's have been apart
     to_revoke: tuple[str, ...] = ()  # old keys, recorded at the confirm
     maybe_held: tuple[str, ...] = ()  # keys that an integration may hold
     to_delete: tuple[str, ...] = ()  # keys that were given up
@@ -267,10 +359,11 @@ class State:
     accepted_loss: frozenset[str] = frozenset()  # integrations whose loss of access the operator accepted
     keys: tuple[KeyRecord, ...] = ()
     confirmed_in: frozenset[str] = frozenset()  # the integrations that the current key was confirmed in
-    stores: frozenset[str] = frozenset()  # ids of stores whose stamps count as ours, beside our own
+    stores: frozenset[str] = frozenset()  # ids of other stores of which texts were accepted
     paused: bool = False
     error: str | None = None  # the last call that failed, until one succeeds
     unread: str | None = None  # why the outside can't be observed now
+    findings: tuple[Finding, ...] = ()  # of the last look
 
     def record(self, key_id: str | None) -> KeyRecord | None:
         """The journal's row of this key, or None."""
@@ -285,6 +378,11 @@ class State:
     def emergency(self) -> bool:
         """True while a leaked key is being rotated: windows, grace and quarantine don't apply."""
         return self.rotation is not None and self.rotation.emergency
+
+    @property
+    def needs_an_operator(self) -> bool:
+        """It is held, or a finding of its last look is an alert."""
+        return self.hold is not None or any(finding.severity is Severity.ACT for finding in self.findings)
 
     @property
     def in_flight(self) -> bool:
@@ -327,6 +425,7 @@ class Observation:
         cloud_time: the Date header of that list's answer (aware UTC).
         integrations: a view of each integration.
         last_used: key id and its last use (None: never), for the keys that were asked about.
+        use_untold: why the cloud does not say when keys were used, where the config leaves that open; else None.
         proof: the latest use of the candidate; `proofs` counts the successes in a row up to it.
         dependents: what depends on the integrations, and its state.
     """
@@ -335,9 +434,16 @@ class Observation:
     cloud_time: datetime | None = None
     integrations: tuple[IntegrationView, ...] | None = None
     last_used: tuple[tuple[str, LastUse | None], ...] = ()
+    use_untold: str | None = None
     proof: Proof | None = None
     proofs: int = 0
     dependents: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def vendor_time(self) -> datetime | None:
+        """What time it is outside: by the cloud's Date header, else by Northflank's of the same look."""
+        shown = [view.at for view in self.integrations or () if view.at is not None]
+        return self.cloud_time or max(shown, default=None)
 
 
 class OnUnattributed(StrEnum):
@@ -345,6 +451,21 @@ class OnUnattributed(StrEnum):
 
     DISABLE = "disable"
     HOLD = "hold"
+
+
+class OnLost(StrEnum):
+    """What to do when another than rotator disabled or deleted the key in use."""
+
+    HOLD = "hold"
+    REPLACE = "replace"
+
+
+class ConfirmUse(StrEnum):
+    """When the new key must be seen in use before the old one is revoked."""
+
+    AUTO = "auto"  # where the cloud shows use, and the old key was in use
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +482,8 @@ class Policy:
     quarantine: timedelta = timedelta(hours=24)
     max_attempts: int = 12
     on_unattributed: OnUnattributed = OnUnattributed.DISABLE
+    on_lost: OnLost = OnLost.HOLD
+    confirm_use: ConfirmUse = ConfirmUse.AUTO
     watch: timedelta = timedelta(minutes=10)
     backoff_first: timedelta = timedelta(minutes=1)
     backoff_max: timedelta = timedelta(hours=6)

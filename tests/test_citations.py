@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.rows import Row, SafetyRule
+from rotator.rotation.rows import Row
+from rotator.rotation.rules import SafetyRule
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("rotator", "tests", "docs", "bench", "config")
@@ -72,11 +73,11 @@ def test_every_link_to_a_page_or_a_section_leads_there() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("as row 54 says", ["row 54"]),
-        ("row 5, 13d and 60", ["row 13d", "row 60"]),
-        ("Rows 50-55", ["row 54", "row 55"]),
+        ("as row 74 says", ["row 74"]),
+        ("row 5, 13d and 80", ["row 13d", "row 80"]),
+        ("Rows 58-62", ["row 61", "row 62"]),
         ("rows 13a, 13b or 42; rule 13", []),
-        ("rule 13, rules 14-15", ["rule 14", "rule 15"]),
+        ("rule 13, rules 34-35", ["rule 34", "rule 35"]),
         ("as DESIGN 5 has it", ["DESIGN"]),
         ("see section 9", ["section 9"]),
         ("RFC 9110, section 15.5", []),

@@ -29,10 +29,17 @@ def adopt(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Overrule another store's stamp, or one newer than the journal.")
     ] = False,
+    unmanaged: Annotated[
+        bool,
+        typer.Option("--unmanaged", help="With --take-over: the key in use is none of the listed ones, or is dead."),
+    ] = False,
     yes: Yes = False,
 ) -> ExitCode:
     """Name the key in use, once it is confirmed."""
     session = begin(manner.config)
+    if unmanaged:
+        _without_a_key(name, key_id, take_over=take_over, yes=yes)
+        return ask(session, manner, "adopt", name, {"take_over": True, "unmanaged": True})
     if yes and key_id is None:
         raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
     if not yes:
@@ -40,6 +47,20 @@ def adopt(
 
         key_id = _key_in_use(fleet_of(session.config, [name]).managed[name], key_id)
     return ask(session, manner, "adopt", name, {"key_id": key_id, "take_over": take_over})
+
+
+def _without_a_key(name: str, key_id: str | None, *, take_over: bool, yes: bool) -> None:
+    """The operator states that no key is known to be in use. Raises UsageError if not."""
+    if key_id is not None or not take_over:
+        raise UsageError(
+            "--unmanaged goes with --take-over and without a key.",
+            remedy=f"rotator adopt {name} --take-over --unmanaged",
+        )
+    if yes:
+        return
+    note("rotator keeps every key of its own alive, and pushes a fresh key into every integration at once.")
+    if typed(f"Type {name} to accept that: ") != name:
+        raise UsageError("the typed text is not the credential's name; nothing was changed.", remedy=f"type {name}.")
 
 
 def _key_in_use(managed: Managed, proposed: str | None) -> str:

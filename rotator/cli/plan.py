@@ -16,7 +16,7 @@ from rotator.cli.render import progress, relative, show_json, show_table
 from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
-from rotator.errors import CallFailed, ExitCode
+from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.model import Call, State
 from rotator.rotation.commands import Command
 from rotator.rotation.foresee import foresee, foresee_answer
@@ -88,6 +88,25 @@ def plan_for(config: Config, names: Iterable[str], *, request: Command | None = 
     return ExitCode.ERROR if failed else ExitCode.FINE
 
 
+def answer_to(config: Config, name: str, request: Command) -> str:
+    """What a request would be answered now.
+
+    Raises:
+        UsageError: the config has no such credential, or the request would be refused.
+        CallFailed: something can't be read.
+    """
+    managed = fleet_of(config, [name]).managed[name]
+    with read_store(config) as reader:
+        states = {row.name: row.state for row in reader.credentials()}
+        owner = reader.owner()
+    state = states.get(name, State())
+    frozen = owner.frozen_at is not None
+    given = foresee_answer(managed, state, request, store_id=owner.store_id, frozen=frozen, clock=CLOCK)
+    if not given.accepted:
+        raise UsageError(f"{given.text}; nothing was changed.", remedy=f"`rotator show {name}` says where it stands.")
+    return given.text
+
+
 def _foresee(
     managed: Managed, *, states: dict[str, State], owner: Owner, request: Command | None, has_material: bool
 ) -> Foreseen:
@@ -115,7 +134,7 @@ def _cells(one: Foreseen) -> Iterable[tuple[object, ...]]:
         yield one.name, phase, "can't be read", one.unread
     state = one.state
     for step in one.steps:
-        yield one.name, state.phase.value, _does(state, step), step.finding or step.reason
+        yield one.name, state.phase.value, _does(state, step), step.finding.text if step.finding else step.reason
         state = step.state
     if one.steps and one.steps[-1].call is None and one.next_look is not None:
         due = f"; a rotation is due {relative(one.due_at, now)}" if one.due_at is not None else ""
@@ -151,7 +170,7 @@ def _document(one: Foreseen) -> dict[str, object]:
                 "integration": call.integration if call is not None else None,
                 "row": step.row,
                 "reason": step.reason,
-                "finding": step.finding,
+                "finding": step.finding.text if step.finding is not None else None,
             }
         )
         state = step.state

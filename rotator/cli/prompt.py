@@ -31,6 +31,21 @@ def confirm_forget(name: str) -> None:
         raise UsageError("the answer was not yes; nothing was changed.", remedy="answer y, or add --yes.")
 
 
+def confirm_still_holds(name: str, answer: str) -> None:
+    """Ask whether it is true what the operator states of the integrations.
+
+    Args:
+        name: the credential.
+        answer: what rotator would answer: it names each integration and the key.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    note(f"If this is so, {answer}. If it is not, revoking the old key cuts the integration off.")
+    if typed(f"Type {name} to state that it is so: ") != name:
+        raise UsageError("the typed text is not the credential's name; nothing was changed.", remedy=f"type {name}.")
+
+
 def typed(prompt: str) -> str:
     """A line from standard input. The prompt leaves standard output to the command's result.
 

@@ -19,7 +19,10 @@ REMEDIES: dict[HoldReason, str] = {
     HoldReason.JOURNAL_BEHIND: (
         "stop rotator and restore the newest copy of the store. If there is no copy: `rotator adopt NAME --take-over`."
     ),
-    HoldReason.SLOTS_FULL: "delete a key that is no longer needed in the cloud, then `rotator resume NAME`.",
+    HoldReason.SLOTS_FULL: (
+        "delete a key that is no longer needed in the cloud: the hold then ends by itself. If a key that no integration"
+        " shows fills the slot, and you are certain that it is unused: `rotator resume NAME --accept-silence`."
+    ),
     HoldReason.MAX_ATTEMPTS: "fix what failed (`rotator show NAME` lists each attempt), then `rotator resume NAME`.",
     HoldReason.MINT_REFUSED: (
         "grant the right that the cloud says is missing (`rotator check`), then `rotator resume NAME`."
@@ -36,7 +39,8 @@ REMEDIES: dict[HoldReason, str] = {
     HoldReason.STAMP_LOST: (
         "read the guide first. `rotator show NAME` shows the stamp that the new key's push writes: end the"
         " integration's description with that stamp, unless you are certain that the integration still holds the old"
-        " key. Then `rotator resume NAME`: rotator believes the description."
+        " key: the hold then ends by itself. If you are certain that the integration holds the current key:"
+        " `rotator resume NAME --still-holds` lets the description as it is now stand for that key."
     ),
     HoldReason.DEPENDENTS_DEGRADED: (
         "fix what got worse, then `rotator resume NAME`, which accepts the present state. The old key still works."
@@ -46,7 +50,10 @@ REMEDIES: dict[HoldReason, str] = {
         "move what uses the old key to the new one, then `rotator resume NAME`. `rotator resume NAME --accept-use`"
         " revokes the old key although it is used."
     ),
-    HoldReason.CLOCK: "set this machine's clock (NTP), then `rotator resume NAME`.",
+    HoldReason.CLOCK: (
+        "set this machine's clock (NTP): the hold ends by itself when the clocks agree. `rotator status` then shows no"
+        " clock any more."
+    ),
     HoldReason.UNDONE: (
         "the old key stays enabled. `rotator resume NAME` revokes the old key after all; `rotator abandon NAME` ends"
         " the rotation and leaves the old key to you."
@@ -57,6 +64,27 @@ REMEDIES: dict[HoldReason, str] = {
     HoldReason.INTEGRATION_REMOVED: (
         "put the integration back into the config and reload, or accept that the integration loses access:"
         " `rotator resume NAME --cut INTEGRATION`."
+    ),
+    HoldReason.CURRENT_DISABLED: (
+        "find out who disabled the key, and why: rotator never enables it. `rotator resume NAME` mints and pushes a"
+        " fresh key at once; `rotator adopt NAME` names a key that you put into the integration yourself. If the key is"
+        " enabled again in the cloud, the hold ends by itself."
+    ),
+    HoldReason.CURRENT_GONE: (
+        "`rotator resume NAME` mints and pushes a fresh key at once; `rotator adopt NAME` names a key that you put into"
+        " the integration yourself."
+    ),
+    HoldReason.ENABLED_AGAIN: (
+        "find out who needs the key. `rotator resume NAME` disables the key again and goes on; if it is disabled in the"
+        " cloud, the hold ends by itself."
+    ),
+    HoldReason.NOT_TAKEN_UP: (
+        "make a consumer use the integration: once the cloud shows a use of the new key, the hold ends by itself."
+        " `rotator resume NAME` waits for max_grace again; `rotator resume NAME --accept-silence` revokes the old key"
+        " although the new one seems unused."
+    ),
+    HoldReason.REFUSED_TO_REVOKE: (
+        "report this as a bug in rotator; nothing was revoked. `rotator resume NAME` looks again."
     ),
 }
 

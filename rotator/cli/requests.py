@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from rotator.cli.options import Manner, Name, Yes, asks
-from rotator.cli.prompt import confirm_cut, confirm_forget
+from rotator.cli.prompt import confirm_cut, confirm_forget, confirm_still_holds
 from rotator.cli.render import note
 from rotator.cli.request import ask
-from rotator.cli.session import begin
+from rotator.cli.session import Session, begin
 from rotator.errors import ExitCode, UsageError
 
 
@@ -48,6 +48,21 @@ def resume(
     accept_use: Annotated[
         bool, typer.Option("--accept-use", help="Disable and delete the old key although it is still used.")
     ] = False,
+    accept_silence: Annotated[
+        bool, typer.Option("--accept-silence", help="Disable and delete the old key although the new one seems unused.")
+    ] = False,
+    still_holds: Annotated[
+        bool,
+        typer.Option(
+            "--still-holds", help="State that integrations whose stamp is lost still hold the current key. It asks."
+        ),
+    ] = False,
+    integrations: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INTEGRATION]...", help="With --still-holds: these; by default all whose stamp is lost."
+        ),
+    ] = None,
     cut: Annotated[
         str | None,
         typer.Option("--cut", help="Accept that this integration loses access. The command asks for the id again."),
@@ -56,12 +71,33 @@ def resume(
     foreign: Annotated[
         list[str] | None, typer.Option("--foreign", help="A key in doubt that rotator did not mint.")
     ] = None,
+    yes: Yes = False,
 ) -> ExitCode:
-    """Continue a held rotation."""
+    """Continue a held rotation, or vouch for a description that lost its stamp."""
+    if integrations and not still_holds:
+        raise UsageError(
+            "integrations are named only with --still-holds.", remedy=f"rotator resume {name} --still-holds"
+        )
+    session = begin(manner.config)
     if cut is not None:
         confirm_cut(cut)
-    arguments = {"accept_use": accept_use, "cut": cut, "ours": ours or [], "foreign": foreign or []}
-    return ask(begin(manner.config), manner, "resume", name, arguments)
+    if still_holds and not yes:
+        _ask_whether_it_still_holds(session, name, tuple(integrations or ()))
+    arguments: dict[str, object] = {"accept_use": accept_use, "cut": cut, "ours": ours or [], "foreign": foreign or []}
+    if accept_silence:  # an older owner refuses an option that it does not know
+        arguments["accept_silence"] = True
+    if still_holds:
+        arguments["still_holds"] = integrations or []
+    return ask(session, manner, "resume", name, arguments)
+
+
+def _ask_whether_it_still_holds(session: Session, name: str, integrations: tuple[str, ...]) -> None:
+    """The question names each integration and its key, as rotator reads them now."""
+    from rotator.cli.plan import answer_to  # noqa: PLC0415  # loads the providers: --yes needs none
+    from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
+
+    request = Command(kind=Kind.RESUME, still_holds=integrations)
+    confirm_still_holds(name, answer_to(session.config, name, request))
 
 
 @asks()

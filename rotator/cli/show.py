@@ -17,7 +17,7 @@ from rotator.cli.status import Standing, stand
 from rotator.cli.timeline import TIMELINE, AuditFields, cells_of, fields_of
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
-from rotator.model import KeyRecord, Origin, Stamp, State
+from rotator.model import FindingKind, KeyRecord, Origin, Stamp, State
 from rotator.northflank.stamp import compose
 from rotator.store.reader import RotationRow
 
@@ -84,9 +84,13 @@ def _show(config: Config, standing: Standing, keys: tuple[KeyRecord, ...], stamp
         show_table(_KEYS, [(key.key_id, key.origin.value, key.generation, _role(state, key)) for key in keys])
     say("")
     show_table(_INTEGRATIONS, _held(config, standing))
-    if state.hold is not None and state.candidate is not None:
+    if (state.hold is not None and state.candidate is not None) or _lost_a_stamp(state):
         for key_id, stamp in stamps.items():
             say(f"\nAn integration that holds {key_id} ends its description with: {stamp}")
+
+
+def _lost_a_stamp(state: State) -> bool:
+    return any(finding.kind is FindingKind.STAMP_LOST for finding in state.findings)
 
 
 def _show_history(rotations: tuple[RotationRow, ...], events: list[AuditFields]) -> None:
@@ -129,6 +133,7 @@ def _role(state: State, key: KeyRecord) -> str:
         "enabled again by an operator": key.key_id in state.undone,
         "in doubt": any(suspect.key_id == key.key_id for suspect in state.suspects),
         "disabled": key.disabled and key.gone_at is None,
+        "enabled again by another": key.enabled_again,
         "deleted": key.gone_at is not None,
     }
     return ", ".join(role for role, plays in roles.items() if plays)

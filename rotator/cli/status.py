@@ -15,7 +15,7 @@ from rotator.cli.render import length, moment, relative, say, show_json, show_ta
 from rotator.cli.session import CLOCK, begin, read_store
 from rotator.config.models import Config
 from rotator.errors import ExitCode
-from rotator.model import Phase, Policy, State
+from rotator.model import FindingKind, Phase, Policy, Severity, State
 from rotator.rotation.moment import overdue
 from rotator.rotation.schedule import Window, due_at
 from rotator.store.reader import CredentialRow, Owner
@@ -62,8 +62,8 @@ class Standing:
 
     @property
     def alarming(self) -> bool:
-        """An operator must act: it is held, overdue, or in flight and out of the config."""
-        return self.state.hold is not None or self.overdue or (self.policy is None and self.state.in_flight)
+        """An operator must act: it is held, an alert is open, it is overdue, or in flight and out of the config."""
+        return self.state.needs_an_operator or self.overdue or (self.policy is None and self.state.in_flight)
 
     @property
     def due(self) -> datetime | None:
@@ -92,6 +92,7 @@ class Standing:
             yield "never seen by the service, which takes it up at its next start or reload"
         if state.hold is not None:
             yield state.hold.detail
+        yield from self._found()
         if self.overdue and self.policy is not None:
             yield f"the current key is older than max_age, {length(self.policy.max_age)}"
         if self.frozen:
@@ -103,6 +104,13 @@ class Standing:
         if state.error:
             yield state.error
         yield from self._waits()
+
+    def _found(self) -> Iterator[str]:
+        """The findings of the last look, alerts first; but what is said here anyway."""
+        said = {FindingKind.FROZEN, FindingKind.KEY_WANTED}
+        for finding in sorted(self.state.findings, key=lambda finding: finding.severity is not Severity.ACT):
+            if finding.kind not in said:
+                yield finding.text
 
     def _waits(self) -> Iterator[str]:
         state = self.state
@@ -150,6 +158,10 @@ class Standing:
             "age_seconds": self.now - state.current_since if state.current_since is not None else None,
             "due_at": self.due,
             "next_look": self.row.next_at if self.row is not None else None,
+            "findings": [
+                {"kind": finding.kind.value, "severity": finding.severity.value, "text": finding.text}
+                for finding in state.findings
+            ],
             "in_the_way": list(self.in_the_way()),
             "overdue": self.overdue,
             "paused": state.paused,

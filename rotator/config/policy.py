@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rotator.model import OnUnattributed, Policy
+from rotator.model import ConfirmUse, OnLost, OnUnattributed, Policy
 from rotator.rotation.schedule import Window
 from rotator.settings.durations import Duration, PositiveDuration
 from rotator.settings.section import Section
@@ -57,6 +57,14 @@ class PolicySection(Section):
         _DEFAULT.on_unattributed,
         description="What to do with the one key that a mint without an answer probably made: disable it, or hold.",
     )
+    on_lost: OnLost = Field(
+        _DEFAULT.on_lost,
+        description="What to do when others disabled or deleted the key in use: hold, or replace it by a fresh key.",
+    )
+    confirm_use: ConfirmUse = Field(
+        _DEFAULT.confirm_use,
+        description="When the new key must be seen in use before the old one goes; auto: if the old one was in use.",
+    )
     watch: PositiveDuration = Field(_DEFAULT.watch, description="How often waiting and idle credentials are looked at.")
     backoff: BackoffSection = Field(default_factory=BackoffSection, description="The wait after a failure.")
     proving: ProvingSection = Field(default_factory=ProvingSection, description="How a fresh key is proved.")
@@ -83,6 +91,8 @@ class PolicySection(Section):
             quarantine=self.quarantine,
             max_attempts=self.max_attempts,
             on_unattributed=self.on_unattributed,
+            on_lost=self.on_lost,
+            confirm_use=self.confirm_use,
             watch=self.watch,
             backoff_first=self.backoff.first,
             backoff_max=self.backoff.max,

@@ -45,6 +45,7 @@ class Item:
             them. A list has no account.
         echoed_key: the key id in the answer's credentials, if it shows one.
         registries: the state of the registry credentials made from it, if the answer has it.
+        at: the Date header of the answer, where only this integration was asked for (aware UTC).
     """
 
     id: str
@@ -56,6 +57,7 @@ class Item:
     service_account: str | None = None
     echoed_key: str | None = None
     registries: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

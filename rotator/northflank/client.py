@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from rotator import __version__
 from rotator.clock import Clock
 from rotator.errors import CallFailed, RotatorError, Verdict
-from rotator.http.answers import Answer, NoAnswer
+from rotator.http.answers import Answer, NoAnswer, date_of
 from rotator.http.calls import never_sent
 from rotator.http.exchange import Span, exchange
 from rotator.material import Material
@@ -169,7 +169,7 @@ class Connection:
                 request_id=answer.request_id,
                 remedy="Check for a cache or a proxy between rotator and Northflank that mixes up answers.",
             )
-        return seen
+        return replace(seen, at=date_of(answer))
 
     def _data(self, call: _Call, span: Span) -> Mapping[str, object] | CallFailed:
         answer = self._ask(call, span)

@@ -102,5 +102,9 @@ class Integration:
                 remedy="Check the integration's id in the config: a credential feeds integrations of its own provider.",
             )
         return IntegrationView(
-            self.id, item.description, stamp.parse(item.description) if self.stamped else None, item.echoed_key
+            self.id,
+            item.description,
+            stamp.parse(item.description) if self.stamped else None,
+            item.echoed_key,
+            item.at,
         )

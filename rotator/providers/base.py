@@ -28,10 +28,10 @@ Settings_contra = TypeVar("Settings_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The credential's keys, all pages, with the answer's Date header (aware UTC)."""
+    """The credential's keys, all pages, with the answer's Date header (aware UTC), if it has one."""
 
     keys: tuple[Key, ...]
-    cloud_time: datetime
+    cloud_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Kind, Ruling, accepted, refused, standing
-from rotator.rotation.contact import adopt
+from rotator.rotation.contact import adopt, take_over_without_key
 from rotator.rotation.decide import HANDS_OFF
-from rotator.rotation.facts import Facts
+from rotator.rotation.facts import Facts, theirs
 from rotator.rotation.forward import confirmed
+from rotator.rotation.others import CURRENT_LOST
 from rotator.rotation.resume import resume
 from rotator.rotation.step import added, enter, give_up_candidate, is_lost, listed_as, names, removed_integrations
 
@@ -30,6 +31,10 @@ def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
     key_id = request.key_id
     if facts.keys is None or facts.readings is None:
         return refused(state, "rotator can't read the keys and the integrations now; nothing was changed")
+    reason = state.hold.reason if state.hold is not None else None
+    in_doubt = reason in {HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND}
+    if request.unmanaged:
+        return _adopt_none(state, request, facts, in_doubt=in_doubt)
     if key_id is None or not facts.listed(key_id):
         return refused(state, f"name one of the credential's keys: {listed_as(sorted(facts.keys))}")
     if not facts.enabled(key_id):
@@ -37,18 +42,39 @@ def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
     record = state.record(key_id)
     if record is not None and record.deleting:
         return refused(state, f"rotator has begun to delete key {key_id}")
-    reason = state.hold.reason if state.hold is not None else None
     if any(reading.strange for reading in facts.readings) and not request.take_over:
         return refused(state, "an integration carries another store's stamp; `--take-over` overrules it")
     if reason is HoldReason.JOURNAL_BEHIND and not request.take_over:
         return refused(state, "the journal is older than the stamps; `--take-over` overrules it")
-    if state.phase is Phase.NEW or reason in {HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND}:
-        return accepted(adopt(state, facts, key_id), f"{key_id} is the current key")
-    if state.phase is not Phase.IDLE or state.hold is not None:
-        return refused(state, f"adopt a key at first contact or when idle; this credential is {standing(state)}")
-    if any(reading.names is not None for reading in facts.readings) and key_id != state.current:
-        return refused(state, f"the stamps name another key as the one in use: {listed_as(sorted(facts.named))}")
+    if state.phase is not Phase.NEW and not in_doubt and (why := _why_not_now(state, facts)):
+        return refused(state, why)
     return accepted(adopt(state, facts, key_id), f"{key_id} is the current key")
+
+
+def _why_not_now(state: State, facts: Facts) -> str | None:
+    """Where the key in use may be named: when idle, when it was lost, and in minting while nothing was begun."""
+    reason = state.hold.reason if state.hold is not None else None
+    idle = state.phase is Phase.IDLE and state.hold is None
+    nothing_begun = state.phase is Phase.MINTING and state.mint is None and state.candidate is None
+    if not (idle or reason in CURRENT_LOST or (nothing_begun and reason in {None, HoldReason.SLOTS_FULL})):
+        return (
+            "adopt a key at first contact, when idle, when the current key was lost, or in minting while nothing was "
+            f"minted; this credential is {standing(state)}"
+        )
+    if not facts.moment.settled or state.to_delete or state.mint is not None or state.candidate is not None:
+        return "a call or a clean-up isn't settled yet; try again when `rotator status` shows that it is"
+    return None
+
+
+def _adopt_none(state: State, request: Command, facts: Facts, *, in_doubt: bool) -> Ruling:
+    """The journal is in doubt and the key in use is dead: what the integrations hold isn't known."""
+    if not (in_doubt and request.take_over):
+        return refused(
+            state, "--unmanaged is for a credential that is held as two_rotators or journal_behind, with --take-over"
+        )
+    if not facts.moment.settled:
+        return refused(state, "a call isn't settled yet; try again in a minute")
+    return accepted(take_over_without_key(state, facts), "rotator pushes a fresh key; what is there stays alive")
 
 
 # rotate
@@ -147,7 +173,8 @@ def _release(state: State, facts: Facts) -> Ruling:
     """Leave the old keys to the operator: foreign from now on."""
     if any(_is_being_deleted(state, key_id) for key_id in state.to_revoke):
         return refused(state, "the deletion has begun; rotator finishes it")
-    if facts.keys is None or any(facts.listed(k) and not facts.enabled(k) for k in state.to_revoke):
+    half = [k for k in state.to_revoke if facts.listed(k) and not facts.enabled(k) and not theirs(state, facts, k)]
+    if facts.keys is None or half:
         return refused(state, "an old key is disabled: `rotator undo` first, so that no key is left half revoked")
     released = state
     for key_id in state.to_revoke:
@@ -174,9 +201,15 @@ def _undo(state: State, _request: Command, facts: Facts) -> Ruling:
             state,
             f"there is nothing to undo: undo is for disabling and quarantine, this credential is {standing(state)}",
         )
-    back = tuple(key_id for key_id in state.to_revoke if not _is_being_deleted(state, key_id))
+    back = tuple(
+        key_id
+        for key_id in state.to_revoke
+        if not _is_being_deleted(state, key_id) and not theirs(state, facts, key_id)
+    )
     if not back:
-        return refused(state, "the deletion has begun; rotator finishes it")
+        return refused(
+            state, "the deletion has begun, or another than rotator disabled the key: nothing is rotator's to undo"
+        )
     reason = Hold(
         HoldReason.UNDONE, f"the operator asked for key {listed_as(back)} back; it stays enabled until `rotator resume`"
     )

@@ -25,8 +25,10 @@ def conclude(state: State, outcome: Outcome, times: Moment) -> Step:
     if call is None:
         return Step(None, "no call was open", state)
     closed = replace(state, call=None)
-    if outcome.verdict is Verdict.UNKNOWN and call.change in {Change.CREATE, Change.PUSH}:
+    if outcome.verdict is Verdict.UNKNOWN and call.change is not Change.DELETE:
         closed = replace(closed, unsettled_since=times.now)
+    if outcome.verdict is Verdict.DONE and call.change is not Change.PUSH:
+        closed = replace(closed, changed_at=times.now)  # lists may not show it yet
     return _CONCLUSIONS[call.change](closed, call, outcome, times)
 
 
@@ -59,6 +61,9 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Moment) -> Step
         )
     if outcome.verdict is Verdict.REFUSED:
         closed = replace(state, mint=None)
+        if outcome.slots_full and not times.lag_over and any(record.gone_at is not None for record in state.keys):
+            why = "the cloud still counts a key that was just deleted"
+            return Step(Row.MINT_REFUSED, f"{why}: {_said(outcome)}", _retry(closed, outcome, times))
         if outcome.slots_full:
             return hold(
                 closed, Row.MINT_REFUSED, HoldReason.SLOTS_FULL, f"the cloud refused another key: {_said(outcome)}"
@@ -120,7 +125,7 @@ def _push_refused(state: State, integration: str, outcome: Outcome, times: Momen
 def _disabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     if outcome.verdict is not Verdict.DONE:
         return _not_revoked(state, call, outcome, times)
-    return Step(Row.DISABLE, f"key {call.key_id} is disabled", _mark(state, call, disabled=True))
+    return Step(Row.DISABLE, f"key {call.key_id} is disabled", _disabled_by_us(state, call))
 
 
 def _enabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
@@ -131,7 +136,7 @@ def _enabled(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
             f"the cloud did not enable key {call.key_id}: {_said(outcome)}",
             _retry(state, outcome, times),
         )
-    return Step(Row.ENABLE_NAMED, f"key {call.key_id} is enabled", _mark(state, call, disabled=False))
+    return Step(Row.ENABLE_NAMED, f"key {call.key_id} is enabled", replace(state, failures=0))
 
 
 def _deleted(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
@@ -158,11 +163,11 @@ def _not_revoked(state: State, call: Call, outcome: Outcome, times: Moment) -> S
     return Step(Row.DISABLE, said, _retry(state, outcome, times))
 
 
-def _mark(state: State, call: Call, *, disabled: bool) -> State:
+def _disabled_by_us(state: State, call: Call) -> State:
     record = state.record(call.key_id)
     if record is None:
         return state
-    return replace(state.with_record(replace(record, disabled=disabled)), failures=0)
+    return replace(state.with_record(replace(record, disabled=True, enabled_again=False)), failures=0)
 
 
 def _retry(state: State, outcome: Outcome, times: Moment) -> State:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import UNMANAGED, HoldReason, KeyRecord, LostMint, Origin, Phase, State
+from rotator.model import UNMANAGED, FindingKind, HoldReason, KeyRecord, LostMint, Origin, Phase, State
 from rotator.rotation.facts import Facts
 from rotator.rotation.rows import Row
-from rotator.rotation.step import Step, added, frozen, hold, listed_as, wait, without
+from rotator.rotation.step import Step, added, frozen, hold, listed_as, note, vouch, wait, without
 
 
 def first_contact(state: State, facts: Facts) -> Step:
@@ -31,7 +31,7 @@ def first_contact(state: State, facts: Facts) -> Step:
     named = sorted(_named_as_in_use(facts))
     if named == [UNMANAGED] and all(reading.generation is None for reading in facts.readings):
         why = "the key in use is none of the credential's own: rotator leaves it alone and pushes a fresh one"
-        return Step(Row.ADOPT, why, _adopt_none(state, facts), finding=why)
+        return Step(Row.ADOPT, why, _adopt_none(state, facts), finding=note(FindingKind.UNMANAGED, why))
     stamped = [reading.integration for reading in facts.readings if reading.generation is not None]
     if len(named) == 1 and facts.enabled(named[0]) and not stamped:
         return Step(Row.ADOPT, f"the key in use is named: {named[0]}", adopt(state, facts, named[0]))
@@ -67,10 +67,34 @@ def _adopt_none(state: State, facts: Facts) -> State:
 
 
 def adopt(state: State, facts: Facts, key_id: str) -> State:
-    """Make a listed key the current one, and take the stamps seen now as naming it.
+    """Make a listed key the current one, and vouch for the texts seen now: they stand for it.
 
     Keys of ours that were in flight stay alive until the next confirm retires them: any of them may be held.
     """
+    readings = facts.readings or ()
+    known = state.record(key_id)
+    if known is None or known.origin not in {Origin.MINTED, Origin.ADOPTED}:
+        # Only a stamp of our own store names it from now on; under another's, its text is vouched for.
+        ours = [r.generation for r in readings if r.ours and r.generation is not None]
+        known = KeyRecord(key_id, Origin.ADOPTED, max(ours, default=0))
+    created_at: datetime | None = facts.keys[key_id].created_at if facts.keys and key_id in facts.keys else None
+    adopted = replace(
+        _taken_over(state, facts).with_record(replace(known, sent=True)),
+        current=key_id,
+        current_since=created_at,
+        confirmed_in=facts.moment.integrations,
+    )
+    return vouch(replace(adopted, maybe_held=without(adopted.maybe_held, (key_id,))), readings, key_id)
+
+
+def take_over_without_key(state: State, facts: Facts) -> State:
+    """No key is known to be held: everything of ours stays alive, and the first rotation is due at once."""
+    before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
+    return replace(_taken_over(state, facts), texts_before=before)
+
+
+def _taken_over(state: State, facts: Facts) -> State:
+    """Idle, with no current key, and every key of ours that was in flight on `maybe_held`."""
     readings = facts.readings or ()
     in_flight = added(
         added(state.maybe_held, state.to_revoke), (*state.to_delete, *((state.candidate,) if state.candidate else ()))
@@ -82,27 +106,18 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
         # An unanswered mint is not resolved while the journal is in doubt: its key is looked for from now on.
         rotation_id = state.rotation.rotation_id if state.rotation is not None else ""
         lost = (*lost, LostMint(rotation_id, state.mint.at, state.mint.mark))
-    known = state.record(key_id)
-    if known is None or known.origin not in {Origin.MINTED, Origin.ADOPTED}:
-        # Only a stamp of our own store names it from now on; under another's, its text does (`texts_before`).
-        ours = [r.generation for r in readings if r.ours and r.generation is not None]
-        known = KeyRecord(key_id, Origin.ADOPTED, max(ours, default=0))
-    created_at: datetime | None = facts.keys[key_id].created_at if facts.keys and key_id in facts.keys else None
-    return replace(
-        State(
-            generation=max((state.generation, *generations)),
-            keys=state.keys,
-            lost_mints=lost,
-            suspects=state.suspects,
-            stores=state.stores | {r.store for r in readings if r.store is not None},
-            unsettled_since=state.unsettled_since,
-            paused=state.paused,
-        ).with_record(replace(known, sent=True)),
+    return State(
         phase=Phase.IDLE,
+        generation=max((state.generation, *generations)),
         since=facts.moment.now,
-        current=key_id,
-        current_since=created_at,
-        maybe_held=without(former, (key_id,)),
-        texts_before=tuple((reading.integration, reading.description) for reading in readings),
-        confirmed_in=facts.moment.integrations,
+        since_vendor=facts.moment.vendor_now,
+        maybe_held=former,
+        undone=state.undone,
+        suspects=state.suspects,
+        lost_mints=lost,
+        keys=state.keys,
+        stores=state.stores | {r.store for r in readings if r.store is not None},
+        unsettled_since=state.unsettled_since,
+        changed_at=state.changed_at,
+        paused=state.paused,
     )

@@ -1,8 +1,9 @@
 """The pure function at the heart: journal and facts in, one step out, with its reason.
 
 It does no I/O and reads no clock. The rows (`rows.py`, docs/state-machine.md) are tried in order; the first that
-matches wins. Here are the rows that hold in any phase, of a held rotation and of an idle credential; first contact is
-in `contact.py`, the way forward (minting to confirming) in `forward.py`, the old key's way in `retiring.py`.
+matches wins. Here are the rows that hold in any phase, and of an idle credential; what others did is in `others.py`,
+first contact in `contact.py`, the way forward (minting to confirming) in `forward.py`, the old key's way in
+`retiring.py`, and a held rotation in `holds.py`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.model import HoldReason, KeyRecord, Origin, Phase, Rotation, State
+from rotator.model import Change, FindingKind, HoldReason, KeyRecord, Origin, Phase, Rotation, State
 from rotator.rotation.contact import first_contact
 from rotator.rotation.facts import Facts, marked_keys, unknown_keys
 from rotator.rotation.forward import forward
-from rotator.rotation.retiring import lost_key_named, retiring, roll_forward
+from rotator.rotation.holds import held
+from rotator.rotation.others import current_lost, enabled_again, seen_enabled
+from rotator.rotation.retiring import retiring
 from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
     added,
+    alert,
     delete,
     disable,
     enable,
@@ -27,6 +31,7 @@ from rotator.rotation.step import (
     hold,
     is_lost,
     listed_as,
+    note,
     removed_integrations,
     wait,
     without,
@@ -34,6 +39,8 @@ from rotator.rotation.step import (
 
 Try = Callable[[State, Facts], Step | None]
 """One row, or two: its step where it matches, else None."""
+
+_BY_THE_CLOCK = frozenset({Change.CREATE, Change.DISABLE, Change.DELETE})
 
 HANDS_OFF = frozenset({HoldReason.ADOPT_WHICH, HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND})
 """Holds in which the journal itself is in doubt: nothing is changed outside, not even to repair."""
@@ -49,13 +56,18 @@ def decide(state: State, facts: Facts) -> Step:
     Returns:
         One step. A step that leaves the state as it is and makes no call is a wait.
     """
+    step = _next(state, facts)
+    return _clock_off(state, facts) if _stopped_by_the_clock(state, facts, step) else step
+
+
+def _next(state: State, facts: Facts) -> Step:
     if state.phase is Phase.NEW:
         return first_contact(state, facts)
     for match in _ANY_PHASE:
         if step := match(state, facts):
             return step
     if state.hold is not None:
-        return _held(state, facts)
+        return held(state, facts)
     match state.phase:
         case Phase.IDLE:
             return retiring(state, facts) or _idle(state, facts)
@@ -65,12 +77,28 @@ def decide(state: State, facts: Facts) -> Step:
             return retiring(state, facts) or wait(state, Row.BACKOFF, "waiting")
 
 
+# Row 46: nothing is minted, confirmed or revoked by a clock that is off. A push once begun is finished.
+
+
+def _stopped_by_the_clock(state: State, facts: Facts, step: Step) -> bool:
+    if facts.moment.clock_ok or state.emergency or facts.can.supplied:
+        return False
+    change = step.call.change if step.call is not None else None
+    return change in _BY_THE_CLOCK or step.row is Row.CONFIRMED
+
+
+def _clock_off(state: State, facts: Facts) -> Step:
+    why = "this machine's clock and the vendor's are more than 2 minutes apart"
+    if facts.moment.clock_off_long and state.hold is None:
+        return hold(state, Row.CLOCK, HoldReason.CLOCK, why)
+    return wait(state, Row.CLOCK, f"{why}; waiting")
+
+
 # Rows 1-8, 12 and 53: in any phase but new, held rotations included.
 
 
 def _journal_behind(state: State, facts: Facts) -> Step | None:
-    ours = [reading for reading in facts.readings or () if not reading.strange]
-    ahead = [r for r in ours if r.generation is not None and r.generation > state.generation]
+    ahead = [r for r in facts.readings or () if r.ours and r.generation is not None and r.generation > state.generation]
     if not ahead or _held_for(state, HoldReason.JOURNAL_BEHIND):
         return None
     return hold(
@@ -105,27 +133,33 @@ def _enable_named(state: State, facts: Facts) -> Step | None:
     for key_id in sorted(facts.named):
         record = state.record(key_id)
         ours = record is not None and record.origin in {Origin.MINTED, Origin.ADOPTED} and not record.deleting
-        if not ours or not facts.listed(key_id) or facts.enabled(key_id):
-            continue
-        return enable(
-            state,
-            Row.ENABLE_NAMED,
-            key_id,
-            f"an integration holds the disabled key {key_id}",
-            finding=f"lockout: Northflank holds the disabled key {key_id}; enabling it",
-        )
+        if ours and _may_enable(state, facts, key_id):
+            return enable(
+                state,
+                Row.ENABLE_NAMED,
+                key_id,
+                f"an integration holds key {key_id}, which rotator disabled",
+                alert(FindingKind.LOCKOUT, f"lockout: Northflank holds the disabled key {key_id}; enabling it"),
+            )
     return None
+
+
+def _may_enable(state: State, facts: Facts, key_id: str) -> bool:
+    """The key is disabled, by rotator alone (rule 14), and no list that lags behind an ENABLE says so."""
+    record = state.record(key_id)
+    ours = record is not None and record.disabling and (record.disabled or facts.moment.lag_over)
+    return ours and facts.listed(key_id) and not facts.enabled(key_id)
 
 
 def _give_back(state: State, facts: Facts) -> Step | None:
     """Row 53: a key that the operator asked back is enabled, and stays so; a former suspect needs it only once."""
     for key_id in state.undone:
-        if facts.listed(key_id) and not facts.enabled(key_id):
+        if _may_enable(state, facts, key_id):
             return enable(state, Row.GIVE_BACK, key_id, f"the operator asked for key {key_id} back")
         record = state.record(key_id)
-        if facts.keys is not None and record is not None and record.origin is Origin.FOREIGN:
+        if facts.keys is not None and record is not None and record.origin is Origin.FOREIGN and facts.moment.settled:
             left = replace(state, undone=without(state.undone, (key_id,)))
-            return Step(Row.GIVE_BACK, f"foreign key {key_id} is enabled; rotator leaves it alone", left)
+            return Step(Row.GIVE_BACK, f"rotator leaves the foreign key {key_id} alone", left)
     return None
 
 
@@ -152,23 +186,20 @@ def _hold_for_removed(state: State, gone: list[str]) -> Step:
 
 
 def _delete_given_up(state: State, facts: Facts) -> Step | None:
-    if not state.to_delete or facts.keys is None:
+    free = [k for k in state.to_delete if not _must_stay(state, facts, k)]
+    if not free or facts.keys is None:
         return None
-    key_id = state.to_delete[0]
+    key_id = free[0]
     record = state.record(key_id)
     if record is not None and record.sent and not record.deleting:
         if facts.readings is None or removed_integrations(state, facts):
             return None
         if key_id in facts.named:
+            why = f"an integration holds key {key_id} after all; rotator keeps it alive"
             kept = replace(
                 state, to_delete=without(state.to_delete, (key_id,)), maybe_held=added(state.maybe_held, (key_id,))
             )
-            return hold(
-                kept,
-                Row.DELETE_GIVEN_UP,
-                HoldReason.STAMP_LOST,
-                f"an integration holds key {key_id} after all; rotator keeps it alive",
-            )
+            return Step(Row.DELETE_GIVEN_UP, why, kept, finding=note(FindingKind.STILL_HELD, why))
         doubtful = [
             r.integration
             for r in facts.readings
@@ -176,6 +207,8 @@ def _delete_given_up(state: State, facts: Facts) -> Step | None:
         ]
         if doubtful:
             return _doubtful_deletion(state, doubtful, key_id)
+        if facts.can.can_disable and not facts.moment.lag_over and _contradicts(facts, record):
+            return wait(state, Row.DELETE_GIVEN_UP, f"a list may not show yet whether key {key_id} works")
         if facts.can.can_disable and facts.enabled(key_id):
             return disable(
                 state,
@@ -184,6 +217,19 @@ def _delete_given_up(state: State, facts: Facts) -> Step | None:
                 f"no integration holds key {key_id}; disabling it before its deletion",
             )
     return delete(state, Row.DELETE_GIVEN_UP, key_id, f"no integration holds key {key_id}")
+
+
+def _contradicts(facts: Facts, record: KeyRecord) -> bool:
+    """The list shows another key than the last answered changes of it left."""
+    return facts.enabled(record.key_id) if record.disabled else not facts.listed(record.key_id)
+
+
+def _must_stay(state: State, facts: Facts, key_id: str) -> bool:
+    """Others enabled it again; or a push that landed late installed it after its deletion was begun."""
+    record = state.record(key_id)
+    if record is None:
+        return False
+    return key_id in facts.named if record.deleting else record.enabled_again and facts.listed(key_id)
 
 
 def _doubtful_deletion(state: State, doubtful: list[str], key_id: str) -> Step | None:
@@ -208,16 +254,18 @@ def _suspects(state: State, facts: Facts) -> Step | None:
             gone = rest.with_record(replace(record, gone_at=facts.moment.now))
             return Step(Row.SUSPECT, f"suspect key {suspect.key_id} is gone from the cloud", gone)
         used = facts.last_used.get(suspect.key_id) is not None
-        if used or (record.disabled and facts.enabled(suspect.key_id)):
+        enabled = record.disabled and facts.enabled(suspect.key_id) and facts.moment.lag_over
+        if used or enabled:
             seen = "was used" if used else "was enabled by another than rotator"
             why = f"suspect key {suspect.key_id} {seen} during quarantine: it is foreign; enabling it"
             theirs = replace(rest, undone=added(rest.undone, (suspect.key_id,)))
-            return Step(Row.SUSPECT, why, theirs.with_record(replace(record, origin=Origin.FOREIGN)), finding=why)
+            foreign = theirs.with_record(replace(record, origin=Origin.FOREIGN))
+            return Step(Row.SUSPECT, why, foreign, finding=alert(FindingKind.SUSPECT, why))
         if not record.disabled and facts.can.can_disable:
             return disable(
                 state, Row.MINT_INFERRED, suspect.key_id, f"an unanswered mint probably made key {suspect.key_id}"
             )
-        if facts.moment.now >= suspect.until and suspect.key_id in facts.last_used:
+        if suspect.key_id in facts.moment.suspects_over and suspect.key_id in facts.last_used:
             return Step(
                 Row.SUSPECT,
                 f"suspect key {suspect.key_id} was not used during quarantine; deleting it",
@@ -241,7 +289,9 @@ def _late_creates(state: State, facts: Facts) -> Step | None:
         Row.LATE_CREATE,
         f"a mint without an answer made key {key_id}",
         replace(known, to_delete=added(state.to_delete, (key_id,))),
-        finding=f"a mint without an answer made key {key_id}, which no integration holds; deleting it",
+        finding=note(
+            FindingKind.LATE_KEY, f"a mint without an answer made key {key_id}, which no integration holds; deleting it"
+        ),
     )
 
 
@@ -253,12 +303,12 @@ def _classify(state: State, facts: Facts) -> Step | None:
         return None
     key = unknown[0]
     after = next((lost for lost in reversed(state.lost_mints) if key.created_at >= lost.at), None)
-    note = f", created after the unanswered mint of rotation {after.rotation_id}" if after else ""
+    after_mint = f", created after the unanswered mint of rotation {after.rotation_id}" if after else ""
     return Step(
         Row.FOREIGN,
-        f"key {key.key_id} is foreign{note}",
+        f"key {key.key_id} is foreign{after_mint}",
         state.with_record(KeyRecord(key.key_id, Origin.FOREIGN)),
-        finding=f"unknown key {key.key_id}{note}: rotator leaves it alone",
+        finding=note(FindingKind.FOREIGN_KEY, f"unknown key {key.key_id}{after_mint}: rotator leaves it alone"),
     )
 
 
@@ -269,7 +319,7 @@ def _reappeared(state: State, facts: Facts) -> Step | None:
     for record in state.keys:
         if record.gone_at is None or not facts.listed(record.key_id) or record.key_id in state.to_delete:
             continue
-        if record.origin is Origin.MINTED and facts.moment.now - record.gone_at > facts.moment.settle:
+        if record.origin in {Origin.MINTED, Origin.ADOPTED} and facts.moment.lag_over:
             return Step(
                 Row.DELETE_GIVEN_UP,
                 f"the cloud still lists key {record.key_id} after its deletion; deleting it again",
@@ -287,6 +337,9 @@ _ANY_PHASE: tuple[Try, ...] = (
     _two_rotators,
     _hands_off,
     _enable_named,
+    seen_enabled,
+    enabled_again,
+    current_lost,
     _frozen,
     _give_back,
     _integration_removed,
@@ -303,49 +356,29 @@ def _held_for(state: State, *reasons: HoldReason) -> bool:
     return state.hold is not None and state.hold.reason in reasons
 
 
-# Row 52: held.
-
-
-def _held(state: State, facts: Facts) -> Step:
-    locked_out = lost_key_named(state, facts)
-    confirmed = state.phase in {Phase.IDLE, Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
-    finding = f"lockout: integration {listed_as(locked_out)} holds a deleted key" if locked_out else None
-    if locked_out and confirmed and (step := roll_forward(state, facts, Row.HELD, finding=finding)):
-        return step
-    return wait(state, Row.HELD, state.hold.detail if state.hold else "", finding=finding)
-
-
 # Row 13a: idle.
 
 
 def _idle(state: State, facts: Facts) -> Step:
     if facts.readings is None:
         return wait(state, Row.BEGIN, "the descriptions are not read yet")
-    finding = None
-    current = state.record(state.current)
-    if current is not None and current.origin is Origin.MINTED:
-        changed = [r.integration for r in facts.readings if is_lost(state, facts, r, current.key_id)]
-        if changed:
-            finding = (
-                f"the stamp of integration {listed_as(changed)} is gone or was edited; the next push writes it again"
-            )
     why = state.asked.reason if state.asked is not None else facts.moment.due
     if why is None:
-        return wait(state, Row.BEGIN, "not due", finding)
+        return wait(state, Row.BEGIN, "not due")
     if facts.key_wanted:
         return wait(
             state,
             Row.BEGIN,
             f"{why}; the operator makes the key",
-            f"{why}: make a new key and put it where the config says",
+            alert(FindingKind.KEY_WANTED, f"{why}: make a new key and put it where the config says"),
         )
     if state.paused:
-        return wait(state, Row.BEGIN, f"{why}, but paused", finding)
+        return wait(state, Row.BEGIN, f"{why}, but paused")
     if not (facts.moment.window or facts.moment.expiring or (state.asked is not None and state.asked.now)):
-        return wait(state, Row.BEGIN, f"{why}; the window is closed", finding)
+        return wait(state, Row.BEGIN, f"{why}; the window is closed")
     if gone := removed_integrations(state, facts):
         return _hold_for_removed(state, gone)
-    return Step(Row.BEGIN, why, _begin(state, facts, why), finding=finding)
+    return Step(Row.BEGIN, why, _begin(state, facts, why))
 
 
 def _begin(state: State, facts: Facts, why: str) -> State:
@@ -361,5 +394,10 @@ def _begin(state: State, facts: Facts, why: str) -> State:
         ),
         asked=None,
         attempts=0,
-        keys=tuple(record for record in state.keys if record.gone_at is None),
+        keys=tuple(record for record in state.keys if record.gone_at is None or not _is_over(record.key_id, facts)),
     )
+
+
+def _is_over(key_id: str, facts: Facts) -> bool:
+    """A look has shown that a deleted key is gone: until then its record is needed (rule 19)."""
+    return facts.keys is not None and facts.moment.lag_over and not facts.listed(key_id)

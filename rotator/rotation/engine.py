@@ -19,24 +19,28 @@ from rotator.model import Change, Observation, Outcome, State
 from rotator.providers.base import Draft
 from rotator.rotation.answer import answer
 from rotator.rotation.caller import Caller, told_of
+from rotator.rotation.clocks import Clocks, within_reason
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
+from rotator.rotation.findings import standing
 from rotator.rotation.live import Live, Memory
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment, next_look
 from rotator.rotation.narrate import Narrator
 from rotator.rotation.observe import Freshness, Needs, needs, observe
 from rotator.rotation.pulse import Pulse
+from rotator.rotation.refusal import refuse
 from rotator.rotation.step import Step
+from rotator.rotation.use import noted
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered
 
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
 
-Clocks = tuple[datetime, float]
+Reading = tuple[datetime, float]
 """One reading of both: the wall clock (aware UTC), and the monotonic one (seconds)."""
 
 
@@ -142,43 +146,52 @@ class Engine:
             if self._caller.draining:
                 break
             try:
-                seen, had, facts = self._look(work, state, seen, had, at)
+                seen, had, dated, facts = self._look(work, state, seen, had, at)
             except CallFailed:
                 if untold:
                     self._commit(work.managed, state, untold)
                 raise
-            state = self._can_read(work, state)
-            step = decide(state, facts)
+            if seen != Observation():
+                dated, readable = self._can_read(work, dated)
+                untold += readable
+            step = decide(dated, facts)
+            step = refuse(dated, step, facts) or step
+            waits = step.call is None and step.state == dated
+            step, found = self._finding(work, state, step, facts, waits=waits)
+            untold += found
+            if waits:
+                if step.state != state:
+                    self._commit(work.managed, step.state, untold)
+                    state, untold = step.state, []
+                break
             if step.call is not None:
-                state, done = self._act(work, state, step, facts.moment, untold)
+                state, done = self._act(work, dated, step, facts.moment, untold)
                 seen, had, untold = Observation(), Needs(), []
                 if not done:
                     break
-            elif step.state != state:
-                # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A
-                # crash in between loses nothing, since the same facts lead to the same move again.
-                untold += work.narrator.of_step(state, step)
-                if not _only_moves(state, step.state):
-                    self._commit(work.managed, step.state, untold)
-                    untold = []
-                state = step.state
-            else:
-                self._report(work, state, step)
-                break
+                continue
+            # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A crash
+            # in between loses nothing, since the same facts lead to the same move again.
+            untold += work.narrator.of_step(dated, step)
+            if not _only_moves(state, step.state):
+                self._commit(work.managed, step.state, untold)
+                untold = []
+            state = step.state
         if untold:
             self._commit(work.managed, state, untold)
         if state.candidate is None and state.mint is None:
             work.live.drop_material()
-        return self._next_look(work, state, at)
+        return self._next_look(work, state, at, seen.vendor_time)
 
-    def _next_look(self, work: _Work, state: State, at: Clocks) -> datetime:
+    def _next_look(self, work: _Work, state: State, at: Reading, vendor_now: datetime | None) -> datetime:
         """As the journal says, and when `settle` is over by the monotonic clock: the wall clock may be ahead of it.
 
         Both clocks are as they were before the last decision: a moment that has come since then was not seen by it.
         """
         policy, (now, monotonic) = work.managed.policy, at
-        next_at = next_look(state, policy=policy, calendar=work.managed.calendar, now=now)
-        left = work.live.settle_left(policy.settle, monotonic)
+        next_at = next_look(state, policy=policy, calendar=work.managed.calendar, now=now, vendor_now=vendor_now)
+        work.live.forget_moments(state)
+        left = work.live.settles_in(state, policy.settle, monotonic)
         return min(next_at, now + left) if left else next_at
 
     def _take_up(self, work: _Work) -> State:
@@ -208,16 +221,27 @@ class Engine:
         return recovered
 
     def _look(
-        self, work: _Work, state: State, seen: Observation, had: Needs, at: Clocks
-    ) -> tuple[Observation, Needs, Facts]:
-        """Observe what the next decision needs and hasn't got yet, and say what it means."""
+        self, work: _Work, state: State, seen: Observation, had: Needs, at: Reading
+    ) -> tuple[Observation, Needs, State, Facts]:
+        """Observe what the next decision needs and hasn't got yet, and say what it means.
+
+        The state comes back without moments that no clock can have meant.
+        """
         managed = work.managed
         moment = self._moment(work, state, seen, at)
         want = needs(state, moment)
         if not want.covered_by(had):
             seen, had = self._observe(work, state, want), want
             moment = managed.seeing(moment, state, seen)
-        return seen, had, managed.facts(state, seen, moment, self._journal.store_id)
+        dated = state
+        if seen != Observation():
+            clocks = Clocks(at[0], seen.vendor_time)
+            dated = within_reason(
+                noted(state, seen), clocks, managed.policy, settled=moment.settled, lag_over=moment.lag_over
+            )
+        if dated != state:
+            moment = managed.seeing(moment, dated, seen)
+        return seen, had, dated, managed.facts(dated, seen, moment, self._journal.store_id)
 
     def _facts_for_request(self, work: _Work, state: State) -> Facts:
         """As much as can be read; a request that needs more is refused with that reason."""
@@ -248,7 +272,7 @@ class Engine:
         if key.mark in marks and key.material is not None:
             work.live.take(key.material, state.generation)
 
-    def _moment(self, work: _Work, state: State, seen: Observation, at: Clocks) -> Moment:
+    def _moment(self, work: _Work, state: State, seen: Observation, at: Reading) -> Moment:
         live, (now, monotonic) = work.live, at
         return work.managed.moment(
             state,
@@ -258,9 +282,10 @@ class Engine:
             has_material=live.candidate(state.generation) is not None,
             quiescent=not live.settle_left(work.managed.policy.settle, monotonic) and not live.given_up.busy(),
             frozen=self._journal.frozen,
+            age=lambda moment: live.age(moment, monotonic),
         )
 
-    def _read_clocks(self) -> Clocks:
+    def _read_clocks(self) -> Reading:
         return self._clock.now(), self._clock.monotonic()
 
     def _unsettle(self, work: _Work) -> None:
@@ -310,20 +335,20 @@ class Engine:
         at = next_look(state, policy=managed.policy, calendar=managed.calendar, now=self._clock.now())
         self._journal.commit(managed.name, state, events=events, next_at=at, answers=answers)
 
-    def _report(self, work: _Work, state: State, step: Step) -> None:
-        """Journal a finding once, not at every look."""
-        if step.finding != work.live.finding and step.finding is not None:
-            self._journal.record([work.narrator.event(state, EventName.FINDING, step.finding)])
-        work.live.finding = step.finding
+    def _finding(self, work: _Work, state: State, step: Step, facts: Facts, *, waits: bool) -> tuple[Step, list[Event]]:
+        """The step with the findings of this look in its state, and the events of those that are new."""
+        present = standing(state, facts)
+        if waits and step.finding is not None:
+            present = (*present, step.finding)
+        fresh = [work.narrator.finding(state, found) for found in present if found not in state.findings]
+        return replace(step, state=replace(step.state, findings=present)), fresh
 
-    def _can_read(self, work: _Work, state: State) -> State:
+    def _can_read(self, work: _Work, state: State) -> tuple[State, list[Event]]:
         work.live.unread = 0
         if state.unread is None:
-            return state
-        readable = replace(state, unread=None)
+            return state, []
         event = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
-        self._commit(work.managed, readable, [event])
-        return readable
+        return replace(state, unread=None), [event]
 
     def _cannot_read(self, work: _Work, failure: CallFailed) -> datetime:
         """Reads never hold a rotation: nothing is lost by asking again."""
@@ -340,4 +365,5 @@ class Engine:
 
 def _only_moves(old: State, new: State) -> bool:
     """The step did nothing but enter a phase."""
-    return replace(old, phase=new.phase, since=new.since) == new
+    moved = replace(old, phase=new.phase, since=new.since, since_vendor=new.since_vendor, findings=new.findings)
+    return moved == new

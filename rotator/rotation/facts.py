@@ -30,13 +30,14 @@ class Reading:
     Args:
         integration: its id.
         description: the text itself.
-        generation: of the stamp, ours or a strange one; None for any other text.
-        names: the key of ours that the stamp (store, generation and, where shown, key) or the echoed id names.
-        strange: the stamp is another store's; `store` then is that store's id.
-        before: the text is exactly the one recorded before the candidate's push, or at the adoption.
+        generation: of the stamp, this store's or a strange one; None for any other text.
+        names: the key of ours that it holds: by the echoed id, else by a text that is vouched for, else by the stamp
+            (store, generation and, where shown, key).
+        strange: the stamp is another store's, and its text was not accepted; `store` then is that store's id.
+        before: the text is exactly the one recorded before the candidate's push.
         blind: its connection has `stamp: false`; evidence of use speaks in the stamp's place.
         echoed: the key id in the answer's credentials, known to the journal or not.
-        ours: the stamp is this very store's, not an accepted one's: its generation is one of ours.
+        ours: the stamp is this very store's, not an accepted one's: only such a stamp shows a push of ours.
     """
 
     integration: str
@@ -56,7 +57,8 @@ class Facts:
     """All that `decide` looks at beside the journal. Keys and readings are None where they weren't read.
 
     `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss the
-    operator accepted (`accepted_loss`) doesn't count.
+    operator accepted (`accepted_loss`) doesn't count. `taken` is how many slots are taken: a key just deleted takes
+    none, though lists may still show it. `use_untold` is why the cloud shows no use, where the config leaves it open.
     """
 
     moment: Moment
@@ -70,6 +72,8 @@ class Facts:
     proofs: int
     dependents: tuple[tuple[str, str], ...]
     worse: tuple[str, ...] = ()
+    taken: int = 0
+    use_untold: str | None = None
 
     @property
     def key_wanted(self) -> bool:
@@ -79,7 +83,12 @@ class Facts:
     @property
     def slot(self) -> bool:
         """A key can be minted without passing the cloud's limit. Only asked where the keys were read."""
-        return self.can.slots is None or (self.keys is not None and len(self.keys) < self.can.slots)
+        return self.can.slots is None or (self.keys is not None and self.taken < self.can.slots)
+
+    @property
+    def shows_use(self) -> bool:
+        """The cloud shows when keys were used."""
+        return self.can.has_evidence and self.use_untold is None
 
     def enabled(self, key_id: str) -> bool:
         """The cloud lists the key as enabled."""
@@ -133,17 +142,30 @@ def look(
         proofs=seen.proofs,
         dependents=seen.dependents,
         worse=worse,
+        taken=_taken(state, seen, moment),
+        use_untold=seen.use_untold,
     )
 
 
+def _taken(state: State, seen: Observation, moment: Moment) -> int:
+    """Slots that are taken. While a list may lag, the answers count: what was made is there, what was deleted isn't."""
+    listed = {key.key_id for key in seen.keys or ()}
+    if moment.lag_over:
+        return len(listed)
+    ours = [record for record in state.keys if record.origin not in {Origin.FOREIGN, Origin.RELEASED}]
+    gone = {record.key_id for record in ours if record.gone_at is not None}
+    return len((listed | {record.key_id for record in ours}) - gone)
+
+
 def _read(state: State, view: IntegrationView, store_id: str, *, blind: bool) -> Reading:
+    echoed, stamp = _echoed(state, view), view.stamp
     if blind:
-        return Reading(view.integration, view.description, names=_echoed(state, view), blind=True)
+        return Reading(view.integration, view.description, names=echoed, blind=True)
     before = (view.integration, view.description) in state.texts_before
-    stamp = view.stamp
-    if stamp is None:
-        return Reading(view.integration, view.description, names=_echoed(state, view), before=before)
-    if stamp.store != store_id and stamp.store not in state.stores:
+    vouched = _vouched_for(state, view)
+    # What was accepted of another store is the text that it had written; a fresh one is a fresh act of that store.
+    accepted = stamp is not None and stamp.store in state.stores and (before or vouched is not None)
+    if stamp is not None and stamp.store != store_id and not accepted:
         return Reading(
             view.integration,
             view.description,
@@ -153,15 +175,27 @@ def _read(state: State, view: IntegrationView, store_id: str, *, blind: bool) ->
             before=before,
         )
     # Another store's generations count from their own beginning: only our own store's stamps name our keys.
-    ours = stamp.store == store_id
-    named = _stamped(state, stamp) if ours else None
-    echoed = _echoed(state, view)
+    ours = stamp if stamp is not None and stamp.store == store_id else None
+    named = vouched or (_stamped(state, ours) if ours is not None else None)
     if echoed is not None and echoed != named:
         # Another than rotator changed the credential and kept the text: the key that is really there counts.
         return Reading(view.integration, view.description, names=echoed)
     # A stamp of ours is judged by what it names; the text from before may be that of a push that landed late.
-    before = before and not ours
-    return Reading(view.integration, view.description, stamp.generation, named, before=before, ours=ours)
+    return Reading(
+        view.integration,
+        view.description,
+        ours.generation if ours is not None else None,
+        named,
+        before=before and ours is None,
+        ours=ours is not None,
+    )
+
+
+def _vouched_for(state: State, view: IntegrationView) -> str | None:
+    return next(
+        (v.key_id for v in state.vouched if (v.integration, v.description) == (view.integration, view.description)),
+        None,
+    )
 
 
 def _stamped(state: State, stamp: Stamp) -> str | None:
@@ -183,8 +217,37 @@ def _echoed(state: State, view: IntegrationView) -> str | None:
 
 
 def created_by(intent: MintIntent, key: Key, settle: timedelta) -> bool:
-    """The key's creation falls between the intent and the end of `settle`, both by the cloud's own clock."""
-    return intent.at <= key.created_at <= intent.at + settle
+    """The key's creation falls between the intent and the end of `settle`, both by the cloud's own clock.
+
+    An intent that the cloud's clock did not date may be of any time: every key may be its own.
+    """
+    return not intent.by_cloud or intent.at <= key.created_at <= intent.at + settle
+
+
+def loss(state: State, facts: Facts, key_id: str) -> str | None:
+    """How another than rotator took this key away, by this look; None where it works, or the list proves nothing.
+
+    A list may lag behind a change of ours. A key that rotator disabled or deleted is not meant.
+    """
+    record = state.record(key_id)
+    if facts.keys is None or not facts.moment.lag_over or (record is not None and record.gone_at is not None):
+        return None
+    if not facts.listed(key_id):
+        return None if record is not None and record.deleting else "gone"
+    return "disabled" if theirs(state, facts, key_id) else None
+
+
+def may_be_there(state: State, facts: Facts, key_id: str) -> bool:
+    """The cloud lists the key, or may not list it yet."""
+    record = state.record(key_id)
+    known = record is not None and record.gone_at is None and not facts.moment.lag_over
+    return facts.listed(key_id) or known
+
+
+def theirs(state: State, facts: Facts, key_id: str) -> bool:
+    """The key is disabled, and not by rotator (rule 14): rotator never enables it."""
+    record = state.record(key_id)
+    return facts.listed(key_id) and not facts.enabled(key_id) and not (record is not None and record.disabling)
 
 
 def unknown_keys(state: State, facts: Facts) -> tuple[Key, ...]:

@@ -74,6 +74,14 @@ def foresee_answer(
 def _moment(
     managed: Managed, state: State, seen: Observation, *, frozen: bool, clock: Clock, has_material: bool
 ) -> Moment:
+    now = clock.now()
     return managed.moment(
-        state, seen, now=clock.now(), new_id="(not yet begun)", has_material=has_material, quiescent=True, frozen=frozen
+        state,
+        seen,
+        now=now,
+        new_id="(not yet begun)",
+        has_material=has_material,
+        quiescent=True,
+        frozen=frozen,
+        age=lambda moment: now - moment,
     )

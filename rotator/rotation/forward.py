@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from rotator.model import (
     Call,
     Change,
+    ConfirmUse,
+    FindingKind,
     HoldReason,
     KeyRecord,
     LostMint,
@@ -22,7 +25,9 @@ from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
     added,
+    alert,
     call,
+    disable,
     enter,
     give_up_candidate,
     held_key,
@@ -34,6 +39,7 @@ from rotator.rotation.step import (
     wait,
     without,
 )
+from rotator.rotation.use import used_by_another
 
 
 def forward(state: State, facts: Facts) -> Step:
@@ -66,14 +72,15 @@ def _minting(state: State, facts: Facts) -> Step:
         return hold(
             state, Row.MAX_ATTEMPTS, HoldReason.MAX_ATTEMPTS, f"{state.attempts} mints in a row came to nothing"
         )
-    cloud_time = facts.cloud_time
-    if cloud_time is None:
-        return wait(state, Row.MINT, "the cloud's answer carries no time")
     intent = replace(
         state,
         generation=state.generation + 1,
         attempts=state.attempts + 1,
-        mint=MintIntent(listed=frozenset(facts.keys), at=cloud_time),
+        mint=MintIntent(
+            listed=frozenset(facts.keys),
+            at=facts.moment.vendor_now or facts.moment.now,
+            by_cloud=facts.cloud_time is not None,
+        ),
         since=facts.moment.now,
     )
     return call(intent, Row.MINT, "mint a fresh key", Call(Change.CREATE))
@@ -82,12 +89,12 @@ def _minting(state: State, facts: Facts) -> Step:
 def _make_room(state: State, facts: Facts) -> Step | None:
     """Rule 8: where it is known what each integration holds, a key that none holds makes room for a fresh one."""
     held = {held_key(state, reading) for reading in facts.readings or ()}
-    unclear = any(held_key(state, r) is None and r.generation is None for r in facts.readings or ())
+    unclear = any(held_key(state, r) is None and not r.ours for r in facts.readings or ())
     if not held or unclear:
         return None
     alive = added(state.maybe_held, (state.current,) if state.current is not None else ())
     unheld = tuple(key_id for key_id in alive if key_id not in held and key_id not in state.undone)
-    if not unheld:
+    if not unheld or not may_go_unseen(state, facts, held):
         return None
     rest = replace(
         state,
@@ -100,6 +107,23 @@ def _make_room(state: State, facts: Facts) -> Step | None:
     )
 
 
+def may_go_unseen(state: State, facts: Facts, held: Collection[str | None]) -> bool:
+    """A key that the texts say no integration holds may go: its successor was seen in use, where that can be seen.
+
+    Rule 15: a text alone proves nothing about what an integration uses (rule 17).
+    """
+    accepted = state.emergency or (state.rotation is not None and state.rotation.silence_accepted)
+    if accepted or not facts.shows_use or facts.moment.confirm_use is ConfirmUse.NEVER:
+        return True
+    return all(key_id is not None and _seen_in_use(state, facts, key_id) for key_id in held)
+
+
+def _seen_in_use(state: State, facts: Facts, key_id: str) -> bool:
+    record, used = state.record(key_id), facts.last_used.get(key_id)
+    pushed_at = record.pushed_at if record is not None else None
+    return used_by_another(used, pushed_at)
+
+
 def _slots_full(state: State, facts: Facts) -> Step:
     if state.suspects:
         until = min(suspect.until for suspect in state.suspects)
@@ -108,6 +132,8 @@ def _slots_full(state: State, facts: Facts) -> Step:
         f"{key.key_id} ({_origin(state, key.key_id)}, created {key.created_at:%Y-%m-%d}, {_use(facts, key.key_id)})"
         for key in sorted((facts.keys or {}).values(), key=lambda key: key.key_id)
     )
+    if facts.can.slots is not None and len(facts.keys or {}) < facts.can.slots:
+        return wait(state, Row.NO_SLOT, "a list may not show yet every key that was made")
     return hold(state, Row.NO_SLOT, HoldReason.SLOTS_FULL, f"no slot is free: {keys}")
 
 
@@ -161,8 +187,9 @@ def _infer(state: State, closed: State, intent: MintIntent, facts: Facts) -> Ste
             replace(closed, lost_mints=(*state.lost_mints, lost)),
         )
     # A key is only taken for ours if it was never used, and only disabled if that can be undone.
-    guessable = len(probable) == 1 and facts.can.has_evidence and facts.can.can_disable
-    if not guessable or facts.moment.hold_unattributed:
+    # One that is disabled already was acted on by another.
+    guessable = len(probable) == 1 and probable[0].enabled and facts.shows_use and facts.can.can_disable
+    if not (guessable and intent.by_cloud) or facts.moment.hold_unattributed:
         ids = listed_as(key.key_id for key in probable)
         return hold(
             state,
@@ -173,16 +200,22 @@ def _infer(state: State, closed: State, intent: MintIntent, facts: Facts) -> Ste
     key_id = probable[0].key_id
     suspected = replace(
         closed.with_record(KeyRecord(key_id, Origin.SUSPECT, state.generation)),
-        suspects=(*state.suspects, Suspect(key_id, facts.moment.quarantine_until)),
+        suspects=(
+            *state.suspects,
+            Suspect(key_id, facts.moment.quarantine_until, facts.moment.quarantine_until_vendor),
+        ),
     )
     reason = f"an unanswered mint probably made key {key_id}"
-    return call(
+    return disable(
         suspected,
         Row.MINT_INFERRED,
+        key_id,
         reason,
-        Call(Change.DISABLE, key_id=key_id),
-        finding=f"{reason}: disabling it now, and deleting it at {facts.moment.quarantine_until:%Y-%m-%d %H:%M} UTC "
-        "unless it is used; if it is yours, `rotator undo` enables it",
+        alert(
+            FindingKind.SUSPECT,
+            f"{reason}: disabling it now, and deleting it at {facts.moment.quarantine_until:%Y-%m-%d %H:%M} UTC "
+            "unless it is used; if it is yours, `rotator undo` enables it",
+        ),
     )
 
 
@@ -194,9 +227,10 @@ def _proving(state: State, facts: Facts) -> Step:
     if not facts.moment.has_material:
         return Step(Row.NEVER_ALIVE, "the candidate's material is gone", _back_off(give_up_candidate(state), facts))
     if facts.proof is Proof.CLOCK:
-        return hold(
-            state, Row.NEVER_ALIVE, HoldReason.CLOCK, "the cloud refuses the candidate's signature because of the clock"
-        )
+        why = "the cloud refuses the candidate's signature because of the clock"
+        if facts.moment.proving_over:
+            return hold(state, Row.NEVER_ALIVE, HoldReason.CLOCK, why)
+        return wait(state, Row.NEVER_ALIVE, why, alert(FindingKind.CLOCK, why))
     if facts.proof is Proof.DEAD or (facts.moment.proving_over and facts.proof is not Proof.ALIVE):
         return Step(Row.NEVER_ALIVE, "the candidate never worked", _back_off(give_up_candidate(state), facts))
     if facts.proofs >= facts.moment.proofs_wanted:
@@ -213,6 +247,8 @@ def _pushing(state: State, facts: Facts) -> Step:
     if candidate is None:
         return Step(Row.NOTHING_SENT, "there is no candidate", enter(state, Phase.MINTING, facts))
     if facts.moment.has_material and not state.stopped:
+        if step := _unfit(state, facts, candidate):
+            return step
         missing = sorted(facts.moment.integrations - state.accepted)
         if not missing:
             return Step(Row.PUSHED, "every integration accepted the push", enter(state, Phase.CONFIRMING, facts))
@@ -223,6 +259,24 @@ def _pushing(state: State, facts: Facts) -> Step:
             Row.NOTHING_SENT, "the candidate's material is gone, and no push was sent", give_up_candidate(state)
         )
     return _judge(state, facts, candidate)
+
+
+def _unfit(state: State, facts: Facts, candidate: str) -> Step | None:
+    """A push needs its candidate listed and enabled in the same look: another may have disabled or deleted it."""
+    if facts.can.supplied or state.accepted >= facts.moment.integrations:
+        return None
+    if facts.keys is None:
+        return wait(state, Row.UNFIT, "the keys are not read yet")
+    if facts.enabled(candidate):
+        return None
+    if not facts.moment.lag_over:
+        return wait(state, Row.UNFIT, f"the cloud does not list key {candidate} yet")
+    how = "disabled" if facts.listed(candidate) else "gone"
+    why = f"key {candidate} is {how}: another than rotator acted on it; it is not pushed"
+    record = state.record(candidate)
+    if record is not None and record.sent:
+        return Step(Row.UNFIT, why, replace(state, stopped=True))
+    return Step(Row.UNFIT, why, _back_off(give_up_candidate(state), facts))
 
 
 def _push(state: State, facts: Facts, candidate: str, integration: str) -> Step:
@@ -236,7 +290,9 @@ def _push(state: State, facts: Facts, candidate: str, integration: str) -> Step:
         texts_before = tuple(seen.items())
     record = state.record(candidate) or KeyRecord(candidate, Origin.MINTED, state.generation)
     intent = replace(
-        state.with_record(replace(record, sent=True)),
+        state.with_record(
+            replace(record, sent=True, pushed_at=record.pushed_at or facts.moment.vendor_now or facts.moment.now)
+        ),
         pushes_sent=state.pushes_sent + 1,
         pushed_at=state.pushed_at or facts.moment.now,
         texts_before=texts_before,
@@ -340,11 +396,13 @@ def confirmed(state: State, facts: Facts, candidate: str) -> State:
     return replace(
         enter(state, Phase.GRACE, facts),
         current=candidate,
-        current_since=facts.moment.now,
+        current_since=facts.moment.now if facts.moment.clock_ok else facts.moment.vendor_now,
+        lost_since=None,
         candidate=None,
         to_revoke=to_revoke,
         maybe_held=(),
         texts_before=(),
+        vouched=(),
         baseline=(),
         accepted=frozenset(),
         refused=frozenset(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.material import Material
-from rotator.model import Outcome, Proof
+from rotator.model import Outcome, Proof, State
 from rotator.providers.base import Proves
 from rotator.rotation.deadline import GivenUp
 from rotator.rotation.pulse import Pulse
@@ -38,19 +38,18 @@ class Live:
 
     Attributes:
         outcome: of the open call, while the journal could not take it.
-        finding: the finding of the last look, so that each is journalled once.
         unread: how many looks in a row could not read the outside.
         given_up: the calls that may still be under way.
     """
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
-        self.finding: str | None = None
         self.unread = 0
         self.given_up = GivenUp()
         self._candidate: Candidate | None = None
         self._generation = 0
         self._unsettled: float | None = None
+        self._first_seen: dict[datetime, float] = {}
 
     def take(self, material: Material, generation: int) -> None:
         """Hold the candidate's material: the one way in.
@@ -82,9 +81,31 @@ class Live:
             return timedelta(0)
         return max(timedelta(0), settle - timedelta(seconds=monotonic - self._unsettled))
 
+    def age(self, moment: datetime, monotonic: float) -> timedelta:
+        """How long ago a moment of the journal was, by the monotonic clock: since this process first met it.
+
+        A start meets moments that may be long past. That a short wait begins anew there is the price of not believing
+        the wall clock, which may have been set meanwhile.
+        """
+        return timedelta(seconds=monotonic - self._first_seen.setdefault(moment, monotonic))
+
+    def settles_in(self, state: State, settle: timedelta, monotonic: float) -> timedelta:
+        """How long until the next of the waits that are `settle` long is over; zero where none runs."""
+        moments = [at for at in (state.unsettled_since, state.changed_at, state.lost_since) if at is not None]
+        left = [settle - self.age(at, monotonic) for at in moments]
+        return min(
+            filter(None, (max(wait, timedelta(0)) for wait in (*left, self.settle_left(settle, monotonic)))),
+            default=timedelta(0),
+        )
+
+    def forget_moments(self, state: State) -> None:
+        """Keep only the moments that the journal still has."""
+        kept = {state.unsettled_since, state.changed_at, state.lost_since, state.clock_off_since}
+        self._first_seen = {moment: seen for moment, seen in self._first_seen.items() if moment in kept}
+
     def forget(self) -> None:
         """Keep nothing but the calls under way, and `settle`: these are still true of a credential that left."""
-        self.outcome = self.finding = self._candidate = None
+        self.outcome = self._candidate = None
         self.unread = 0
 
 

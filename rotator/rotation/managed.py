@@ -13,7 +13,7 @@ from rotator.northflank.dependents import worse
 from rotator.northflank.stamp import compose, strip
 from rotator.providers.base import Provider
 from rotator.rotation.facts import Facts, look
-from rotator.rotation.moment import Calendar, Moment, after_call, moment_of, seeing
+from rotator.rotation.moment import Age, Calendar, Moment, after_call, moment_of, seeing
 
 
 class Target(Protocol):
@@ -89,6 +89,7 @@ class Managed:
         has_material: bool,
         quiescent: bool,
         frozen: bool,
+        age: Age,
     ) -> Moment:
         """What this moment means for the credential. See `moment.moment_of`."""
         return moment_of(
@@ -104,6 +105,7 @@ class Managed:
             has_material=has_material,
             quiescent=quiescent,
             frozen=frozen,
+            age=age,
         )
 
     def seeing(self, moment: Moment, state: State, seen: Observation) -> Moment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rotator.audit.event import Event, EventName, Result
 from rotator.errors import Verdict
-from rotator.model import Call, Change, Origin, Outcome, Phase, State
+from rotator.model import Call, Change, Finding, Origin, Outcome, Phase, State
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
@@ -72,6 +72,10 @@ class Narrator:
             code=code,
         )
 
+    def finding(self, state: State, found: Finding) -> Event:
+        """Something that the operator should know; the code is its kind and its severity."""
+        return self.event(state, EventName.FINDING, found.text, code=f"{found.severity.value}:{found.kind.value}")
+
     def _call(self, state: State, call: Call, result: Result, reason: str) -> Event:
         key_ids = (call.key_id,) if call.key_id is not None else ()
         event = self.event(state, _CALLS[call.change], reason)
@@ -95,7 +99,7 @@ class Narrator:
         if new.hold is not None and new.hold != old.hold:
             yield self.event(new, EventName.ROTATION_HELD, new.hold.detail, code=new.hold.reason.value)
         if step.finding is not None:
-            yield self.event(new, EventName.FINDING, step.finding)
+            yield self.finding(new, step.finding)
 
     def _keys(self, old: State, new: State, reason: str) -> Iterator[Event]:
         before = {record.key_id: record.origin for record in old.keys}
@@ -112,7 +116,7 @@ class Narrator:
 def _phase_event(old: State, new: State, step: Step) -> EventName:
     if step.row is Row.BEGIN:
         return EventName.ROTATION_STARTED
-    if step.row in {Row.ROLL_FORWARD, Row.HELD}:
+    if step.row in {Row.ROLL_FORWARD, Row.HELD, Row.CURRENT_LOST}:
         return EventName.ROTATION_ROLLED_FORWARD
     if new.phase is Phase.IDLE and old.rotation is not None:
         return EventName.ROTATION_DONE if step.row is Row.FINISHED else EventName.ROTATION_ABANDONED

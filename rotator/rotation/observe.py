@@ -8,7 +8,9 @@ from enum import IntEnum
 from functools import partial
 from typing import Protocol, TypeVar
 
-from rotator.model import Capabilities, Key, LastUse, Observation, Phase, State
+from rotator.errors import CallFailed
+from rotator.model import Capabilities, HoldReason, Key, LastUse, Observation, Phase, State
+from rotator.providers.base import TellsUse
 from rotator.rotation.live import Candidate
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment
@@ -51,7 +53,9 @@ def needs(state: State, moment: Moment) -> Needs:
     if state.to_delete or state.phase is Phase.NEW:
         return Needs(keys=True, integrations=fresh)
     if state.hold is not None:
-        return Needs(keys=True, integrations=polled)
+        used = state.hold.reason in {HoldReason.STILL_USED, HoldReason.NOT_TAKEN_UP}
+        worse = state.hold.reason is HoldReason.DEPENDENTS_DEGRADED
+        return Needs(keys=True, integrations=polled, evidence=used, dependents=worse)
     match state.phase:
         case Phase.IDLE:
             begins = state.asked is not None or moment.due is not None
@@ -63,26 +67,28 @@ def needs(state: State, moment: Moment) -> Needs:
         case Phase.PROVING:
             return Needs(proof=moment.has_material)
         case Phase.PUSHING if moment.has_material and not state.stopped:
+            if state.accepted >= moment.integrations:
+                return Needs()
             first = state.pushes_sent == 0
-            return Needs(integrations=fresh if first else Freshness.NONE, dependents=first)
+            return Needs(keys=True, integrations=fresh if first else Freshness.NONE, dependents=first)
         case Phase.PUSHING | Phase.CONFIRMING:
             if not moment.settled:
                 return Needs()
-            return Needs(
-                keys=not moment.has_material or state.stopped, integrations=fresh, dependents=True, evidence=True
-            )
+            judged = not moment.has_material or state.stopped
+            return Needs(keys=judged, integrations=fresh, dependents=True, evidence=True)
         case Phase.GRACE:
             return Needs(keys=True, integrations=fresh if moment.grace_over else polled, evidence=moment.grace_over)
         case Phase.QUARANTINE:
             over = moment.quarantine_over or state.emergency
             return Needs(keys=True, integrations=fresh if over else polled)
-        case Phase.DISABLING if _all_disabled(state):
+        case Phase.DISABLING if all_disabled(state):
             return Needs()
         case _:
             return Needs(keys=bool(state.to_revoke), integrations=fresh if state.to_revoke else Freshness.NONE)
 
 
-def _all_disabled(state: State) -> bool:
+def all_disabled(state: State) -> bool:
+    """Rotator disabled every old key, and was answered."""
     return all(record.disabled for record in state.keys if record.key_id in state.to_revoke)
 
 
@@ -122,10 +128,11 @@ def observe(
         fresh = want.integrations is Freshness.FRESH
         views = tuple(within(partial(target.read, fresh=fresh)) for target in targets)
     last_used: tuple[tuple[str, LastUse | None], ...] = ()
+    use_untold = None
     if able.tells_use is not None:
         blind = any(not target.stamped for target in targets)
         asked = evidence_of(state, want, keys, able.capabilities, blind=blind)
-        last_used = tuple((key_id, within(partial(able.tells_use.last_used, key_id))) for key_id in asked)
+        last_used, use_untold = _evidence(asked, able.tells_use, within)
     dependents = tuple(pair for target in targets for pair in within(target.dependents)) if want.dependents else ()
     proof = None
     if want.proof and candidate is not None and able.proves is not None:
@@ -135,10 +142,23 @@ def observe(
         cloud_time=listing.cloud_time if listing is not None else None,
         integrations=views,
         last_used=last_used,
+        use_untold=use_untold,
         proof=proof,
         proofs=candidate.proofs if candidate is not None else 0,
         dependents=dependents,
     )
+
+
+def _evidence(
+    asked: tuple[str, ...], tells_use: TellsUse, within: Within
+) -> tuple[tuple[tuple[str, LastUse | None], ...], str | None]:
+    """The last use of each key; or why the cloud does not say, where the config leaves open whether it does."""
+    try:
+        return tuple((key_id, within(partial(tells_use.last_used, key_id))) for key_id in asked), None
+    except CallFailed as failure:
+        if not failure.untold:
+            raise
+        return (), failure.message
 
 
 def evidence_of(
@@ -148,7 +168,9 @@ def evidence_of(
     listed = {key.key_id for key in keys or ()}
     asked = {suspect.key_id for suspect in state.suspects} & listed
     if want.evidence and state.phase is Phase.GRACE:
-        asked |= set(state.to_revoke) & listed
+        asked |= {*state.to_revoke, *((state.current,) if state.current is not None else ())} & listed
+    if want.evidence and state.phase is Phase.PUSHING:
+        asked |= {key_id for key_id in (state.current, state.candidate) if key_id is not None} & listed
     if want.evidence and state.mint is not None:
         asked |= listed - state.mint.listed - {record.key_id for record in state.keys}
     minting_next = state.mint is None and state.phase in {Phase.IDLE, Phase.MINTING}

@@ -7,29 +7,49 @@ from dataclasses import replace
 from rotator.model import HoldReason, KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Ruling, accepted, refused, standing
 from rotator.rotation.facts import Facts
+from rotator.rotation.forward import may_go_unseen
+from rotator.rotation.others import ROLL_FORWARDS_ALLOWED, without_current
 from rotator.rotation.step import (
     added,
     give_up_candidate,
     held_key,
+    is_lost,
     keep_candidate_alive,
     listed_as,
     removed_integrations,
+    vouch,
     without,
 )
+
+_UNCONFIRMED = frozenset({Phase.MINTING, Phase.PROVING, Phase.PUSHING, Phase.CONFIRMING})
 
 
 def resume(state: State, request: Command, facts: Facts) -> Ruling:
     """Let a held rotation go on. It goes on by looking: where the cause remains, it holds again."""
+    if request.still_holds is not None:
+        return _still_holds(state, request.still_holds, facts)
     if state.hold is None:
         return refused(state, f"nothing is held; this credential is {standing(state)}")
     reason = state.hold.reason
     if request.cut is not None:
-        return _cut(state, request.cut, facts)
+        return _cut(state, request, request.cut, facts)
     if request.accept_use and reason is not HoldReason.STILL_USED:
         return refused(state, "--accept-use is for a rotation that is held as still_used")
+    if request.accept_silence and reason not in {HoldReason.NOT_TAKEN_UP, HoldReason.SLOTS_FULL}:
+        return refused(state, "--accept-silence is for a rotation that is held as not_taken_up or slots_full")
     if (request.ours or request.foreign) and reason is not HoldReason.UNATTRIBUTED:
         return refused(state, "--ours and --foreign are for a rotation that is held as unattributed")
-    fresh = replace(state, hold=None, attempts=0, failures=0, not_before=None, since=facts.moment.now)
+    fresh = replace(
+        state,
+        hold=None,
+        attempts=0,
+        failures=0,
+        not_before=None,
+        since=facts.moment.now,
+        since_vendor=facts.moment.vendor_now,
+    )
+    if request.accept_silence and fresh.rotation is not None:
+        fresh = replace(fresh, rotation=replace(fresh.rotation, silence_accepted=True))
     match reason:
         case HoldReason.SLOTS_FULL:
             # A key that the operator asked back may fill the last slot: a resume gives it up (rule 11).
@@ -42,17 +62,84 @@ def resume(state: State, request: Command, facts: Facts) -> Ruling:
             return accepted(_push_on(fresh), "rotator reads the stamps again")
         case HoldReason.STILL_USED:
             if request.accept_use:
-                disabling = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
-                return accepted(replace(fresh, phase=disabling), "rotator revokes the old key although it is used")
+                return accepted(_revoking(fresh, facts), "rotator revokes the old key although it is used")
             return accepted(fresh, "max_grace starts again")
+        case HoldReason.NOT_TAKEN_UP:
+            if request.accept_silence:
+                return accepted(
+                    _revoking(fresh, facts), "rotator revokes the old key although the new one seems unused"
+                )
+            return accepted(fresh, "max_grace starts again")
+        case HoldReason.CURRENT_DISABLED | HoldReason.CURRENT_GONE:
+            return _replace(state, facts)
+        case HoldReason.ENABLED_AGAIN:
+            return accepted(_no_longer_wanted(fresh), "rotator disables the key again")
         case HoldReason.DEPENDENTS_DEGRADED:
             return accepted(replace(fresh, baseline=facts.dependents), "the dependents' present state counts as good")
         case HoldReason.CONTENDED:
             return accepted(replace(fresh, roll_forwards=0), "back to where it was held")
         case HoldReason.UNDONE:
-            return accepted(_no_longer_undone(fresh), "rotator revokes the old key after all")
+            return accepted(_no_longer_undone(_no_longer_wanted(fresh)), "rotator revokes the old key after all")
+        case HoldReason.REFUSED_TO_REVOKE:
+            return accepted(_without_what_is_in_use(fresh, facts), "rotator looks again")
         case _:
             return accepted(fresh, "back to where it was held")
+
+
+def _revoking(state: State, facts: Facts) -> State:
+    return replace(state, phase=Phase.DISABLING if facts.can.can_disable else Phase.DELETING)
+
+
+def _replace(state: State, facts: Facts) -> Ruling:
+    """Mint and push a fresh key at once."""
+    if facts.keys is None or facts.readings is None:
+        return refused(state, "rotator can't read the keys and the integrations now; nothing was changed")
+    if not facts.moment.settled:
+        return refused(state, "a call isn't settled yet; try again in a minute")
+    why = f"the operator asked for a fresh key in the place of {state.current}"
+    rolled = replace(state, roll_forwards=min(state.roll_forwards, ROLL_FORWARDS_ALLOWED - 1))
+    return accepted(without_current(rolled, facts, why), "rotator mints and pushes a fresh key at once")
+
+
+def _still_holds(state: State, integrations: tuple[str, ...], facts: Facts) -> Ruling:
+    """The operator states what the integrations hold: their texts as they are now stand for the current key."""
+    current = state.current
+    if current is None or state.phase in {Phase.NEW, *_UNCONFIRMED}:
+        return refused(
+            state, f"--still-holds is for an idle credential or one after its confirm; this one is {standing(state)}"
+        )
+    if facts.readings is None or not facts.moment.settled:
+        return refused(state, "the descriptions can't be read, or a call isn't settled yet; try again in a minute")
+    lost = {r.integration: r for r in facts.readings if not r.strange and is_lost(state, facts, r, current)}
+    wrong = sorted(set(integrations) - lost.keys())
+    if wrong or not lost:
+        return refused(
+            state,
+            f"the stamp of integration {listed_as(wrong or sorted(facts.moment.integrations))} isn't lost; lost: "
+            f"{listed_as(sorted(lost))}",
+        )
+    chosen = [lost[integration] for integration in integrations or sorted(lost)]
+    vouched = vouch(state, chosen, current)
+    if state.hold is not None and state.hold.reason is HoldReason.STAMP_LOST:
+        vouched = replace(vouched, hold=None)
+    named = listed_as(reading.integration for reading in chosen)
+    return accepted(vouched, f"the present description of integration {named} stands for key {current}")
+
+
+def _no_longer_wanted(state: State) -> State:
+    """What others enabled again may be disabled again."""
+    return replace(state, keys=tuple(replace(record, enabled_again=False) for record in state.keys))
+
+
+def _without_what_is_in_use(state: State, facts: Facts) -> State:
+    in_use = {state.current, state.candidate, *facts.named} - {None}
+    out = tuple(key_id for key_id in in_use if key_id is not None)
+    return replace(
+        state,
+        to_revoke=without(state.to_revoke, out),
+        to_delete=without(state.to_delete, out),
+        suspects=tuple(suspect for suspect in state.suspects if suspect.key_id not in in_use),
+    )
 
 
 def _no_longer_undone(state: State) -> State:
@@ -86,7 +173,7 @@ def _attribute(state: State, fresh: State, request: Command, facts: Facts) -> Ru
     )
 
 
-def _cut(state: State, integration: str, facts: Facts) -> Ruling:
+def _cut(state: State, request: Command, integration: str, facts: Facts) -> Ruling:
     reason = state.hold.reason if state.hold is not None else None
     if reason is HoldReason.INTEGRATION_REMOVED:
         gone = removed_integrations(state, facts)
@@ -115,6 +202,12 @@ def _cut(state: State, integration: str, facts: Facts) -> Ruling:
         )
     # What the others hold stays alive; everything else that was kept for the sake of the one that is cut can go.
     kept = {held for held in holds.values() if held is not None}
+    if not request.accept_silence and not may_go_unseen(state, facts, kept):
+        return refused(
+            state,
+            f"the other integrations show key {listed_as(sorted(kept))}, but no use of it was seen: they may still use "
+            "another. Wait for a use of it, or add --accept-silence",
+        )
     alive = added(state.maybe_held, (key_id for key_id in (state.current, state.candidate) if key_id is not None))
     freed_ids = without(alive, kept)
     if not freed_ids:

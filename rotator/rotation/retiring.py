@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import HoldReason, Origin, Phase, Rotation, State
-from rotator.rotation.facts import Facts
+from rotator.model import ConfirmUse, Finding, FindingKind, HoldReason, Origin, Phase, Rotation, State
+from rotator.rotation.facts import Facts, may_be_there, theirs
+from rotator.rotation.forward import may_go_unseen
+from rotator.rotation.others import ROLL_FORWARDS_ALLOWED
 from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
     added,
+    alert,
     delete,
     disable,
     enter,
@@ -21,9 +24,6 @@ from rotator.rotation.step import (
     wait,
     without,
 )
-
-ROLL_FORWARDS_ALLOWED = 2
-"""How often in a row a rotation rolls forward; the next time, it is held (row 41)."""
 
 
 def retiring(state: State, facts: Facts) -> Step | None:
@@ -38,10 +38,9 @@ def retiring(state: State, facts: Facts) -> Step | None:
         return _other(state, facts)
     if state.phase is Phase.IDLE:
         return None
+    if state.phase is Phase.DISABLING and _all_disabled(state, facts):
+        return Step(Row.DISABLED, "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
     lost = [r.integration for r in facts.readings if state.current and is_lost(state, facts, r, state.current)]
-    if lost:
-        why = f"the stamp of integration {listed_as(lost)} is gone or was edited; the revocation waits"
-        return wait(state, Row.STAMP_EDITED, why, finding=why)
     wanted = [key_id for key_id in state.to_revoke if key_id in state.undone]
     if wanted and state.phase is not Phase.GRACE:
         return hold(
@@ -50,6 +49,11 @@ def retiring(state: State, facts: Facts) -> Step | None:
             HoldReason.UNDONE,
             f"the operator asked for key {listed_as(wanted)} back; it stays enabled",
         )
+    step = _by_phase(state, facts)
+    return _unproved(state, step, lost) if lost else step
+
+
+def _by_phase(state: State, facts: Facts) -> Step:
     match state.phase:
         case Phase.GRACE:
             return _grace(state, facts)
@@ -61,17 +65,31 @@ def retiring(state: State, facts: Facts) -> Step | None:
             return _deleting(state, facts)
 
 
-def _other(state: State, facts: Facts) -> Step | None:
-    shown = [r.integration for r in facts.readings or () if is_other(state, facts, r, state.current)]
-    finding = f"integration {listed_as(shown)} shows another push than the confirmed one"
-    if not facts.moment.settled:
-        return wait(state, Row.OTHER_UNSETTLED, finding, finding=finding)
-    return roll_forward(state, facts, Row.ROLL_FORWARD, finding=finding) or wait(
-        state, Row.ROLL_FORWARD, "the keys are not read yet", finding=finding
+def _unproved(state: State, step: Step, lost: list[str]) -> Step:
+    """The description proves nothing: the wait goes on, and when it is otherwise over, the rotation is held."""
+    if step.state == state or step.state.hold is not None:
+        return step
+    return hold(
+        state,
+        Row.STAMP_EDITED,
+        HoldReason.STAMP_LOST,
+        f"the stamp of integration {listed_as(lost)} is gone or was edited: it no longer proves that the integration "
+        f"holds key {state.current}",
     )
 
 
-def roll_forward(state: State, facts: Facts, row: Row, finding: str | None = None) -> Step | None:
+def _other(state: State, facts: Facts) -> Step | None:
+    shown = [r.integration for r in facts.readings or () if is_other(state, facts, r, state.current)]
+    why = f"integration {listed_as(shown)} shows another push than the confirmed one"
+    finding = alert(FindingKind.OTHER_PUSH, why)
+    if not facts.moment.settled:
+        return wait(state, Row.OTHER_UNSETTLED, why, finding)
+    return roll_forward(state, facts, Row.ROLL_FORWARD, finding=finding) or wait(
+        state, Row.ROLL_FORWARD, "the keys are not read yet", finding
+    )
+
+
+def roll_forward(state: State, facts: Facts, row: Row, finding: Finding | None = None) -> Step | None:
     """Mint anew, because an integration holds something else than the current key (rule 8)."""
     if facts.keys is None or facts.readings is None:
         return None
@@ -82,12 +100,14 @@ def roll_forward(state: State, facts: Facts, row: Row, finding: str | None = Non
             state, Row.CONTENDED, HoldReason.CONTENDED, "another push replaced the confirmed one, three times in a row"
         )
     shown = {held_key(state, r) for r in facts.readings if r.integration not in state.accepted_loss}
-    named = tuple(sorted(key_id for key_id in shown if key_id and _is_ours(state, key_id) and facts.listed(key_id)))
+    named = tuple(
+        sorted(key_id for key_id in shown if key_id and _is_ours(state, key_id) and may_be_there(state, facts, key_id))
+    )
     former = (state.current,) if state.current is not None else ()
     unnamed = without(added(state.to_revoke, former), (*named, *state.undone))
     # Unnamed is not yet unheld: a text without a stamp of ours may stand over any key.
-    all_stamped = all(reading.generation is not None or reading.names is not None for reading in facts.readings)
-    unheld = unnamed if all_stamped and not facts.slot else ()
+    all_stamped = all(reading.ours or reading.names is not None for reading in facts.readings)
+    unheld = unnamed if all_stamped and not facts.slot and may_go_unseen(state, facts, shown) else ()
     rolled = replace(
         enter(state, Phase.MINTING, facts),
         rotation=state.rotation
@@ -111,31 +131,61 @@ def _is_ours(state: State, key_id: str) -> bool:
 
 
 def lost_key_named(state: State, facts: Facts) -> list[str]:
-    """The integrations whose stamp names a key that is gone, or whose deletion has begun: they are locked out."""
+    """The integrations whose stamp names a key that is gone, or whose deletion has begun: they are locked out.
+
+    Where it is the current key, others took it away: row 56 says what follows from that.
+    """
     if facts.keys is None:
         return []
     return [
         reading.integration
         for reading in facts.readings or ()
-        if (reading.names is not None and not _can_live(state, facts, reading.names))
-        or (reading.generation is not None and reading.names is None and not reading.before)
+        if (reading.names not in {None, state.current} and not _can_live(state, facts, reading.names or ""))
+        or (reading.ours and reading.names is None)
     ]
 
 
 def _can_live(state: State, facts: Facts, key_id: str) -> bool:
     record = state.record(key_id)
-    return facts.listed(key_id) and (record is None or not record.deleting)
+    return may_be_there(state, facts, key_id) and (record is None or not record.deleting)
 
 
 def _grace(state: State, facts: Facts) -> Step:
     times = facts.moment
-    if state.emergency or facts.can.supplied or times.expiring or (times.grace_over and times.quiet):
-        phase = Phase.DISABLING if facts.can.can_disable else Phase.DELETING
+    if state.emergency or facts.can.supplied:
+        return _revoke(state, facts, "an emergency needs no grace" if state.emergency else "the old key is dead")
+    unseen = _not_taken_up(state, facts)
+    if not unseen and (times.expiring or (times.grace_over and times.quiet)):
         why = "the new key expires soon" if times.expiring else "grace is over and the old key is silent"
-        return Step(Row.GRACE, why, enter(state, phase, facts))
+        return _revoke(state, facts, why)
     if times.overstayed and not times.quiet:
         return hold(state, Row.STILL_USED, HoldReason.STILL_USED, _users(state, facts))
-    return wait(state, Row.GRACE, "grace is not over yet" if not times.grace_over else "the old key is not silent yet")
+    if times.overstayed and unseen:
+        return hold(state, Row.NOT_TAKEN_UP, HoldReason.NOT_TAKEN_UP, unseen)
+    if not times.grace_over:
+        return wait(state, Row.GRACE, "grace is not over yet")
+    return wait(state, Row.GRACE, unseen or "the old key is not silent yet")
+
+
+def _revoke(state: State, facts: Facts, why: str) -> Step:
+    return Step(Row.GRACE, why, enter(state, Phase.DISABLING if facts.can.can_disable else Phase.DELETING, facts))
+
+
+def _not_taken_up(state: State, facts: Facts) -> str:
+    """Why the use of the new key has to be waited for; empty where it has not (rule 17)."""
+    times = facts.moment
+    accepted = state.rotation is not None and state.rotation.silence_accepted
+    working = [key_id for key_id in state.to_revoke if facts.enabled(key_id)]
+    if accepted or not facts.can.has_evidence or times.confirm_use is ConfirmUse.NEVER or not working:
+        return ""
+    if times.confirm_use is ConfirmUse.AUTO and not times.in_use_before:
+        return ""
+    if not times.taken_up:
+        said = f" ({facts.use_untold})" if facts.use_untold else ""
+        return f"the new key {state.current} has not been seen in use since its push{said}"
+    if len(times.integrations) > 1 and not times.quiet_long:
+        return f"the old key {listed_as(working)} has not been silent for max_grace, and one use can't vouch for all"
+    return ""
 
 
 def _users(state: State, facts: Facts) -> str:
@@ -146,48 +196,55 @@ def _users(state: State, facts: Facts) -> str:
             uses.append(
                 f"{key_id} by {use.service or 'unknown'} in {use.region or 'unknown'} at {use.at:%Y-%m-%d %H:%M} UTC"
             )
+    if facts.use_untold:
+        return f"the cloud no longer says whether the old key is used: {facts.use_untold}"
     return f"the old key is still used at the end of max_grace: {listed_as(uses)}"
+
+
+def _to_disable(state: State, facts: Facts) -> list[str]:
+    """The old keys that still work. One that another disabled counts as disabled, and a list may lag."""
+    return [
+        key_id
+        for key_id in state.to_revoke
+        if facts.listed(key_id) and not _disabled(state, key_id) and not theirs(state, facts, key_id)
+    ]
+
+
+def _unlisted_yet(state: State, facts: Facts) -> bool:
+    return not facts.moment.lag_over and not all(facts.listed(k) or _disabled(state, k) for k in state.to_revoke)
+
+
+def _all_disabled(state: State, facts: Facts) -> bool:
+    return facts.keys is not None and not _to_disable(state, facts) and not _unlisted_yet(state, facts)
 
 
 def _disabling(state: State, facts: Facts) -> Step:
     if facts.keys is None:
         return wait(state, Row.DISABLE, "the keys are not read yet")
-    enabled = [k for k in state.to_revoke if facts.listed(k) and not _disabled(state, k)]
-    if not enabled:
-        return Step(Row.DISABLED, "every old key is disabled", enter(state, Phase.QUARANTINE, facts))
+    if _unlisted_yet(state, facts):
+        return wait(state, Row.DISABLE, "a list may not show every old key yet")
+    key_id = _to_disable(state, facts)[0]
     return _held_back(state, facts, Row.DISABLE) or disable(
-        state, Row.DISABLE, enabled[0], f"no integration holds key {enabled[0]} any more"
+        state, Row.DISABLE, key_id, f"no integration holds key {key_id} any more"
     )
 
 
 def _quarantine(state: State, facts: Facts) -> Step:
     if facts.keys is None:
         return wait(state, Row.QUARANTINE, "the keys are not read yet")
-    if step := _enabled_again(state, facts):
+    if step := _works_again(state, facts):
         return step
     if state.emergency or facts.moment.quarantine_over:
         return Step(Row.QUARANTINE, "quarantine is over", enter(state, Phase.DELETING, facts))
     return wait(state, Row.QUARANTINE, "quarantine is not over yet")
 
 
-def _enabled_again(state: State, facts: Facts) -> Step | None:
-    """An old key that is enabled though rotator disabled it: another than rotator enabled it, and needs it."""
-    if not facts.can.can_disable:
+def _works_again(state: State, facts: Facts) -> Step | None:
+    """An old key works: the operator resumed a hold, or another than rotator ended a disabling of his own."""
+    working = any(facts.enabled(key_id) for key_id in _to_disable(state, facts))
+    if not facts.can.can_disable or not working:
         return None
-    wanted = [k for k in state.to_revoke if facts.enabled(k) and _disabled(state, k)]
-    if wanted:
-        released = replace(
-            state, keys=tuple(replace(r, disabled=False) if r.key_id in wanted else r for r in state.keys)
-        )
-        return hold(
-            replace(released, phase=Phase.GRACE, since=facts.moment.now),
-            Row.STILL_USED,
-            HoldReason.STILL_USED,
-            f"key {listed_as(wanted)} was enabled by another than rotator during quarantine",
-        )
-    if any(facts.enabled(key_id) for key_id in state.to_revoke):
-        return Step(Row.DISABLE, "an old key is enabled", enter(state, Phase.DISABLING, facts))
-    return None
+    return Step(Row.DISABLE, "an old key is enabled", enter(state, Phase.DISABLING, facts))
 
 
 def _deleting(state: State, facts: Facts) -> Step:
@@ -195,25 +252,24 @@ def _deleting(state: State, facts: Facts) -> Step:
         return wait(state, Row.DELETE, "the keys are not read yet")
     key_id = state.to_revoke[0]
     record = state.record(key_id)
-    if (record is None or not record.deleting) and (step := _enabled_again(state, facts)):
-        return step
+    if record is None or not record.deleting:
+        if step := _works_again(state, facts):
+            return step
+        if facts.can.can_disable and facts.enabled(key_id):
+            return wait(state, Row.DELETE, f"a list may not show yet that key {key_id} is disabled")
     return _held_back(state, facts, Row.DELETE) or delete(
         state, Row.DELETE, key_id, f"no integration holds key {key_id} any more"
     )
 
 
 def _held_back(state: State, facts: Facts, row: Row) -> Step | None:
-    """What stops a revocation that is otherwise due: a pause, the window, the clock."""
+    """What stops a revocation that is otherwise due: a pause, the window."""
     if state.paused:
         return wait(state, row, "paused")
     if facts.can.supplied:
         return None  # the key ended when the operator made the next one
     if not (facts.moment.window or state.emergency):
         return wait(state, row, "the window is closed")
-    if not facts.moment.clock_ok:
-        return hold(
-            state, Row.CLOCK, HoldReason.CLOCK, "this machine's clock and the cloud's are more than 2 minutes apart"
-        )
     return None
 
 

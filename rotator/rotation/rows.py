@@ -1,4 +1,4 @@
-"""The table of the state machine: its rows and the rules that they keep, by name. docs/state-machine.md is this table.
+"""The table of the state machine: its rows by name, with the rules that they keep. docs/state-machine.md is this table.
 
 The functions that decide are elsewhere in this room; each step that they return names the row that matched.
 """
@@ -8,99 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-
-class SafetyRule(StrEnum):
-    """What every row keeps. Without any one of them, the exploration finds a broken promise.
-
-    The value is the rule's number, as comments and docs cite it.
-    """
-
-    sentence: str
-
-    def __new__(cls, number: str, sentence: str) -> Self:
-        """A rule by its number, with the sentence that states it."""
-        rule = str.__new__(cls, number)
-        rule._value_ = number
-        rule.sentence = sentence
-        return rule
-
-    LOOK_BEFORE_MINT = (
-        "1",
-        "After a mint without an answer, wait `settle`, then look for its key, and only then mint again.",
-    )
-    NARROW_ATTRIBUTION = (
-        "2",
-        (
-            "Where keys carry no mark, take a key for a lost mint's only if it is the one unknown key that was "
-            "created within `settle` of the intent by the cloud's clock, and the cloud shows that it was never used; "
-            "disable it as a suspect, and delete it only after a quarantine."
-        ),
-    )
-    ONLY_PUSH = (
-        "3",
-        (
-            "Believe a refusal only if it answers the only push of this candidate that was ever sent; otherwise let "
-            "the descriptions say what was applied."
-        ),
-    )
-    PROOF_OF_NO_PUSH = (
-        "4",
-        (
-            "Count an integration as not pushed only if it shows the text that was recorded before the push, or "
-            "another stamp of ours; a text that was changed in any other way proves nothing."
-        ),
-    )
-    UNSETTLED_PUSH = (
-        "5",
-        "After a push without an answer, confirm nothing and judge nothing until `settle` has passed.",
-    )
-    INTENT_GUARD_CALL = (
-        "6",
-        "Commit the intent, check the ownership, make the call, with no other step in between.",
-    )
-    SETTLE_AGAIN = (
-        "7",
-        (
-            "Start `settle` again at each push or create without an answer, and where a start finds an intent without "
-            "an outcome."
-        ),
-    )
-    ROLL_FORWARD_ORDER = (
-        "8",
-        (
-            "Roll forward in this order: enable a disabled key that a stamp names; wait `settle`; keep every named "
-            "key alive; make room only with keys that no integration holds; mint, push and confirm; then revoke."
-        ),
-    )
-    FRESH_GENERATION = (
-        "9",
-        (
-            "Raise the generation with each mint; a stamp names a key only if its store, its generation and, where it "
-            "shows one, its key are equal."
-        ),
-    )
-    CLEAN_ABANDON = (
-        "10",
-        (
-            "Abandon a rotation only where no integration is left in doubt and no deletion has begun; the old keys "
-            "are released: foreign from then on."
-        ),
-    )
-    UNDONE_STAYS = (
-        "11",
-        "Keep a key that the operator asked back enabled, until the operator resumes or abandons.",
-    )
-    POINT_OF_NO_RETURN = (
-        "12",
-        (
-            "Never make a key current again once its DELETE is journalled; before that, disable a key that was ever "
-            "sent, where the cloud can, and read the descriptions once more."
-        ),
-    )
-    ADOPT_NAMED_ONLY = (
-        "13",
-        "At first contact, adopt only a key that the config, the operator or an integration's answer names.",
-    )
+from rotator.rotation.rules import SafetyRule
 
 
 class Row(StrEnum):
@@ -129,25 +37,56 @@ class Row(StrEnum):
     TWO_ROTATORS = "2", "A description carries another store's stamp: hold (two_rotators)."
     ENABLE_NAMED = (
         "3",
-        "A stamp names a disabled key of ours whose deletion has not begun: ENABLE it.",
+        "An integration is shown to hold a key that rotator disabled, and whose deletion has not begun: ENABLE it.",
         SafetyRule.ROLL_FORWARD_ORDER,
         SafetyRule.POINT_OF_NO_RETURN,
+        SafetyRule.OWN_ACTS_ONLY,
+    )
+    SEEN_ENABLED = (
+        "54",
+        (
+            "A settled look shows a key that rotator disabled as enabled: where the DISABLE was answered, record that "
+            "others enabled it; else forget the DISABLE. One that others enabled is disabled again: forget that."
+        ),
+        SafetyRule.OWN_ACTS_ONLY,
+        SafetyRule.LISTS_LAG,
+    )
+    ENABLED_AGAIN = (
+        "55",
+        "`to_revoke` or `to_delete` holds a key that others enabled again: hold (enabled_again).",
+        SafetyRule.OWN_ACTS_ONLY,
+    )
+    CURRENT_LOST = (
+        "56",
+        (
+            "Others disabled or deleted the current key: record since when. A look `settle` later shows the same, and "
+            "no push of a candidate was sent: hold (current_disabled, current_gone), or mint and push a fresh key at "
+            "once where `on_lost` says so."
+        ),
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        SafetyRule.LISTS_LAG,
     )
     FROZEN = "4", "The operator froze every change: wait. Only row 3 may change something, since it ends a lockout."
     GIVE_BACK = (
         "53",
-        "A key that the operator asked back is disabled: ENABLE it. If a rotation would revoke it: hold (undone).",
+        (
+            "rotator disabled a key that the operator asked back: ENABLE it. If a rotation would revoke it: hold "
+            "(undone)."
+        ),
         SafetyRule.UNDONE_STAYS,
+        SafetyRule.OWN_ACTS_ONLY,
     )
     DELETE_GIVEN_UP = (
         "5",
         (
-            "`to_delete` holds a key: DELETE it. If a push of it was ever sent: keep it if a stamp names it, or hold "
-            "(stamp_lost) if a description proves nothing; else DISABLE it where the cloud can, look again, and "
-            "DELETE it. A key that is still listed `settle` after its deletion was answered: put it on `to_delete`."
+            "`to_delete` holds a key: DELETE it. If a push of it was ever sent: keep it if an integration is shown to "
+            "hold it, or hold (stamp_lost) if a description proves nothing; else DISABLE it where the cloud can, look "
+            "again, and DELETE it. A key that is still listed `settle` after its deletion was answered: put it on "
+            "`to_delete`."
         ),
         SafetyRule.PROOF_OF_NO_PUSH,
         SafetyRule.POINT_OF_NO_RETURN,
+        SafetyRule.LISTS_LAG,
     )
     SUSPECT = (
         "6",
@@ -162,6 +101,14 @@ class Row(StrEnum):
         "An unknown key carries the mark of a mint that was given up: put it on `to_delete`.",
     )
     FOREIGN = "8", "A key is unknown and no mint is open: record it as foreign, once, and report it."
+    CLOCK = (
+        "46",
+        (
+            "The step would mint, confirm, disable or delete, and this machine's clock and the vendor's are more than "
+            "2 minutes apart: wait, and at `proving.timeout` hold (clock). An emergency goes on."
+        ),
+        SafetyRule.BOTH_CLOCKS,
+    )
     BACKOFF = "12", "A backoff, or the time that a server asked for, is not over: wait."
 
     # New: first contact.
@@ -189,6 +136,14 @@ class Row(StrEnum):
         ),
         SafetyRule.ROLL_FORWARD_ORDER,
     )
+    HOLD_ENDED = (
+        "57",
+        (
+            "What the hold says is no longer so, and it is one of current_disabled, current_gone, stamp_lost, clock, "
+            "slots_full, still_used, not_taken_up, dependents_degraded, enabled_again: end it."
+        ),
+        SafetyRule.HOLDS_THAT_END,
+    )
 
     # Idle.
     BEGIN = (
@@ -212,11 +167,13 @@ class Row(StrEnum):
     NO_SLOT = (
         "13b",
         (
-            "No slot is free: put keys that provably no integration holds on `to_delete`; or wait for a suspect that "
-            "fills one; else hold (slots_full)."
+            "No slot is free: put keys that provably no integration holds, and whose successor was seen in use, on "
+            "`to_delete`; or wait for a suspect that fills one, or for a list that lags; else hold (slots_full)."
         ),
         SafetyRule.ROLL_FORWARD_ORDER,
         SafetyRule.UNDONE_STAYS,
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        SafetyRule.USE_IS_SEEN,
     )
     MAX_ATTEMPTS = "13c", "`max_attempts` mints came to nothing: hold (max_attempts)."
     MINTED = "14", "The cloud answered with a key: it is the candidate."
@@ -267,8 +224,10 @@ class Row(StrEnum):
         "22",
         (
             "The material is gone, or the candidate never worked within `proving.timeout`: put it on `to_delete` and "
-            "back off. The cloud refuses its signature because of the clock: hold (clock)."
+            "back off. The cloud refuses its signature because of the clock, at `proving.timeout` still: hold (clock)."
         ),
+        SafetyRule.WORDS_OF_REPLICAS,
+        SafetyRule.BOTH_CLOCKS,
     )
     PROVED = "23", "The candidate worked as often in a row as the config asks: push it. Not yet: try it again."
 
@@ -286,6 +245,15 @@ class Row(StrEnum):
         "26",
         "The integration refused one of several pushes: send no more, and let the descriptions say what was applied.",
         SafetyRule.ONLY_PUSH,
+    )
+    UNFIT = (
+        "58",
+        (
+            "The cloud does not list the candidate as enabled: wait until `settle` has passed since its mint, then put "
+            "it on `to_delete` and back off, or, if a push of it was sent, push no more."
+        ),
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        SafetyRule.LISTS_LAG,
     )
     PUSH = (
         "27",
@@ -332,8 +300,9 @@ class Row(StrEnum):
         "38",
         (
             "Every integration names the candidate: it is the current key, and `to_revoke` records the former current "
-            "key and `maybe_held`."
+            "key and `maybe_held`. No text is vouched for any more."
         ),
+        SafetyRule.VOUCHED_TEXTS,
     )
     PUSH_AGAIN = "39", "An integration does not name the candidate: push to it again, or wait for evidence of use."
 
@@ -353,25 +322,48 @@ class Row(StrEnum):
     )
 
     # Grace to deleting.
-    STAMP_EDITED = "43", "A description proves nothing about the current key: report it; the revocation waits."
-    STILL_USED = (
-        "44",
+    STAMP_EDITED = (
+        "43",
         (
-            "An old key is still used at the end of `max_grace`, or was enabled by another than rotator during "
-            "quarantine: hold (still_used)."
+            "A description proves nothing about the current key: report it; when the wait is otherwise over, hold "
+            "(stamp_lost)."
         ),
+        SafetyRule.VOUCHED_TEXTS,
     )
-    GRACE = "45", "`grace` is over and the old keys are silent, or an emergency needs neither: begin to revoke."
-    CLOCK = "46", "This machine's clock and the cloud's are more than 2 minutes apart: hold (clock)."
+    STILL_USED = "44", "An old key is still used at the end of `max_grace`: hold (still_used)."
+    NOT_TAKEN_UP = (
+        "59",
+        "The new key was not seen in use by the end of `max_grace`, though it has to be: hold (not_taken_up).",
+        SafetyRule.USE_IS_SEEN,
+    )
+    GRACE = (
+        "45",
+        (
+            "`grace` is over by both clocks, the old keys are silent, and the new one was seen in use where it has to "
+            "be, or an emergency needs none of this: begin to revoke."
+        ),
+        SafetyRule.BOTH_CLOCKS,
+        SafetyRule.USE_IS_SEEN,
+    )
     DISABLE = (
         "47",
         "A key of `to_revoke` is enabled, the window is open and the operator has not paused it: DISABLE it.",
     )
     DISABLED = "48", "Every key of `to_revoke` is disabled: begin the quarantine."
-    QUARANTINE = "49", "The quarantine is over: begin to delete."
+    QUARANTINE = "49", "The quarantine is over by both clocks: begin to delete.", SafetyRule.BOTH_CLOCKS
     DELETE = (
         "50",
         "`to_revoke` holds a key, the window is open and the operator has not paused it: DELETE it.",
         SafetyRule.POINT_OF_NO_RETURN,
     )
     FINISHED = "51", "`to_revoke` is empty: the rotation is done."
+
+    # The engine, after all rows.
+    REFUSED_TO_REVOKE = (
+        "60",
+        (
+            "The step would disable or delete the current key, the candidate, or a key that the freshest texts name: "
+            "hold (refused_to_revoke), send nothing."
+        ),
+        SafetyRule.LAST_CHECK,
+    )

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rotator.model import Call, Change, Hold, HoldReason, KeyRecord, Origin, Phase, State
+from rotator.model import (
+    Call,
+    Change,
+    Finding,
+    FindingKind,
+    Hold,
+    HoldReason,
+    KeyRecord,
+    Origin,
+    Phase,
+    Severity,
+    State,
+    Vouched,
+)
 from rotator.rotation.facts import Facts, Reading
 from rotator.rotation.rows import Row
+from rotator.rotation.use import used_by_another
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +40,28 @@ class Step:
     reason: str
     state: State
     call: Call | None = None
-    finding: str | None = None
+    finding: Finding | None = None
 
 
-def wait(state: State, row: Row, reason: str, finding: str | None = None) -> Step:
+def note(kind: FindingKind, text: str) -> Finding:
+    """Something worth knowing."""
+    return Finding(kind, text)
+
+
+def alert(kind: FindingKind, text: str) -> Finding:
+    """Something that the operator must act on: it stops a rotation, or will, or cuts a consumer off."""
+    return Finding(kind, text, Severity.ACT)
+
+
+def wait(state: State, row: Row, reason: str, finding: Finding | None = None) -> Step:
     """Nothing to do until time passes or the outside changes."""
     return Step(row, reason, state, finding=finding)
 
 
 def frozen(state: State) -> Step:
     """The operator froze every change."""
-    return wait(state, Row.FROZEN, "every change is frozen", finding="every change is frozen")
+    why = "every change is frozen"
+    return wait(state, Row.FROZEN, why, note(FindingKind.FROZEN, why))
 
 
 def hold(state: State, row: Row, why: HoldReason, detail: str) -> Step:
@@ -44,24 +69,28 @@ def hold(state: State, row: Row, why: HoldReason, detail: str) -> Step:
     return Step(row, detail, replace(state, hold=Hold(why, detail)))
 
 
-def call(state: State, row: Row, reason: str, change: Call, finding: str | None = None) -> Step:
+def call(state: State, row: Row, reason: str, change: Call, finding: Finding | None = None) -> Step:
     """Make one external change: its intent is the state with the call in it."""
     return Step(row, reason, replace(state, call=change), change, finding)
 
 
 def enter(state: State, phase: Phase, facts: Facts) -> State:
-    """The state at the beginning of a phase."""
-    return replace(state, phase=phase, since=facts.moment.now, hold=None)
+    """The state at the beginning of a phase, dated by both clocks."""
+    return replace(state, phase=phase, since=facts.moment.now, since_vendor=facts.moment.vendor_now, hold=None)
 
 
-def disable(state: State, row: Row, key_id: str, reason: str, finding: str | None = None) -> Step:
-    """Disable a key."""
-    return call(state, row, reason, Call(Change.DISABLE, key_id=key_id), finding)
+def disable(state: State, row: Row, key_id: str, reason: str, finding: Finding | None = None) -> Step:
+    """Disable a key. From its intent on, the disabling is ours to undo (rule 14)."""
+    record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
+    ours = state.with_record(replace(record, disabling=True))
+    return call(ours, row, reason, Call(Change.DISABLE, key_id=key_id), finding)
 
 
-def enable(state: State, row: Row, key_id: str, reason: str, finding: str | None = None) -> Step:
-    """Enable a key."""
-    return call(state, row, reason, Call(Change.ENABLE, key_id=key_id), finding)
+def enable(state: State, row: Row, key_id: str, reason: str, finding: Finding | None = None) -> Step:
+    """Enable a key that rotator disabled. A disabling that lands late is still ours (rule 14)."""
+    record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)
+    ours = state.with_record(replace(record, disabled=False))
+    return call(ours, row, reason, Call(Change.ENABLE, key_id=key_id), finding)
 
 
 def delete(state: State, row: Row, key_id: str, reason: str) -> Step:
@@ -117,26 +146,32 @@ def names(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:
     """This integration holds the key, as far as its description (or the evidence of use) can say."""
     if reading.names is not None:
         return reading.names == key_id
+    if not reading.blind:
+        return False
     if key_id == state.current and state.candidate is None:
-        record = state.record(key_id)
-        # An adopted key was never stamped: the text seen at its adoption stands in for the stamp.
-        return reading.blind or (reading.before and record is not None and record.origin is Origin.ADOPTED)
-    if reading.blind:
-        used = facts.last_used.get(key_id)
-        return used is not None and state.pushed_at is not None and used.at > state.pushed_at
-    return False
+        return True
+    record = state.record(key_id)
+    pushed_at = record.pushed_at if record is not None else None
+    return pushed_at is not None and used_by_another(facts.last_used.get(key_id), pushed_at)
+
+
+def vouch(state: State, readings: Iterable[Reading], key_id: str) -> State:
+    """Let the texts as they are now stand for the key, until the next confirm (rule 15a)."""
+    fresh = tuple(Vouched(reading.integration, reading.description, key_id) for reading in readings)
+    about = {vouched.integration for vouched in fresh}
+    return replace(state, vouched=(*(v for v in state.vouched if v.integration not in about), *fresh))
 
 
 def held_key(state: State, reading: Reading) -> str | None:
-    """The key that this integration holds: by its stamp or echo, or, untouched since the last push, the current one."""
+    """The key that this integration holds: as it shows, or, untouched since the last push, the current one."""
     return reading.names or (state.current if reading.before else None)
 
 
 def is_other(state: State, facts: Facts, reading: Reading, key_id: str | None) -> bool:
-    """The description shows a push of ours that was not this key's."""
+    """The description shows a push of ours that was not this key's. Another store's stamp shows none of ours."""
     if reading.strange or (key_id is not None and names(state, facts, reading, key_id)):
         return False
-    return reading.generation is not None or reading.names is not None
+    return reading.ours or reading.names is not None
 
 
 def is_lost(state: State, facts: Facts, reading: Reading, key_id: str) -> bool:

@@ -56,7 +56,9 @@ def run_once(
     journal.flush(required_only=False)
     now = clock.now()
     states = [(managed, journal.load(managed.name)) for managed in chosen]
-    bad = any(state.hold or state.unread or overdue(state, managed.policy, now) for managed, state in states)
+    bad = any(
+        state.needs_an_operator or state.unread or overdue(state, managed.policy, now) for managed, state in states
+    )
     return ExitCode.HELD if bad or not all(finished) else ExitCode.FINE
 
 

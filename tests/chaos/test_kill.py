@@ -62,10 +62,10 @@ def aws(action: str, count: int) -> Kind:
 
 
 KINDS = (
-    aws("ListAccessKeys", 8),
+    aws("ListAccessKeys", 9),
     aws("CreateAccessKey", 1),
     aws("GetCallerIdentity", 3),
-    aws("GetAccessKeyLastUsed", 1),
+    aws("GetAccessKeyLastUsed", 2),
     aws("UpdateAccessKey", 1),
     aws("DeleteAccessKey", 1),
     Kind("read", 7, "GET", ONE),

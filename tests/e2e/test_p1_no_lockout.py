@@ -149,6 +149,7 @@ class TestTheStampAfterTheConfirm:
     def test_a_push_from_before_that_lands_late_is_rolled_over_forward(self, rig: Rig, phase: Phase) -> None:
         """The integration falls back to the old key, with its old stamp: a paused replica woke up, say."""
         rig.rotate()
+        rig.consumes = True
         old, text = rig.account.held(INTEGRATION), rig.shown()
         rig.begin()
         rig.to(phase)
@@ -167,6 +168,7 @@ class TestTheStampAfterTheConfirm:
 
     def test_the_third_time_in_a_row_is_held(self, rig: Rig) -> None:
         rig.rotate()
+        rig.consumes = True
         old, text = rig.account.held(INTEGRATION), rig.shown()
         rig.begin()
         for _ in range(3):
@@ -183,6 +185,7 @@ def test_the_stamps_are_read_again_right_before_a_revocation(make_rig: MakeRig, 
     """However young the poll is that the watch goes by."""
     rig = make_rig({"watch": "9d"})
     rig.rotate()
+    rig.consumes = True
     old, text = rig.account.held(INTEGRATION), rig.shown()
     rig.begin()
     rig.to(phase)
@@ -218,14 +221,16 @@ class TestUse:
         rig.wait(timedelta(hours=20))
         assert rig.aws.works(old)
         used = rig.clock.world()
+        rig.consumes = True
         rig.to(Phase.QUARANTINE)
         assert rig.clock.world() - used >= timedelta(hours=12)
 
     def test_one_that_somebody_enables_again_in_quarantine_is_held(self, rig: Rig) -> None:
         rig.begin()
         rig.to(Phase.QUARANTINE)
+        rig.wait(timedelta(minutes=2))
         rig.enable(rig.first_key)
-        rig.hold(HoldReason.STILL_USED)
+        rig.hold(HoldReason.ENABLED_AGAIN)
         assert both_live(rig)
 
 

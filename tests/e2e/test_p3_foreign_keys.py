@@ -80,7 +80,7 @@ class TestDuringARotation:
         for _ in range(3):
             rig.tick()
             rig.restart()
-        assert len([event for event in rig.events("finding") if foreign in event["reason"]]) == 1
+        assert len([event for event in rig.events("finding") if f"unknown key {foreign}" in event["reason"]]) == 1
         assert rig.events("key.classified", code="foreign", key_ids=[foreign])
 
 

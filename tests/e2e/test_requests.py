@@ -104,6 +104,7 @@ class TestTakeOver:
         refused(rig, "resume", "adopt")
         assert rig.ask("adopt", key_id=held, take_over=True).accepted
         assert rig.ask("rotate", now=True).accepted
+        rig.consumes = True
         rig.finish()
         assert rig.listed() == {rig.held(): True}
         assert " g3 " in rig.shown()
@@ -225,6 +226,7 @@ class TestResume:
             rig.tick()
         assert rig.state.hold.reason is HoldReason.STILL_USED
         asked = rig.clock.world()
+        rig.consumes = True
         assert rig.ask("resume", accept_use=accept).accepted
         rig.to(Phase.QUARANTINE)
         assert (rig.clock.world() - asked < timedelta(seconds=patience(60))) is accept
@@ -233,6 +235,7 @@ class TestResume:
     def test_after_contention(self, make_rig: MakeRig) -> None:
         rig = make_rig({"watch": "1h", "grace": "3h", "quiet_for": "1h", "quarantine": "3h"})
         rig.rotate()
+        rig.consumes = True
         old, text = rig.account.held(INTEGRATION), rig.shown()
         rig.begin()
         for _ in range(3):
@@ -292,6 +295,10 @@ class TestPartialPush:
     @pytest.mark.parametrize("cut", [INTEGRATION, SECOND])
     def test_ends_when_a_person_gives_one_side_up(self, rig: Rig, cut: str) -> None:
         refused(rig, "resume", "has no integration another", cut="another")
+        refused(rig, "resume", "no use of it was seen", cut=cut)
+        rig.wait(timedelta(minutes=1))
+        rig.consumes = True
+        rig.tick()
         rig.locked_out = True
         assert rig.ask("resume", cut=cut).accepted
         rig.to(Phase.GRACE)
@@ -396,14 +403,17 @@ class TestUndo:
         assert rig.state.hold is not None
         assert rig.state.hold.reason is HoldReason.UNDONE
 
-    def test_keeps_the_key_enabled_whoever_disables_it(self, rig: Rig) -> None:
+    def test_is_not_forced_on_others_who_disable_the_key(self, rig: Rig) -> None:
         rig.begin()
         rig.to(Phase.QUARANTINE)
         assert rig.ask("undo").accepted
         rig.tick()
+        assert rig.listed()[rig.first_key]
+        rig.wait(timedelta(minutes=2))
+        rig.tick()
         rig.disable(rig.first_key)
         rig.tick()
-        assert rig.listed()[rig.first_key]
+        assert not rig.listed()[rig.first_key]
 
     @pytest.mark.parametrize("phase", [Phase.IDLE, Phase.PROVING, Phase.GRACE])
     def test_elsewhere_is_refused(self, rig: Rig, phase: Phase) -> None:

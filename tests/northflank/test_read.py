@@ -28,9 +28,12 @@ def stamp(cloud: Cloud, integration: str = "prod-aws") -> None:
 
 def test_a_fresh_read_shows_what_is_there(cloud: Cloud) -> None:
     integration = cloud.integration()
-    assert integration.read(fresh=True) == IntegrationView("prod-aws", "Production")
+    first = integration.read(fresh=True)
+    assert first == IntegrationView("prod-aws", "Production", at=first.at)
+    assert first.at is not None, "the answer has a Date"
     stamp(cloud)
-    assert integration.read(fresh=True) == IntegrationView("prod-aws", STAMPED, STAMP)
+    second = integration.read(fresh=True)
+    assert second == IntegrationView("prod-aws", STAMPED, STAMP, at=second.at)
     assert cloud.reads(ONE) == 2
 
 

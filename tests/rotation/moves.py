@@ -13,17 +13,20 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rotator.errors import Verdict
-from rotator.model import Call, Change, HoldReason, Key, Outcome, Phase, Proof, State
+from rotator.model import Call, Change, Finding, FindingKind, HoldReason, Key, Outcome, Phase, Proof, Severity, State
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts, look
+from rotator.rotation.findings import standing
 from rotator.rotation.moment import Moment
+from rotator.rotation.refusal import refuse
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step
+from rotator.rotation.use import used_by_another
 from tests.rotation import outside, people
-from tests.rotation.promises import Broken, check_create, check_decision, locked_out
+from tests.rotation.promises import Broken, check_create, check_decision, check_hold, check_seen, locked_out
 from tests.rotation.world import (
     ANY,
     BORN,
@@ -37,6 +40,7 @@ from tests.rotation.world import (
     STORE,
     T0,
     WITHIN,
+    Budget,
     Flight,
     Move,
     Shape,
@@ -45,6 +49,7 @@ from tests.rotation.world import (
     canonical,
     in_order,
     observe,
+    replaced,
     stamp_text,
 )
 
@@ -57,6 +62,8 @@ class Machine:
     conclude: Callable[[State, Outcome, Moment], Step] = conclude
     recover: Callable[..., State] = recover
     answer: Callable[[State, Command, Facts], Ruling] = answer
+    refuse: Callable[[State, Step, Facts], Step | None] = refuse
+    standing: Callable[[State, Facts], tuple[Finding, ...]] = standing
     fenced: bool = True  # a journal write is refused once another owner has raised the fence
 
 
@@ -65,20 +72,25 @@ class Ticked(NamedTuple):
 
     row: Row | None
     reason: str
-    finding: str | None
+    finding: Finding | None
     journal: int
     call: Call | None
+    alerts: frozenset[FindingKind] = frozenset()
 
 
-DEAD, USED, CLOCK, WORSE, SPENT = "dead", "used", "clock", "worse", "spent"
+DEAD, USED, CLOCK, WORSE, SPENT = "dead", "used", "the clock is off", "worse", "spent"
+CLOCK_LONG = "the clock has been off for long"
 NO_KEYS, NO_TEXTS = "no keys", "no texts"
+LAG, AGAIN, SILENT, LIE = "a list that lags", "for the second time", "no use of the new key", "a list without the key"
 _VARIANTS = {
+    Phase.MINTING: (CLOCK, CLOCK_LONG),
     Phase.PROVING: (DEAD,),
-    Phase.CONFIRMING: (WORSE,),
+    Phase.CONFIRMING: (WORSE, CLOCK),
     Phase.GRACE: (USED,),
-    Phase.DISABLING: (CLOCK,),
+    Phase.DISABLING: (CLOCK, CLOCK_LONG),
     Phase.DELETING: (CLOCK,),
 }
+_BY_THE_CLOCK = {Change.CREATE, Change.DISABLE, Change.DELETE}
 _REFUSED = Outcome(Verdict.REFUSED, code="403", message="refused", permanent=True)
 _REFUSED_FOR_NOW = Outcome(Verdict.REFUSED, code="409", message="refused")
 _FULL = Outcome(Verdict.REFUSED, code="LimitExceeded", message="full", permanent=True, slots_full=True)
@@ -101,7 +113,7 @@ class Moves:
 
     def number(self, state: State) -> int:
         """The number of this journal, new or known."""
-        journal = canonical(state, exact=self.shape.can.exact)
+        journal = canonical(state, exact=self.shape.can.exact, lags=self.shape.lags)
         known = self._numbers.get(journal)
         if known is None:
             known = self._numbers[journal] = len(self.journals)
@@ -144,6 +156,15 @@ class Moves:
             seen = replace(seen, keys=None, cloud_time=None, last_used=())
         if variant == NO_TEXTS:
             seen = replace(seen, integrations=None)
+        if variant == LAG and world.former is not None:
+            seen = replace(seen, keys=observe(world._replace(keys=world.former), self.shape.can).keys)
+        if variant == LIE:
+            seen = replace(seen, keys=tuple(key for key in seen.keys or () if key.key_id != state.current))
+        if variant == SILENT:
+            seen = replace(
+                seen, last_used=tuple((k, None) if k == state.current else (k, u) for k, u in seen.last_used)
+            )
+        used = dict(seen.last_used).get(state.current or "")
         if state.phase is Phase.PROVING:
             candidate = world.key(state.candidate)
             works = variant != DEAD and candidate is not None and candidate.enabled
@@ -158,14 +179,23 @@ class Moves:
             named_key=self.shape.named,
             has_material=self.has_material(world),
             settled=state.unsettled_since is None,
+            lag_over=state.changed_at is None,
             due="due" if due or (brought and state.phase is Phase.IDLE) else None,
             key_supplied=brought,
             grace_over=True,
             quiet=variant != USED,
-            overstayed=variant == USED,
+            quiet_long=not any(held in state.to_revoke for held, _ in world.holds),
+            overstayed=variant in {USED, SILENT},
             quarantine_over=True,
             proving_over=True,
-            clock_ok=variant != CLOCK,
+            vendor_now=T0,
+            clock_ok=variant not in {CLOCK, CLOCK_LONG},
+            clock_off_long=variant == CLOCK_LONG,
+            lost_long=variant == AGAIN,
+            suspects_over=frozenset(suspect.key_id for suspect in state.suspects),
+            in_use_before=self.shape.uses,
+            taken_up=used_by_another(used, T0),
+            replace_lost=self.shape.replaces,
             max_attempts=0 if variant == SPENT else 12,
             settle=SETTLE,
             hold_unattributed=self.shape.hold_unattributed,
@@ -187,18 +217,22 @@ class Moves:
 
     def tick(self, world: World, variant: str, *, due: bool) -> Ticked:
         """What the machine does when it looks now."""
-        at = (world.journal, world.keys, world.holds, self.has_material(world), variant, due)
+        at = (world.journal, world.keys, world.holds, self.has_material(world), variant, due, world.former)
         known = self._ticks.get(at)
         if known is None:
-            state = self.state(world)
-            step = self.machine.decide(state, self.facts(world, variant, due=due))
+            state, facts = self.state(world), self.facts(world, variant, due=due)
+            step = self.machine.decide(state, facts)
+            step = self.machine.refuse(state, step, facts) or step
             journal = step.state
             if step.call is not None and step.call.change is Change.CREATE and self.shape.can.exact:
                 assert journal.mint is not None
                 mark = world.keys[0].key_id if self.shape.can.supplied else f"m{journal.generation}"
                 journal = replace(journal, mint=replace(journal.mint, mark=mark))
             number = world.journal if journal == state else self.number(journal)
-            known = self._ticks[at] = Ticked(step.row, step.reason, step.finding, number, step.call)
+            alerts = frozenset(
+                found.kind for found in self.machine.standing(state, facts) if found.severity is Severity.ACT
+            )
+            known = self._ticks[at] = Ticked(step.row, step.reason, step.finding, number, step.call, alerts)
             self._note(step)
         return known
 
@@ -222,33 +256,36 @@ class Moves:
         yield from self._tick(world, ANY, due=False)
         if due:
             yield from self._tick(world, ANY, due=True)
+        if state.lost_since is not None:
+            yield from self._tick(world, AGAIN, due=False)
+        if self.shape.lags and world.former is not None:
+            yield from self._tick(world, LAG, due=False)
+        if self.shape.uses and state.phase is Phase.GRACE:
+            yield from self._tick(world, SILENT, due=False)
+        if world.budget.lies and state.current is not None and state.changed_at is None:
+            yield from self._tick(world, LIE, due=False)
         if self.shape.reads_fail:
             yield from self._tick(world, NO_KEYS, due=due)
             yield from self._tick(world, NO_TEXTS, due=due)
         if world.budget.faults and state.hold is None:
             variants = _VARIANTS.get(state.phase, ())
             if state.phase is Phase.MINTING and state.mint is None:
-                variants = (SPENT,)
+                variants = (SPENT, *variants)
             for variant in variants:
                 yield from self._tick(world, variant, due=False)
 
     def _tick(self, world: World, variant: str, *, due: bool) -> Iterator[Move]:
         ticked = self.tick(world, variant, due=due)
-        if self.shape.late_pushes and variant == ANY:
-            self._check_alert(world, ticked)
+        before = self.state(world)
+        self._check(world, variant, ticked)
         if ticked.call is None and ticked.journal == world.journal:
             return
-        before = self.state(world)
         if ticked.call is not None:
-            seen = variant != NO_KEYS
+            seen = variant not in {NO_KEYS, LAG}
             check_decision(world, self.shape, before, ticked.call, ticked.finding, keys_seen=seen)
-        budget = world.budget
-        if variant in {DEAD, USED, CLOCK, WORSE, SPENT}:
-            budget = budget._replace(faults=budget.faults - 1)
-        if due and ticked.row is Row.BEGIN:
-            budget = budget._replace(rotations=max(budget.rotations - 1, 0))
+        budget = _spent(world.budget, variant, begins=due and ticked.row is Row.BEGIN)
         label = ("tick", variant, due)
-        benign = variant == ANY
+        benign = variant in {ANY, AGAIN}
         if ticked.call is None:
             keys = adopted(world.keys, self.shape.named) if ticked.row is Row.ADOPT else world.keys
             yield Move(label, self.clean(world._replace(journal=ticked.journal, budget=budget, keys=keys)), benign)
@@ -260,6 +297,18 @@ class Moves:
             return
         yield Move(label, self.commit(world._replace(budget=budget), ticked.journal, flight), benign)
 
+    def _check(self, world: World, variant: str, ticked: Ticked) -> None:
+        before = self.state(world)
+        if self.shape.late_pushes and variant == ANY:
+            self._check_alert(world, ticked)
+        if variant in {ANY, LAG}:
+            check_seen(world, self.shape, before, ticked.alerts, lagging=variant == LAG)
+        check_hold(world, before, self.journals[ticked.journal])
+        if variant in {CLOCK, CLOCK_LONG} and not before.emergency and not self.shape.can.supplied:
+            by_clock = ticked.call is not None and ticked.call.change in _BY_THE_CLOCK
+            if by_clock or ticked.row is Row.CONFIRMED:
+                raise Broken("P8", f"row {ticked.row} goes by a clock that is off")
+
     def _check_alert(self, world: World, ticked: Ticked) -> None:
         state = self.state(world)
         out = [i for i in locked_out(world) if not world.holds[i][1].startswith(EDITED)]
@@ -270,7 +319,7 @@ class Moves:
             Phase.CONFIRMING,
         }
         waits = ticked.call is None and ticked.journal == world.journal
-        if out and waits and ticked.finding is None and not repairing:
+        if out and waits and ticked.finding is None and not ticked.alerts and not repairing:
             raise Broken("alert", f"integration {out} is locked out, and the tick ({ticked.row}) says nothing")
 
     def commit(self, world: World, journal: int, flight: Flight) -> World:
@@ -313,6 +362,11 @@ class Moves:
             check_create(world)
             world = world._replace(created=True)
         yield self._answered(world, flight)
+        if flight.change is Change.PUSH and world.budget.clings:
+            yield self._clings(world, flight)
+        if flight.change is Change.DELETE and world.budget.lies and world.key(flight.key_id) is not None:
+            spent = world._replace(budget=world.budget._replace(lies=world.budget.lies - 1), former=world.keys)
+            yield self._concluded(spent, Outcome(Verdict.DONE), "answered, without effect")
         if not world.budget.faults:
             return
         spent = world._replace(budget=world.budget._replace(faults=world.budget.faults - 1))
@@ -331,12 +385,16 @@ class Moves:
     def _answered(self, world: World, flight: Flight) -> Move:
         key = world.key(flight.key_id)
         if flight.change is Change.CREATE and not self.slot(world):
-            return self._concluded(world, _FULL, "full", benign=True)
+            full = self._concluded(world, _FULL, "full", benign=True)
+            waited = replace(self.state(full.world), changed_at=None)  # the backoff outlasts the lag of lists
+            return full._replace(world=full.world._replace(journal=self.number(waited), former=None))
         if flight.change in {Change.DISABLE, Change.ENABLE} and key is None:
             return self._concluded(world, _REFUSED, "no such key", benign=True)
         if self.shape.can.supplied and flight.change is Change.CREATE:
             return self._taken(world, flight)
         landed = outside.land(self, world, flight)
+        if flight.change is not Change.PUSH:
+            landed = landed._replace(former=world.keys)
         outcome = Outcome(Verdict.DONE)
         if flight.change is Change.CREATE:
             key_id = f"k{landed.minted}"
@@ -349,6 +407,13 @@ class Moves:
             )
             landed = landed._replace(material=self.state(world).generation)
         return self._concluded(landed, outcome, "done", benign=True)
+
+    def _clings(self, world: World, flight: Flight) -> Move:
+        """The integration takes the push and shows it, but goes on using what it used before."""
+        spent = world._replace(budget=world.budget._replace(clings=world.budget.clings - 1), clinging=True)
+        used, _ = world.holds[flight.integration]
+        shown = spent._replace(holds=replaced(spent.holds, flight.integration, (used, flight.text)))
+        return self._concluded(shown, Outcome(Verdict.DONE), "done, though the integration clings to its former key")
 
     def _taken(self, world: World, flight: Flight) -> Move:
         """A mint where the operator makes the keys: the one that lies there, if it is still the one of the intent."""
@@ -364,6 +429,8 @@ class Moves:
         step = self.machine.conclude(state, outcome, times)
         self._note(step)
         after = world._replace(journal=self.number(step.state), pc=READY)
+        if not self.shape.lags or step.state.changed_at is None:
+            after = after._replace(former=None)
         return Move(("call", name, state.call), self.clean(after), benign)
 
     def recovered(self, world: World) -> int:
@@ -399,3 +466,12 @@ class Moves:
 
     def slot(self, world: World) -> bool:
         return self.shape.can.slots is None or len(world.keys) < self.shape.can.slots
+
+
+def _spent(budget: Budget, variant: str, *, begins: bool) -> Budget:
+    """What is left of the budget after a tick that saw this."""
+    if variant in {DEAD, USED, CLOCK, CLOCK_LONG, WORSE, SPENT}:
+        budget = budget._replace(faults=budget.faults - 1)
+    if variant == LIE:
+        budget = budget._replace(lies=budget.lies - 1)
+    return budget._replace(rotations=max(budget.rotations - 1, 0)) if begins else budget

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.errors import Verdict
-from rotator.model import Change, Outcome, Phase, State
+from rotator.model import Change, ConfirmUse, Finding, HoldReason, Key, Outcome, Phase, State
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Kind, Ruling
 from rotator.rotation.conclude import conclude, recover
@@ -19,11 +19,12 @@ from rotator.rotation.contact import adopt
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import Facts
 from rotator.rotation.moment import Moment
-from rotator.rotation.rows import Row, SafetyRule
-from rotator.rotation.step import Step, delete, enter, give_up_candidate
+from rotator.rotation.rows import Row
+from rotator.rotation.rules import SafetyRule
+from rotator.rotation.step import Step, delete, disable, enter, give_up_candidate
 from tests.rotation import shapes
 from tests.rotation.moves import Machine
-from tests.rotation.world import Shape
+from tests.rotation.world import T0, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,202 @@ def _forgets_who_makes_keys(_state: State, facts: Facts) -> Facts:
     return replace(facts, can=replace(facts.can, supplied=False))
 
 
+# Rule 14.
+
+
+def _every_disabling_is_ours(state: State, facts: Facts) -> Step:
+    keys = tuple(replace(record, disabling=True) for record in state.keys)
+    return decide(replace(state, keys=keys), facts)
+
+
+def _ours_from_the_answer(state: State, facts: Facts) -> Step:
+    """A disabling counts as rotator's only once it was answered."""
+    keys = tuple(replace(record, disabling=record.disabled) for record in state.keys)
+    return decide(replace(state, keys=keys), facts)
+
+
+def _forgets_who_enabled(state: State, facts: Facts) -> Step:
+    keys = tuple(replace(record, enabled_again=False) for record in state.keys)
+    return decide(replace(state, keys=keys), facts)
+
+
+def _unanswered_disable_is_settled(state: State, outcome: Outcome, times: Moment) -> Step:
+    step = conclude(state, outcome, times)
+    if state.call is not None and state.call.change in {Change.DISABLE, Change.ENABLE}:
+        return replace(step, state=replace(step.state, unsettled_since=state.unsettled_since))
+    return step
+
+
+# Rule 15.
+
+
+def _pushes_what_is_listed_or_not(state: State, facts: Facts) -> Facts:
+    if state.phase is not Phase.PUSHING or state.candidate is None or facts.keys is None:
+        return facts
+    return replace(facts, keys={**facts.keys, state.candidate: Key(state.candidate, T0)})
+
+
+def _believes_one_list(_state: State, facts: Facts) -> Facts:
+    return replace(facts, moment=replace(facts.moment, lost_long=True))
+
+
+def _says_nothing(_state: State, _facts: Facts) -> tuple[Finding, ...]:
+    return ()
+
+
+def _makes_room_unseen(state: State, facts: Facts) -> Facts:
+    if state.phase is not Phase.MINTING:
+        return facts
+    return replace(facts, moment=replace(facts.moment, confirm_use=ConfirmUse.NEVER))
+
+
+def _any_store_shows_what_is_held(state: State, facts: Facts) -> Facts:
+    readings = tuple(
+        replace(r, ours=True, strange=False) if r.store in state.stores else r for r in facts.readings or ()
+    )
+    return replace(facts, readings=readings if facts.readings is not None else None)
+
+
+# Rules 15a and 15b.
+
+
+def _any_text_is_vouched_for(state: State, facts: Facts) -> Facts:
+    readings = tuple(
+        r if r.names is not None or r.ours or r.strange else replace(r, names=state.current)
+        for r in facts.readings or ()
+    )
+    return replace(facts, readings=readings)
+
+
+def _ends_by_silence(state: State, facts: Facts) -> Step:
+    """The hold over a key that others enabled again ends with the next look."""
+    if state.hold is not None and state.hold.reason is HoldReason.ENABLED_AGAIN:
+        return _forgets_who_enabled(replace(state, hold=None), facts)
+    return decide(state, facts)
+
+
+# Rules 16, 17, 19 and 20.
+
+
+def _any_clock_will_do(_state: State, facts: Facts) -> Facts:
+    return replace(facts, moment=replace(facts.moment, clock_ok=True))
+
+
+def _silence_is_enough(_state: State, facts: Facts) -> Facts:
+    return replace(facts, moment=replace(facts.moment, confirm_use=ConfirmUse.NEVER))
+
+
+def _one_use_vouches_for_all(_state: State, facts: Facts) -> Facts:
+    return replace(facts, moment=replace(facts.moment, quiet_long=True))
+
+
+def _lists_never_lag(_state: State, facts: Facts) -> Facts:
+    return replace(facts, moment=replace(facts.moment, lag_over=True))
+
+
+def _forgets_what_it_deleted(state: State, facts: Facts) -> Step:
+    return decide(replace(state, keys=tuple(record for record in state.keys if record.gone_at is None)), facts)
+
+
+def revokes_the_current_key(state: State, facts: Facts) -> Step:
+    """A bug: what is to be revoked is mixed up with what is in use."""
+    if state.phase is Phase.DISABLING and state.current is not None and facts.keys is not None:
+        return disable(state, Row.DISABLE, state.current, "mixed up")
+    return decide(state, facts)
+
+
+def _sends_whatever_was_decided(_state: State, _step: Step, _facts: Facts) -> Step | None:
+    return None
+
+
 MUTANTS = (
+    Mutant(
+        SafetyRule.OWN_ACTS_ONLY,
+        "takes every disabled key for one that it disabled",
+        Machine(decide=_every_disabling_is_ours),
+        shapes.OTHERS,
+    ),
+    Mutant(
+        SafetyRule.OWN_ACTS_ONLY,
+        "takes a disabling for its own only once it was answered",
+        Machine(decide=_ours_from_the_answer),
+        shapes.LATE,
+    ),
+    Mutant(
+        SafetyRule.OWN_ACTS_ONLY,
+        "forgets that others enabled a key again",
+        Machine(decide=_forgets_who_enabled),
+        shapes.OTHERS,
+    ),
+    Mutant(
+        SafetyRule.OWN_ACTS_ONLY,
+        "doesn't start `settle` at a DISABLE without an answer",
+        Machine(conclude=_unanswered_disable_is_settled),
+        shapes.LATE,
+    ),
+    Mutant(
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        "pushes a candidate that others took away",
+        _seeing(_pushes_what_is_listed_or_not),
+        shapes.OTHERS_EXACT,
+    ),
+    Mutant(SafetyRule.LOST_KEYS_ARE_SEEN, "believes one list", _seeing(_believes_one_list), shapes.LYING_TWICE),
+    Mutant(
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        "says nothing of a key that others took away",
+        Machine(standing=_says_nothing),
+        shapes.OTHERS,
+    ),
+    Mutant(
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        "makes room with a key whose successor was not seen in use",
+        _seeing(_makes_room_unseen),
+        shapes.CLINGING_LOST,
+    ),
+    Mutant(
+        SafetyRule.LOST_KEYS_ARE_SEEN,
+        "takes another store's stamp for a push of its own",
+        _seeing(_any_store_shows_what_is_held),
+        shapes.DOUBT_AWS,
+    ),
+    Mutant(
+        SafetyRule.VOUCHED_TEXTS,
+        "lets a text stand for the current key that none vouched for",
+        _seeing(_any_text_is_vouched_for),
+        shapes.AWS,
+    ),
+    Mutant(
+        SafetyRule.HOLDS_THAT_END,
+        "ends a hold that only the operator can end",
+        Machine(decide=_ends_by_silence),
+        shapes.OTHERS,
+    ),
+    Mutant(SafetyRule.BOTH_CLOCKS, "goes by a clock that is off", _seeing(_any_clock_will_do), shapes.AWS),
+    Mutant(
+        SafetyRule.USE_IS_SEEN,
+        "takes silence for proof that a key is unused",
+        _seeing(_silence_is_enough),
+        shapes.CLINGING,
+    ),
+    Mutant(
+        SafetyRule.USE_IS_SEEN,
+        "lets the use by one integration vouch for all",
+        _seeing(_one_use_vouches_for_all),
+        shapes.CLINGING_FANOUT,
+    ),
+    Mutant(SafetyRule.LISTS_LAG, "takes every list for up to date", _seeing(_lists_never_lag), shapes.LYING),
+    Mutant(
+        SafetyRule.LISTS_LAG,
+        "forgets a key once its deletion was answered",
+        Machine(decide=_forgets_what_it_deleted),
+        shapes.LYING,
+    ),
+    Mutant(
+        SafetyRule.LAST_CHECK,
+        "sends whatever was decided",
+        Machine(decide=revokes_the_current_key, refuse=_sends_whatever_was_decided),
+        shapes.EXACT,
+    ),
     Mutant(
         SafetyRule.LOOK_BEFORE_MINT, "looks for a lost mint's key before `settle`", _seeing(_mint_unsettled), shapes.AWS
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rotator.model import Change
 from tests.rotation.promises import check_create, check_landing
-from tests.rotation.world import AFTER, READY, WITHIN, CloudKey, Flight, Move, World, in_order, replaced
+from tests.rotation.world import AFTER, READY, WITHIN, CloudKey, Flight, Move, World, in_order, replaced, shown_by
 
 if TYPE_CHECKING:
     from tests.rotation.moves import Moves
@@ -40,7 +40,10 @@ def land(moves: Moves, world: World, flight: Flight) -> World:
             return world._replace(keys=tuple(key for key in world.keys if key.key_id != flight.key_id))
         case _:
             enabled = flight.change is Change.ENABLE
-            keys = (k._replace(enabled=enabled) if k.key_id == flight.key_id else k for k in world.keys)
+            keys = (
+                k._replace(enabled=enabled, theirs=False, insisted=False) if k.key_id == flight.key_id else k
+                for k in world.keys
+            )
             return world._replace(keys=tuple(keys))
 
 
@@ -59,7 +62,16 @@ def happens(moves: Moves, world: World) -> Iterator[Move]:
             yield Move(("gets stuck", flight), stuck, benign=False)
     state = moves.state(world)
     if world.pc == READY and state.unsettled_since is not None and all(f.stuck for f in world.flying):
-        yield Move(("`settle` passes",), world._replace(journal=moves.number(replace(state, unsettled_since=None))))
+        settled = moves.number(replace(state, unsettled_since=None, changed_at=None))
+        yield Move(("`settle` passes",), world._replace(journal=settled, former=None))
+    for number, (_, text) in enumerate(world.holds):
+        shown = shown_by(text)
+        if shown is not None and world.clung(number):
+            holds = replaced(world.holds, number, (shown, text))
+            yield Move(("an integration takes up the key that it shows", number), world._replace(holds=holds))
+    if world.pc == READY and state.changed_at is not None:
+        caught_up = moves.number(replace(state, changed_at=None))
+        yield Move(("lists show the last change",), world._replace(journal=caught_up, former=None))
     if world.paused is not None and world.pc == READY:
         journal, waiting = world.paused
         assert waiting is not None

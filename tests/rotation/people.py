@@ -34,6 +34,8 @@ def acts(moves: Moves, world: World) -> Iterator[Move]:
     yield from _repairs(world, state)
     if moves.shape.can.supplied and state.asked is not None and world.keys[0].key_id == state.current:
         yield _make_key(world, benign=True)
+    if world.budget.others and state.phase is not Phase.NEW:
+        yield from _others(world._replace(budget=world.budget._replace(others=world.budget.others - 1)), state)
     if not world.budget.people or state.phase is Phase.NEW:
         return
     asked = world._replace(budget=world.budget._replace(people=world.budget.people - 1))
@@ -71,13 +73,36 @@ def _stirs(moves: Moves, asked: World, state: State) -> Iterator[Move]:
             keys = changed(asked.keys, key._replace(used=True))
             yield Move(("someone uses their key", key.key_id), asked._replace(keys=keys), benign=False)
         if not key.enabled:
-            suspect = any(s.key_id == key.key_id for s in state.suspects)
-            keys = changed(asked.keys, key._replace(enabled=True, stray=key.stray or suspect))
-            yield Move(("someone enables", key.key_id), asked._replace(keys=keys), benign=False)
+            yield _enables(asked, state, key)
     for number, (held, text) in enumerate(asked.holds):
         if not text.startswith(EDITED):
             holds = replaced(asked.holds, number, (held, EDITED + text))
             yield Move(("someone edits the description of", number), asked._replace(holds=holds), benign=False)
+
+
+def _others(world: World, state: State) -> Iterator[Move]:
+    """Others disable, enable and delete any key at any moment."""
+    under_way = {flight.key_id for flight in world.flying}
+    for key in world.keys:
+        record = state.record(key.key_id)
+        # What both did at once, none of them can tell apart: it counts as rotator's.
+        at_once = key.key_id in under_way or (record is not None and record.disabling)
+        if key.enabled and not at_once:
+            keys = changed(world.keys, key._replace(enabled=False, theirs=True, insisted=False))
+            yield Move(("another disables", key.key_id), world._replace(keys=keys), benign=False)
+        if not key.enabled:
+            yield _enables(world, state, key)
+        keys = tuple(k for k in world.keys if k != key)
+        yield Move(("another deletes", key.key_id), world._replace(keys=keys), benign=False)
+
+
+def _enables(world: World, state: State, key: CloudKey) -> Move:
+    record = state.record(key.key_id)
+    suspect = any(s.key_id == key.key_id for s in state.suspects)
+    answered = record is not None and record.disabled and state.changed_at is None and key.key_id not in state.undone
+    insists = answered and not suspect and not any(flight.key_id == key.key_id for flight in world.flying)
+    enabled = key._replace(enabled=True, theirs=False, insisted=insists, stray=key.stray or suspect)
+    return Move(("someone enables", key.key_id), world._replace(keys=changed(world.keys, enabled)), benign=False)
 
 
 def _make_key(world: World, *, benign: bool) -> Move:
@@ -97,7 +122,11 @@ def _doubts(moves: Moves, asked: World) -> Iterator[Move]:
             wanted=frozenset(),
         )
         yield Move(("a backup of the journal is restored",), restored, benign=False)
-    if moves.slot(asked) and asked.key("f0") is None and "f0" not in asked.doomed:
+    theirs = asked.key("f0")
+    if theirs is not None and theirs.enabled and asked.pc == READY and not asked.flying:
+        holds = replaced(asked.holds, 0, ("f0", OTHER_STORE))
+        yield Move(("another rotator pushes its own key again",), asked._replace(holds=holds), benign=False)
+    elif moves.slot(asked) and theirs is None and "f0" not in asked.doomed:
         keys = tuple(sorted((*asked.keys, CloudKey("f0", born=OLD, used=True, ours=False))))
         holds = replaced(asked.holds, 0, ("f0", OTHER_STORE))
         yield Move(("another rotator pushes its own key",), asked._replace(keys=keys, holds=holds), benign=False)
@@ -132,9 +161,17 @@ def _ask(moves: Moves, world: World, request: Command, *, benign: bool = False) 
             keys = adopted(keys, request.key_id)
         case _:
             wanted = frozenset()
+            keys = tuple(key._replace(insisted=False) for key in keys)
     if request.cut is not None:
         accepted_loss |= {int(request.cut[1:])}
-    after_world = world._replace(journal=journal, keys=keys, wanted=wanted, accepted_loss=accepted_loss)
+    accepted_silence = world.silence_accepted or request.accept_silence or request.accept_use or request.leaked
+    after_world = world._replace(
+        journal=journal,
+        keys=keys,
+        wanted=wanted,
+        accepted_loss=accepted_loss,
+        silence_accepted=accepted_silence and moves.shape.uses,
+    )
     yield Move(("asks", request), moves.clean(after_world), benign)
 
 
@@ -144,9 +181,12 @@ def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Comm
     match reason:
         case HoldReason.STILL_USED:
             yield Command(kind=Kind.RESUME, accept_use=True)
+        case HoldReason.NOT_TAKEN_UP | HoldReason.SLOTS_FULL:
+            yield Command(kind=Kind.RESUME, accept_silence=True)
+        case HoldReason.STAMP_LOST:
+            yield from _vouchers(world, state)
         case HoldReason.PARTIAL_PUSH:
-            for number in range(len(world.holds)):
-                yield Command(kind=Kind.RESUME, cut=f"i{number}")
+            yield from _cuts(world)
         case HoldReason.UNATTRIBUTED:
             unknown = [key for key in world.keys if state.record(key.key_id) is None]
             ours = tuple(key.key_id for key in unknown if key.ours)
@@ -154,3 +194,17 @@ def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Comm
         case HoldReason.ADOPT_WHICH | HoldReason.TWO_ROTATORS | HoldReason.JOURNAL_BEHIND:
             for key_id in sorted({held for held, _ in world.holds}):
                 yield Command(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)
+
+
+def _cuts(world: World) -> Iterator[Command]:
+    for number in range(len(world.holds)):
+        yield Command(kind=Kind.RESUME, cut=f"i{number}")
+        if world.clinging:
+            yield Command(kind=Kind.RESUME, cut=f"i{number}", accept_silence=True)
+
+
+def _vouchers(world: World, state: State) -> Iterator[Command]:
+    """The operator vouches for nothing that isn't so."""
+    lost = [f"i{n}" for n, (held, text) in enumerate(world.holds) if text.startswith(EDITED) and held == state.current]
+    if lost:
+        yield Command(kind=Kind.RESUME, still_holds=tuple(lost))

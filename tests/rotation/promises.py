@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rotator.model import Call, Change, HoldReason, Origin, Phase, State
-from rotator.rotation.rows import SafetyRule
+from rotator.model import Call, Change, Finding, FindingKind, HoldReason, Origin, Phase, State
+from rotator.rotation.rules import SafetyRule
 from tests.rotation.world import EDITED, Flight, Shape, World
 
 
@@ -16,8 +16,20 @@ class Broken(Exception):
 
 
 def holders(world: World, key_id: str | None) -> list[int]:
-    """The integrations that really hold the key, those aside whose loss the operator accepted."""
-    return [i for i, (held, _) in enumerate(world.holds) if held == key_id and i not in world.accepted_loss]
+    """The integrations that really hold the key, those aside whose loss the operator accepted.
+
+    One that clings to a key which others took away is cut off already.
+    """
+    key = world.key(key_id)
+    dead = key is None or key.theirs
+    return [
+        i
+        for i, (held, _) in enumerate(world.holds)
+        if held == key_id
+        and i not in world.accepted_loss
+        and not world.silence_accepted
+        and not (dead and world.clung(i))
+    ]
 
 
 def locked_out(world: World) -> list[int]:
@@ -27,7 +39,7 @@ def locked_out(world: World) -> list[int]:
 
 
 def check_decision(
-    world: World, shape: Shape, before: State, call: Call, finding: str | None, *, keys_seen: bool
+    world: World, shape: Shape, before: State, call: Call, finding: Finding | None, *, keys_seen: bool
 ) -> None:
     """What must be true when a change is about to be journalled."""
     key_id = call.key_id
@@ -44,10 +56,11 @@ def check_decision(
             )
         _check_foreign(world, shape, before, call, finding)
     key, record = world.key(key_id), before.record(key_id)
+    _check_others(world, shape, call, keys_seen=keys_seen)
     sent = record is not None and record.sent and key_id not in world.doomed
-    if call.change is Change.DELETE and key and key.enabled and sent and shape.can.can_disable:
+    if call.change is Change.DELETE and key and key.enabled and sent and shape.can.can_disable and keys_seen:
         raise Broken("P1", f"{key_id}, which was pushed once, is deleted without having been disabled first")
-    shown = [i for i in locked_out(world) if not world.holds[i][1].startswith(EDITED)]
+    shown = [i for i in locked_out(world) if not world.holds[i][1].startswith(EDITED) and not world.clung(i)]
     out = [i for i in shown if _is_enableable(world, before, world.holds[i][0])]
     if out and keys_seen and call.change is not Change.ENABLE:
         raise Broken("P1 (repair)", f"{call.change} goes before the enabling of the key that integration {out} holds")
@@ -58,14 +71,68 @@ def check_decision(
         )
 
 
+def _check_others(world: World, shape: Shape, call: Call, *, keys_seen: bool) -> None:
+    """P9: rotator undoes nothing but its own acts."""
+    key = world.key(call.key_id)
+    if call.change is Change.ENABLE and key is not None and key.theirs:
+        raise Broken("P9", f"{key.key_id}, which another disabled, is to be enabled")
+    revokes = call.change in {Change.DISABLE, Change.DELETE} and call.key_id not in world.doomed
+    if revokes and key is not None and key.insisted:
+        raise Broken("P9", f"{call.change} of {key.key_id}, which another enabled again")
+    if call.change is Change.PUSH and not shape.can.supplied and keys_seen and (key is None or not key.enabled):
+        raise Broken("P1 (rule 15)", f"{call.key_id} is pushed, though it does not work")
+
+
+def check_seen(world: World, shape: Shape, state: State, alerts: frozenset[FindingKind], *, lagging: bool) -> None:
+    """P9: what others did to a key that an integration is shown to hold is an alert, whatever row fires."""
+    if state.phase is Phase.NEW or shape.can.supplied:
+        return
+    shown = {r for r in _shown(world, state) if r is not None}
+    lost = [k for k in shown if (key := world.key(k)) is None or key.theirs]
+    if lagging:
+        if FindingKind.KEY_LOST in alerts and not lost:
+            raise Broken(f"P9 (rule {SafetyRule.LISTS_LAG})", "an alert for a key that works, by a list that lags")
+        return
+    if lost and state.changed_at is None and FindingKind.KEY_LOST not in alerts:
+        raise Broken("P9", f"{lost}, which an integration holds, is lost, and nothing says so")
+
+
+def _shown(world: World, state: State) -> list[str | None]:
+    """The keys that the stamps and the vouched texts name."""
+    found: list[str | None] = [state.current]
+    for number, (_, text) in enumerate(world.holds):
+        if number in world.accepted_loss:
+            continue
+        vouched = {(v.integration, v.description): v.key_id for v in state.vouched}
+        found.append(vouched.get((f"i{number}", text)))
+    return found
+
+
+def check_hold(world: World, before: State, after: State) -> None:
+    """A hold says what is so: one list proves nothing, nor does one that lags."""
+    lost = {HoldReason.CURRENT_GONE, HoldReason.CURRENT_DISABLED}
+    if before.hold is not None and before.hold.reason in lost and after.hold is None:
+        key = world.key(before.current)
+        if key is None or not key.enabled:
+            raise Broken("P9", f"the hold over {before.current}, which is lost, ended without the operator")
+    if after.hold is None or after.hold == before.hold or after.current is None:
+        return
+    key = world.key(after.current)
+    if after.hold.reason in lost and key is not None and key.enabled:
+        raise Broken("P10", f"held as {after.hold.reason}, though {after.current} works")
+    if after.hold.reason is HoldReason.REFUSED_TO_REVOKE:
+        raise Broken("rule 20", "decide asked for what the last check refuses")
+
+
 def _is_enableable(world: World, state: State, key_id: str) -> bool:
     key = world.key(key_id)
     record = state.record(key_id)
     ours = record is not None and record.origin in {Origin.MINTED, Origin.ADOPTED}
-    return key is not None and not key.enabled and ours and key_id not in world.doomed
+    lags = record is not None and not record.disabled and state.changed_at is not None
+    return key is not None and not key.enabled and not key.theirs and ours and not lags and key_id not in world.doomed
 
 
-def _check_foreign(world: World, shape: Shape, before: State, call: Call, finding: str | None) -> None:
+def _check_foreign(world: World, shape: Shape, before: State, call: Call, finding: Finding | None) -> None:
     key = world.key(call.key_id)
     if key is None or key.ours or shape.can.supplied:
         return
@@ -124,8 +191,8 @@ def check_journal(world: World, shape: Shape, state: State) -> None:
         if not key.ours or key.stray or key.key_id in {state.current, state.candidate} or key.key_id in leading_out:
             continue
         record = state.record(key.key_id)
-        if record is not None and record.origin is Origin.RELEASED:
-            continue
+        if record is not None and (record.origin is Origin.RELEASED or record.gone_at is not None):
+            continue  # one that is still there after its answered deletion is looked for, and deleted again
         if record is None and (state.mint is not None or (shape.can.exact and key.mark in looked_for)):
             continue
         if state.phase is Phase.NEW or (state.hold and state.hold.reason is HoldReason.JOURNAL_BEHIND):

@@ -34,8 +34,33 @@ SUPPLIED = Shape(
 )
 LATE_FANOUT = Shape("late pushes, fan-out", _EXACT, Budget(faults=2, late=1), integrations=2, late_pushes=True)
 
+OTHERS = Shape("others act, aws", _AWS, Budget(faults=1, others=2))
+OTHERS_EXACT = Shape("others act, exact", _EXACT, Budget(faults=1, others=2))
+OTHERS_AZURE = Shape("others act, no disable", _AZURE, Budget(faults=1, others=1))
+REPLACING = Shape("others act, lost keys are replaced", _EXACT, Budget(faults=1, others=2), replaces=True)
+OTHERS_FANOUT = Shape("others act, fan-out of two", _EXACT, Budget(faults=1, others=1), integrations=2)
+CLINGING = Shape("integrations cling", _AWS, Budget(faults=2, people=1, clings=1), uses=True)
+CLINGING_FANOUT = Shape("integrations cling, fan-out", _EXACT, Budget(faults=1, clings=1), integrations=2, uses=True)
+LYING = Shape("lists lag and lie", _EXACT, Budget(faults=1, people=1, lies=1), lags=True)
+LYING_TWICE = Shape("lists lie twice", _EXACT, Budget(lies=2), lags=True)
+CLINGING_LOST = Shape("integrations cling, others act", _AWS, Budget(others=1, clings=1), uses=True)
+DOUBT_AWS = Shape("journal in doubt, aws", _AWS, Budget(people=2), doubt=True)
+LYING_AWS = Shape("lists lag and lie, aws", _AWS, Budget(faults=1, others=1, lies=1), lags=True)
+
 SHAPES = (
     UNNAMED,
+    OTHERS,
+    OTHERS_EXACT,
+    OTHERS_AZURE,
+    REPLACING,
+    OTHERS_FANOUT,
+    CLINGING,
+    CLINGING_FANOUT,
+    CLINGING_LOST,
+    LYING,
+    LYING_TWICE,
+    LYING_AWS,
+    DOUBT_AWS,
     SUPPLIED,
     INFERRED,
     BLIND,
@@ -51,7 +76,7 @@ SHAPES = (
     LATE,
     LATE_EXACT,
 )
-"""The default run: half a million situations, in about a minute on one core."""
+"""The default run: a million situations, in less than two minutes on one core."""
 
 
 def _more(shape: Shape, **budget: int) -> Shape:
@@ -61,7 +86,7 @@ def _more(shape: Shape, **budget: int) -> Shape:
 
 QUICK = (
     *(_more(shape, faults=1) for shape in (AWS, EXACT, FANOUT, FANOUT_EXACT, LATE)),
-    *(UNNAMED, INFERRED, HOLDING, DOUBT),
+    *(UNNAMED, INFERRED, HOLDING, DOUBT, OTHERS_FANOUT, CLINGING_FANOUT),
 )
 """A few seconds."""
 

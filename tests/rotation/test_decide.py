@@ -351,7 +351,7 @@ def test_a_suspect_that_was_used_is_given_back() -> None:
     """Evidence of use lags by hours: the key was disabled before it was seen, so it is enabled again."""
     suspected = replace(
         IDLE,
-        keys=(*IDLE.keys, KeyRecord("h", Origin.SUSPECT, 1, disabled=True)),
+        keys=(*IDLE.keys, KeyRecord("h", Origin.SUSPECT, 1, disabling=True, disabled=True)),
         suspects=(Suspect("h", T0 + timedelta(days=1)),),
     )
     disabled = Key("h", T0, enabled=False)

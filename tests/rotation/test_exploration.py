@@ -8,16 +8,20 @@ import pytest
 
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Kind, Ruling
-from rotator.rotation.rows import Row, SafetyRule
+from rotator.rotation.rows import Row
+from rotator.rotation.rules import SafetyRule
 from tests.rotation import shapes
 from tests.rotation.explore import explore
 from tests.rotation.moves import Machine
-from tests.rotation.mutants import MUTANTS, Mutant
+from tests.rotation.mutants import MUTANTS, Mutant, revokes_the_current_key
 from tests.rotation.world import Shape
+
+ELSEWHERE = {SafetyRule.WORDS_OF_REPLICAS}
+"""Kept by the providers, each for its own codes: tests/providers has them."""
 
 pytestmark = pytest.mark.timeout(600)  # seconds of work on an idle core; the machine may be busy
 
-FROM_NEAR = {Row.FROZEN, Row.STRANGE_AT_CONTACT, Row.BACKOFF, Row.UNPROVABLE, Row.CONTENDED}
+FROM_NEAR = {Row.FROZEN, Row.STRANGE_AT_CONTACT, Row.BACKOFF, Row.UNPROVABLE, Row.CONTENDED, Row.REFUSED_TO_REVOKE}
 """The rows that no move of the search leads to: test_decide.py and test_a_gate_only_ever_holds_back have them."""
 
 
@@ -40,7 +44,14 @@ def test_without_the_rule_a_promise_breaks(mutant: Mutant) -> None:
 
 
 def test_each_rule_has_a_mutant() -> None:
-    assert {mutant.rule for mutant in MUTANTS} >= set(SafetyRule)
+    assert {mutant.rule for mutant in MUTANTS} == {*SafetyRule, None} - ELSEWHERE
+
+
+def test_the_last_check_stops_what_a_bug_decides() -> None:
+    """Rule 20: the same bug that breaks P1 without it, with it."""
+    result = explore(shapes.EXACT, Machine(decide=revokes_the_current_key))
+    assert result.counterexample is not None
+    assert result.counterexample.promise == "rule 20"
 
 
 def test_the_search_reaches_the_rows_of_the_table() -> None:

@@ -43,18 +43,17 @@ def learn(live: Live) -> None:
     """Something of everything."""
     live.take(MATERIAL, 1)
     live.outcome = Outcome(Verdict.DONE)
-    live.finding = "a finding"
     live.unread = 3
     live.unsettle(0.0)
 
 
 def knows(live: Live) -> list[object]:
     """What it holds, but for calls and `settle`."""
-    return [live.candidate(1), live.outcome, live.finding, live.unread]
+    return [live.candidate(1), live.outcome, live.unread]
 
 
 def knows_nothing(live: Live) -> bool:
-    return knows(live) == [None, None, None, 0]
+    return knows(live) == [None, None, 0]
 
 
 @pytest.mark.realtime

@@ -52,6 +52,7 @@ def phase_after(phase: Phase, *, age: timedelta, lifetime: timedelta, to_revoke:
         has_material=False,
         quiescent=True,
         frozen=False,
+        age=lambda moment: T0 - moment,
     )
     return decide(state, look(state, seen, times, CAN, STORE)).state.phase
 

@@ -35,7 +35,7 @@ NARRATOR = Narrator("prod", "aws")
 KEYS = tuple(KeyRecord(f"k{n}", Origin.MINTED, n, f"k{n}", sent=True) for n in (1, 2))
 IDLE = State(phase=Phase.IDLE, generation=2, current="k2", keys=KEYS, confirmed_in=frozenset({"i0"}))
 GRACE = replace(IDLE, phase=Phase.GRACE, rotation=Rotation("r1", "due", T0), to_revoke=("k1",))
-HELD = Hold(HoldReason.STILL_USED, "k1 is still used")
+HELD = Hold(HoldReason.REVOKE_REFUSED, "the cloud did not disable k1")
 
 
 def facts(state: State, *, shows: int = 2, due: str | None = None, listed: tuple[str, ...] = ("k1", "k2")) -> Facts:

@@ -58,6 +58,7 @@ def moment(state: State, seen: Observation, *, has_material: bool = False) -> Mo
         has_material=has_material,
         quiescent=True,
         frozen=False,
+        age=lambda moment: T0 - moment,
     )
 
 
@@ -90,7 +91,7 @@ def test_a_due_rotation_waits_for_the_operator_and_says_so(asked: bool) -> None:
     step = decide(due, facts(due, OLD))
     assert (step.call, step.state) == (None, due)
     assert step.finding is not None
-    assert "make a new key and put it where the config says" in step.finding
+    assert "make a new key and put it where the config says" in step.finding.text
     assert decide(due, facts(due, NEW)).state.phase is Phase.MINTING
 
 

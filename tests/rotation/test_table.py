@@ -10,7 +10,8 @@ from pathlib import Path
 
 import rotator.rotation
 from rotator.model import State
-from rotator.rotation.rows import Row, SafetyRule
+from rotator.rotation.rows import Row
+from rotator.rotation.rules import SafetyRule
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "state-machine.md").read_text()

@@ -35,6 +35,7 @@ OTHER_STORE = "beef:1:f0"
 EDITED = "edited|"  # followed by what stood there before
 
 OLD, WITHIN, AFTER = "old", "within", "after"
+SINCE = T0 + timedelta(hours=1)  # a use after the first push of a key, which is at T0
 BORN = {OLD: T0 - timedelta(days=30), WITHIN: T0 + timedelta(seconds=1), AFTER: T0 + timedelta(days=1)}
 
 ANY = "as it is"  # a tick without any fault in what it sees
@@ -44,10 +45,15 @@ DECIDED = "decided"  # only in an engine that lacks the fence: decided and guard
 
 
 class CloudKey(NamedTuple):
-    """A key as it really is. `stray`: the documents say that rotator can't know that it is ours."""
+    """A key as it really is. `stray`: the documents say that rotator can't know that it is ours.
+
+    `theirs`: it is disabled, by another than rotator. `insisted`: another enabled it after rotator had disabled it.
+    """
 
     key_id: str
     enabled: bool = True
+    theirs: bool = False
+    insisted: bool = False
     born: str = OLD
     mark: str | None = None
     used: bool = False
@@ -68,12 +74,19 @@ class Flight(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """How often the adversary may still act. `late`: requests that outlive `settle`."""
+    """How often the adversary may still act.
+
+    `late`: requests that outlive `settle`. `others`: others disable or delete a key. `clings`: an integration takes a
+    push, shows it, and goes on using its former key. `lies`: a list that is wrong, or a deletion without effect.
+    """
 
     rotations: int = 1
     faults: int = 0
     late: int = 0
     people: int = 0
+    others: int = 0
+    clings: int = 0
+    lies: int = 0
 
 
 class World(NamedTuple):
@@ -94,6 +107,15 @@ class World(NamedTuple):
     backup: int | None = None  # a copy of the journal that the operator keeps
     paused: tuple[int, Flight | None] | None = None  # an unfenced former owner: the journal it is about to write
     pending: tuple[int, Flight | None] | None = None  # the same, of the present owner
+    former: tuple[CloudKey, ...] | None = None  # the keys before the last answered change: a list may still show these
+    clinging: bool = False  # some integration did not take up what it shows
+    silence_accepted: bool = False  # the operator took silence for proof, or the rotation is an emergency
+
+    def clung(self, number: int) -> bool:
+        """The integration took a push, shows it, and goes on using its former key."""
+        held, text = self.holds[number]
+        shown = shown_by(text)
+        return self.clinging and shown is not None and shown != held
 
     def key(self, key_id: str | None) -> CloudKey | None:
         """The key, if the cloud has it."""
@@ -124,6 +146,9 @@ class Shape:
     reads_fail: bool = False
     hold_unattributed: bool = False
     doubt: bool = False  # another store's push, and a restored backup of the journal, are among what may happen
+    lags: bool = False  # lists may show the keys as they were before the last answered change
+    replaces: bool = False  # `on_lost: replace`
+    uses: bool = False  # the old keys were in use before the push, and the cloud shows use
 
     @property
     def names(self) -> frozenset[str]:
@@ -143,6 +168,12 @@ def stamp_text(generation: int, hint: str | None) -> str:
     return f"{STORE}:{generation}:{hint or ''}"
 
 
+def shown_by(text: str) -> str | None:
+    """The key that a stamp of ours shows."""
+    stamp = _stamp(text)
+    return stamp.hint if stamp is not None and stamp.store == STORE else None
+
+
 def _stamp(text: str) -> Stamp | None:
     if ":" not in text or text.startswith(EDITED):
         return None
@@ -151,44 +182,71 @@ def _stamp(text: str) -> Stamp | None:
 
 
 def observe(world: World, can: Capabilities) -> Observation:
-    """What one complete look shows."""
+    """What one complete look shows. The integrations use what they hold, and the cloud shows it."""
     return Observation(
         keys=tuple(Key(k.key_id, BORN[k.born], enabled=k.enabled, mark=k.mark) for k in world.keys),
         cloud_time=T0,
         integrations=tuple(
             IntegrationView(f"i{number}", text, _stamp(text)) for number, (_, text) in enumerate(world.holds)
         ),
-        last_used=tuple((k.key_id, LastUse(T0) if k.used else None) for k in world.keys) if can.has_evidence else (),
+        last_used=tuple((k.key_id, _last_use(world, k)) for k in world.keys) if can.has_evidence else (),
     )
 
 
-def canonical(state: State, *, exact: bool) -> State:
-    """The journal without what no rule reads, or what the search decides itself (when waits end)."""
+def _last_use(world: World, key: CloudKey) -> LastUse | None:
+    if key.enabled and any(held == key.key_id for held, _ in world.holds):
+        return LastUse(SINCE)
+    return LastUse(T0) if key.used else None
+
+
+def canonical(state: State, *, exact: bool, lags: bool) -> State:
+    """The journal without what no rule reads, or what the search decides itself (when waits end).
+
+    Where lists don't lag, every change shows at once.
+    """
     rotation, asked, mint = state.rotation, state.asked, state.mint
     marks = sorted({lost.mark for lost in state.lost_mints if lost.mark is not None}) if exact else ()
     return replace(
         state,
         hold=Hold(state.hold.reason, "") if state.hold else None,
-        rotation=Rotation("r", "", T0, now=True, emergency=rotation.emergency) if rotation else None,
+        rotation=Rotation(
+            "r",
+            "",
+            T0,
+            now=True,
+            emergency=rotation.emergency,
+            silence_accepted=rotation.silence_accepted,
+        )
+        if rotation
+        else None,
         asked=Asked("", now=True, emergency=asked.emergency) if asked else None,
         mint=replace(mint, at=T0) if mint else None,
         attempts=0,
         failures=0,
         not_before=None,
         since=None,
+        since_vendor=None,
         current_since=None,
+        lost_since=T0 if state.lost_since else None,
+        changed_at=T0 if state.changed_at and lags else None,
+        clock_off_since=None,
         error=None,
         unread=None,
+        findings=(),
         # Rule 3 asks whether another push was sent. A push and its 429 undo each other, so 3 stands for all above 2.
         pushes_sent=min(state.pushes_sent, 3),
         pushed_at=T0 if state.pushed_at else None,
         unsettled_since=T0 if state.unsettled_since else None,
         texts_before=tuple(sorted(state.texts_before, key=str)),
+        vouched=tuple(sorted(state.vouched, key=str)),
         suspects=tuple(sorted((Suspect(s.key_id, T0) for s in state.suspects), key=lambda s: s.key_id)),
         lost_mints=tuple(LostMint("", T0, mark) for mark in marks),
         keys=tuple(
             sorted(
-                (replace(r, gone_at=T0 if r.gone_at else None) for r in state.keys),
+                (
+                    replace(r, gone_at=T0 if r.gone_at else None, pushed_at=T0 if r.pushed_at else None)
+                    for r in state.keys
+                ),
                 key=lambda r: r.key_id,
             )
         ),

@@ -63,6 +63,8 @@ class Rig(Running):
     users: list[str] = field(default_factory=lambda: [USER])
     forgetful: bool = False
     by_people: Counter[str] = field(default_factory=Counter)
+    consumes: bool = False
+    """A consumer uses, after each tick, what each integration holds."""
 
     def __post_init__(self) -> None:
         stage = Stage(self.directory, propagation=timedelta(0), clock=self.clock.world)
@@ -275,5 +277,7 @@ class Rig(Running):
         if not self.locked_out:
             for integration in self.account.integrations():
                 assert keys.get(integration.credentials["accessKey"]), f"{integration.id} is locked out"
+                if self.consumes:
+                    assert self.aws.works(self.material(integration.id))
         for key_id in self.foreign:
             assert keys.get(key_id), f"the foreign key {key_id} was touched"

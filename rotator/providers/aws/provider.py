@@ -100,8 +100,8 @@ class AwsUser:
 
     @property
     def use_lag(self) -> timedelta:
-        """AWS brings the last use up to date some hours late."""
-        return timedelta(hours=4)
+        """AWS brings the last use up to date some hours late; other endpoints than AWS's own show it at once."""
+        return timedelta(0) if self._section.iam_endpoint else timedelta(hours=4)
 
     def last_used(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed, which AWS brings up to date some hours late."""
