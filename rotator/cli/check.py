@@ -19,6 +19,8 @@ from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
 from rotator.config.satisfiable import warnings
 from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
+from rotator.northflank.answers import Item
+from rotator.northflank.client import Connection
 from rotator.rotation.managed import Managed
 from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
@@ -216,7 +218,7 @@ def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator
 def _credential(managed: Managed) -> Iterator[Line]:
     for target in managed.targets:
         try:
-            target.read(fresh=True)
+            target.read(fresh=False)  # by the shared list: a call for each would cost a large fleet the hour's limit
         except CallFailed as failure:
             yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
         else:
@@ -234,7 +236,7 @@ def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
     """Whether Northflank still needs no key: nothing else stands between a keyless credential and an old key."""
     for integration in section.integrations:
         try:
-            item = fleet.connections[integration.connection].integration(integration.id, urgent=True)
+            item = _item(fleet.connections[integration.connection], integration.id)
         except CallFailed as failure:
             yield Line(Finds.FAIL, section.name, failure.message, failure.remedy)
             continue
@@ -252,6 +254,14 @@ def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:
                 f"change its mode to {_KEYLESS} in Northflank, or remove `mode` here: rotator then rotates its key."
             )
             yield Line(Finds.FAIL, section.name, shown, remedy)
+
+
+def _item(connection: Connection, integration: str) -> Item:
+    """From the shared list, if that shows how Northflank authenticates; else it is read. Raises CallFailed."""
+    listed = connection.poll.since(0.0).get(integration)
+    return (
+        listed if listed is not None and listed.mode is not None else connection.integration(integration, urgent=False)
+    )
 
 
 def _mode(mode: str | None) -> str:

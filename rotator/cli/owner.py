@@ -28,7 +28,7 @@ from rotator.errors import ExitCode, UsageError
 from rotator.host import journald
 from rotator.host.systemd import Notifier
 from rotator.rotation.engine import Engine
-from rotator.service.daemon import WORKERS, Daemon
+from rotator.service.daemon import Daemon
 from rotator.service.fleet import Fleet, register
 from rotator.service.once import run_once
 from rotator.store.journal import Journal
@@ -56,8 +56,11 @@ def serve(session: Session) -> NoReturn:
 def one_pass(session: Session) -> NoReturn:
     """Make one pass; see `once.run_once`. Raises what `serve` does."""
     fleet = fleet_of(session.config)
-    with _own_store(session.config, fleet, stdout=True) as journal, _engine_of(journal) as (engine, stop):
-        code = run_once(fleet, journal, engine, clock=CLOCK, stop=stop)
+    with (
+        _own_store(session.config, fleet, stdout=True) as journal,
+        _engine_of(session.config, journal) as (engine, stop),
+    ):
+        code = run_once(fleet, journal, engine, clock=CLOCK, stop=stop, workers=session.config.workers)
     _end_now(code)
 
 
@@ -69,10 +72,13 @@ def carry_out(session: Session, request: NewRequest, manner: Manner) -> NoReturn
         RotatorError: the store or a provider can't be opened.
     """
     fleet = fleet_of(session.config)
-    with _own_store(session.config, fleet, stdout=False) as journal, _engine_of(journal) as (engine, stop):
+    with (
+        _own_store(session.config, fleet, stdout=False) as journal,
+        _engine_of(session.config, journal) as (engine, stop),
+    ):
         row = submit(session, request, manner)
         names = [name for name in fleet.managed if name == request.credential]
-        code = run_once(fleet, journal, engine, clock=CLOCK, stop=stop, names=names)
+        code = run_once(fleet, journal, engine, clock=CLOCK, stop=stop, workers=session.config.workers, names=names)
         answered = show_answer(journal.reader.request(row.request_id) or row, manner)
     _end_now(answered if answered is not ExitCode.FINE else code)
 
@@ -114,9 +120,9 @@ def _stdout(*, required: bool) -> Sink:
 
 
 @contextmanager
-def _engine_of(journal: Journal) -> Iterator[tuple[Engine, threading.Event]]:
+def _engine_of(config: Config, journal: Journal) -> Iterator[tuple[Engine, threading.Event]]:
     """An engine that begins no new change after SIGTERM or SIGINT, and the event that such a signal sets."""
-    engine = Engine(journal, CLOCK, new_id=new_id, threads=2 * WORKERS)
+    engine = Engine(journal, CLOCK, new_id=new_id, threads=2 * config.workers, in_hand=config.in_hand)
     stop = threading.Event()
 
     def end(*_: object) -> None:

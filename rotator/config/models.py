@@ -124,6 +124,10 @@ class Config(Section):
     log: LogSection = Field(default_factory=LogSection, description="What the service logs.")
     health: HealthSection | None = Field(None, description="Where the service's health can be asked; null: nowhere.")
     policy: PolicySection = Field(default_factory=PolicySection, description="The times and limits of every rotation.")
+    in_hand: int = Field(
+        16, strict=True, ge=1, le=1000, description="How many rotations may be between mint and confirm at a time."
+    )
+    workers: int = Field(32, strict=True, ge=1, le=1000, description="How many credentials are worked at side by side.")
     plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(
         (),
         description="Providers that others wrote: no others are loaded. One may do all that rotator may.",

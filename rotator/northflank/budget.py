@@ -44,6 +44,29 @@ class Budget:
         self._resets_at = 0.0
         self._blocked_until = 0.0
         self._under_way = 0
+        self._set_aside: dict[str, int] = {}
+
+    def set_aside(self, purpose: str, calls: int) -> bool:
+        """Keep so many calls for a purpose until `release`; only urgent calls may use them.
+
+        Returns:
+            False if the limit does not leave them now; nothing is kept then.
+        """
+        with self._lock:
+            self._set_aside.pop(purpose, None)
+            known = self._left is not None and self._clock.monotonic() < self._resets_at
+            if known and (self._left or 0) - self._under_way - self._kept() < calls:
+                return False
+            self._set_aside[purpose] = calls
+            return True
+
+    def release(self, purpose: str) -> None:
+        """Keep nothing for it any more."""
+        with self._lock:
+            self._set_aside.pop(purpose, None)
+
+    def _kept(self) -> int:
+        return self._limit // _RESERVED + sum(self._set_aside.values())
 
     def admit(self, *, urgent: bool) -> timedelta | None:
         """Ask to make one call; `finished` must follow if it is allowed.
@@ -59,7 +82,7 @@ class Budget:
             if now < self._blocked_until:
                 return timedelta(seconds=self._blocked_until - now)
             if self._left is not None and now < self._resets_at:
-                reserve = 0 if urgent else self._limit // _RESERVED
+                reserve = 0 if urgent else self._kept()
                 if self._left - self._under_way <= reserve:
                     return timedelta(seconds=self._resets_at - now)
             self._under_way += 1

@@ -22,7 +22,7 @@ from rotator.http.exchange import Span, exchange
 from rotator.material import Material
 from rotator.model import Reply
 from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, token_info
-from rotator.northflank.budget import RateLimits
+from rotator.northflank.budget import Budget, RateLimits
 from rotator.northflank.poll import SharedPoll
 
 Shown = TypeVar("Shown")
@@ -93,6 +93,24 @@ class Connection:
         self._methods: tuple[str, ...] = ("POST", "PATCH") if method == "auto" else (method.upper(),)
         self._deadline = deadline
         self._limits = limits
+
+    def set_aside(self, integration: str, calls: int) -> bool:
+        """Set so many calls aside for a push to the integration. False if the rate limit does not leave them."""
+        budget = self._budget()
+        return budget is None or budget.set_aside(f"{self._clouds} {integration}", calls)
+
+    def release(self, integration: str) -> None:
+        """Set nothing aside for it any more."""
+        budget = self._budget()
+        if budget is not None:
+            budget.release(f"{self._clouds} {integration}")
+
+    def _budget(self) -> Budget | None:
+        """Of the present token; None if it can't be read: the next call says so."""
+        try:
+            return self._limits.of(SecretStr(self._token().get_secret_value().strip()))
+        except RotatorError:
+            return None
 
     def integration(self, integration: str, *, urgent: bool) -> Item:
         """Read one integration.

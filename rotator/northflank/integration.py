@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import CallFailed, Verdict
@@ -12,6 +13,9 @@ from rotator.northflank import stamp
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
 from rotator.northflank.dependents import Dependent, Pair, clusters_of, registries_of, workload_identity_of
+
+_CALLS_OF_A_PUSH = 4
+"""A read before the push, the push itself, perhaps by a second method, and a read to confirm it."""
 
 
 class Integration:
@@ -43,13 +47,23 @@ class Integration:
         self._watch = watch
         self._dependents = dependents
         self._seen_at = float("-inf")
+        self._own: Item | None = None
 
-    def read(self, *, fresh: bool) -> IntegrationView:
+    def set_aside(self) -> bool:
+        """Set the calls aside that a push and its confirmation need. False if the rate limit does not leave them."""
+        return self._connection.set_aside(self.id, _CALLS_OF_A_PUSH + 2 * len(self._dependents))
+
+    def release(self) -> None:
+        """Set nothing aside any more."""
+        self._connection.release(self.id)
+
+    def read(self, *, fresh: bool, urgent: bool = False) -> IntegrationView:
         """What the integration shows.
 
         Args:
-            fresh: read it now. Otherwise from the connection's shared list, at most `watch` old and never older than
-                what this integration itself has read or pushed; without a description in the list, it is read.
+            fresh: read it now. Otherwise its own last read answers, or the connection's shared list, at most `watch`
+                old and never older than its own last push; without a description in any list, it is read.
+            urgent: a push waits for it: it may use what the rate limit keeps for pushes.
 
         Raises:
             CallFailed: REFUSED and permanent where asking again won't help.
@@ -57,8 +71,8 @@ class Integration:
         item = None if fresh else self._polled()
         if item is None:
             asked_at = self._connection.clock.monotonic()
-            item = self._connection.integration(self.id, urgent=fresh)
-            self._seen_at = asked_at
+            item = self._connection.integration(self.id, urgent=urgent)
+            self._seen_at, self._own = asked_at, replace(item, at=None)
         return self._view(item)
 
     def push(self, material: Material, *, description: str | None) -> Reply:
@@ -71,7 +85,7 @@ class Integration:
         try:
             return self._connection.update(self.id, material, description)
         finally:
-            self._seen_at = self._connection.clock.monotonic()
+            self._seen_at, self._own = self._connection.clock.monotonic(), None
 
     def dependents(self) -> tuple[Pair, ...]:
         """What depends on it, as configured, and the state of each; see `dependents.worse`. Raises CallFailed."""
@@ -85,12 +99,17 @@ class Integration:
         return pairs
 
     def _polled(self) -> Item | None:
-        """From the shared list, where that shows a description: without one there is no stamp to be seen in it."""
+        """From its own last read while that is young; else from the shared list, if that shows descriptions at all."""
         if not self.stamped:
             return None
         oldest = self._connection.clock.monotonic() - self._watch.total_seconds()
-        item = self._connection.poll.since(max(oldest, self._seen_at)).get(self.id)
-        return item if item is not None and item.description is not None else None
+        if self._own is not None and self._seen_at >= oldest:
+            return self._own
+        listed = self._connection.poll.since(max(oldest, self._seen_at))
+        item = listed.get(self.id)
+        if item is None or item.description is not None:
+            return item
+        return item if any(each.description is not None for each in listed.values()) else None
 
     def _view(self, item: Item) -> IntegrationView:
         if item.provider != self._provider:

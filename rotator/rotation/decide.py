@@ -378,6 +378,8 @@ def _idle(state: State, facts: Facts) -> Step:
         return wait(state, Row.BEGIN, f"{why}; the window is closed")
     if gone := removed_integrations(state, facts):
         return _hold_for_removed(state, gone)
+    if facts.moment.blocked is not None:
+        return wait(state, Row.BEGIN, facts.moment.blocked, note(FindingKind.NOT_ADMITTED, facts.moment.blocked))
     return Step(Row.BEGIN, why, _begin(state, facts, why))
 
 

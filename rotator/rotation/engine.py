@@ -17,6 +17,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, StoreError, Verdict
 from rotator.model import Change, Observation, Outcome, State
 from rotator.providers.base import Draft
+from rotator.rotation.admission import Admission, would_mint
 from rotator.rotation.answer import answer
 from rotator.rotation.caller import Caller, told_of
 from rotator.rotation.clocks import Clocks, within_reason
@@ -60,13 +61,16 @@ class Engine:
         pulse: beats before and after each call: in between lies its deadline, half of `settle`, and little more.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, *, new_id: Callable[[], str], threads: int) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, *, new_id: Callable[[], str], threads: int, in_hand: int = 16
+    ) -> None:
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
         self.pulse = Pulse(clock.monotonic)
         self._caller = Caller(journal, self.pulse, threads=threads)
         self._memory = Memory(self.pulse)
+        self.admission = Admission(in_hand)
         self._journalling = threading.Lock()
         self._closed = False
 
@@ -88,6 +92,14 @@ class Engine:
                 return self._go_on(work, state)
             except CallFailed as failure:
                 return self._cannot_read(work, failure)
+            finally:
+                self._settle_admission(work)
+
+    def _settle_admission(self, work: _Work) -> None:
+        state = self._journal.load(work.managed.name)
+        begun = state.mint is not None or state.candidate is not None
+        held_back = state.hold is not None and not work.live.holds_material
+        self.admission.settle(work.managed, in_hand=begun and not state.emergency and not held_back)
 
     def ask(self, managed: Managed, request_id: str, request: Command, actor: str, why: str | None) -> Ruling:
         """Decide on what an operator asks for, and why; the answer and what it changes are one transaction."""
@@ -228,11 +240,11 @@ class Engine:
         The state comes back without moments that no clock can have meant.
         """
         managed = work.managed
-        moment = self._moment(work, state, seen, at)
+        moment = self._admitted(work, state, self._moment(work, state, seen, at))
         want = needs(state, moment)
         if not want.covered_by(had):
             seen, had = self._observe(work, state, want), want
-            moment = managed.seeing(moment, state, seen)
+            moment = self._admitted(work, state, managed.seeing(moment, state, seen))
         dated = state
         if seen != Observation():
             clocks = Clocks(at[0], seen.vendor_time)
@@ -242,6 +254,13 @@ class Engine:
         if dated != state:
             moment = managed.seeing(moment, dated, seen)
         return seen, had, dated, managed.facts(dated, seen, moment, self._journal.store_id)
+
+    def _admitted(self, work: _Work, state: State, moment: Moment) -> Moment:
+        """Whether the rotation may begin, or mint: asked before the reads that only that needs."""
+        urgent = state.emergency or (state.asked is not None and state.asked.emergency)
+        if urgent or not would_mint(state, moment):
+            return moment
+        return replace(moment, blocked=self.admission.enter(work.managed))
 
     def _facts_for_request(self, work: _Work, state: State) -> Facts:
         """As much as can be read; a request that needs more is refused with that reason."""

@@ -36,6 +36,7 @@ from rotator.rotation.step import (
     keep_candidate_alive,
     listed_as,
     names,
+    note,
     wait,
     without,
 )
@@ -66,6 +67,8 @@ def _minting(state: State, facts: Facts) -> Step:
         return wait(state, Row.MINT, "waiting for the operator to make a new key")
     if not (facts.moment.window or state.emergency or (state.rotation is not None and state.rotation.now)):
         return wait(state, Row.MINT, "the window is closed")
+    if facts.moment.blocked is not None:
+        return wait(state, Row.MINT, facts.moment.blocked, note(FindingKind.NOT_ADMITTED, facts.moment.blocked))
     if not facts.slot:
         return _make_room(state, facts) or _slots_full(state, facts)
     if state.attempts >= facts.moment.max_attempts:

@@ -27,8 +27,14 @@ class Target(Protocol):
     def stamped(self) -> bool:
         """Its description carries our stamp (`stamp: true`)."""
 
-    def read(self, *, fresh: bool) -> IntegrationView:
-        """Read it: for this decision, or from the shared poll of the list. Raises CallFailed."""
+    def read(self, *, fresh: bool, urgent: bool = False) -> IntegrationView:
+        """Read it: for this decision, urgently if a push waits for it, or from a shared poll. Raises CallFailed."""
+
+    def set_aside(self) -> bool:
+        """Set the calls aside that a push and its confirmation need. False if the rate limit doesn't leave them."""
+
+    def release(self) -> None:
+        """Nothing is set aside for it any more."""
 
     def push(self, material: Material, *, description: str | None) -> Reply:
         """Replace its credential and description in one request. Raises CallFailed with a true verdict."""

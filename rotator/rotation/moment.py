@@ -69,6 +69,7 @@ class Moment:
         frozen: an operator stopped every change of this store.
         clock_ok: our clock agrees with the vendor's to 2 minutes, or no vendor's was shown.
         clock_off_long: it has not for `proving.timeout`.
+        blocked: why no rotation may begin or mint now, though it might otherwise; None if it may (rule 21).
         due: why a rotation is due, or None. `expiring` means that it can't wait for the window.
         key_supplied: the operator put a new key in its place, where the operator makes the keys.
         grace_over, quiet, overstayed: `grace` is over; the old keys are silent; `max_grace` is over.
@@ -101,6 +102,7 @@ class Moment:
     frozen: bool = False
     clock_ok: bool = True
     clock_off_long: bool = False
+    blocked: str | None = None
     due: str | None = None
     expiring: bool = False
     key_supplied: bool = False

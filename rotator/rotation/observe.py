@@ -58,12 +58,11 @@ def needs(state: State, moment: Moment) -> Needs:
         return Needs(keys=True, integrations=polled, evidence=used, dependents=worse)
     match state.phase:
         case Phase.IDLE:
-            begins = state.asked is not None or moment.due is not None
+            begins = (state.asked is not None or moment.due is not None) and moment.blocked is None
             return Needs(keys=True, integrations=fresh if begins else polled)
         case Phase.MINTING:
-            return Needs(
-                keys=True, integrations=fresh if state.mint is None else polled, evidence=state.mint is not None
-            )
+            mints = state.mint is None and moment.blocked is None
+            return Needs(keys=True, integrations=fresh if mints else polled, evidence=state.mint is not None)
         case Phase.PROVING:
             return Needs(proof=moment.has_material)
         case Phase.PUSHING if moment.has_material and not state.stopped:
@@ -126,7 +125,8 @@ def observe(
     views = None
     if want.integrations is not Freshness.NONE:
         fresh = want.integrations is Freshness.FRESH
-        views = tuple(within(partial(target.read, fresh=fresh)) for target in targets)
+        urgent = fresh and (state.candidate is not None or state.emergency)
+        views = tuple(within(partial(target.read, fresh=fresh, urgent=urgent)) for target in targets)
     last_used: tuple[tuple[str, LastUse | None], ...] = ()
     use_untold = None
     if able.tells_use is not None:

@@ -149,20 +149,23 @@ class Row(StrEnum):
     BEGIN = (
         "13a",
         (
-            "A rotation is due, the window is open and the operator has not paused it: begin one. If an integration "
-            "that may hold a key left the config, now or while a rotation is in flight: hold (integration_removed)."
+            "A rotation is due and admitted, the window is open and the operator has not paused it: begin one. If an "
+            "integration that may hold a key left the config, now or while a rotation is in flight: hold "
+            "(integration_removed)."
         ),
+        SafetyRule.ADMITTED,
     )
 
     # Minting.
     MINT = (
         "13",
         (
-            "`settle` has passed, the window is open, the operator has not paused it and a slot is free: raise the "
-            "generation, journal the intent and CREATE a key."
+            "`settle` has passed, the window is open, the operator has not paused it, the rotation is admitted and a "
+            "slot is free: raise the generation, journal the intent and CREATE a key."
         ),
         SafetyRule.LOOK_BEFORE_MINT,
         SafetyRule.FRESH_GENERATION,
+        SafetyRule.ADMITTED,
     )
     NO_SLOT = (
         "13b",

@@ -167,3 +167,10 @@ class SafetyRule(StrEnum):
             "texts name."
         ),
     )
+    ADMITTED = (
+        "21",
+        (
+            "Begin a rotation only if it can be finished: so many are in hand between mint and confirm, and the calls "
+            "of its push are set aside in the rate limit's budget before its mint; an emergency is always admitted."
+        ),
+    )

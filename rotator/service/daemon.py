@@ -36,9 +36,6 @@ from rotator.service.people import serve_requests
 from rotator.service.vitals import Vitals
 from rotator.store.journal import Journal
 
-WORKERS = 8
-"""Ticks that run side by side. A waiting rotation holds no thread."""
-
 REQUESTS_EVERY = 0.5
 """Seconds between looks at the request table: an operator's command is seen within a second."""
 
@@ -72,7 +69,7 @@ SLACK = 30.0
 MAIN_LOOP, REQUESTS = "the main loop", "the requests"
 """Parts of the work beside the credentials, whose names have no spaces."""
 
-AT_START_ONLY = ("store", "audit", "health")
+AT_START_ONLY = ("store", "audit", "health", "in_hand", "workers")
 """Sections of the config that a reload can't change."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.daemon")
@@ -110,7 +107,7 @@ class Daemon:
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
-        self._engine = Engine(journal, clock, new_id=new_id, threads=2 * WORKERS)
+        self._engine = Engine(journal, clock, new_id=new_id, threads=2 * config.workers, in_hand=config.in_hand)
         self._stop = threading.Event()
         # Handlers run in the middle of anything, so they may take no lock; this queue takes none (it is documented to
         # be reentrant), while an Event set by a handler can wait for ever for the very code that it interrupted.
@@ -123,7 +120,7 @@ class Daemon:
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
-                "default": ThreadPoolExecutor(WORKERS),
+                "default": ThreadPoolExecutor(config.workers),  # a waiting rotation holds no thread
                 "requests": ThreadPoolExecutor(1),
                 "delivery": ThreadPoolExecutor(1),  # a sink may block, and nothing must wait for it
                 "store": ThreadPoolExecutor(1),
@@ -310,6 +307,8 @@ class Daemon:
                 self._ticking -= 1
                 self._ticked.notify_all()
         self._arm(name, at)
+        for waiting in self._engine.admission.may_try():
+            self._arm(waiting, self._clock.now())
 
     def _lost_ownership(self, error: StaleFence) -> None:
         log.critical("another process owns the store; this one stops at once", error=str(error))

@@ -10,7 +10,7 @@ import structlog
 
 from rotator.clock import Clock
 from rotator.errors import ExitCode
-from rotator.model import Phase, State
+from rotator.model import FindingKind, Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import overdue
@@ -18,7 +18,8 @@ from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
 from rotator.store.journal import Journal
 
-WORKERS = 8
+_TURN = 1.0
+"""Seconds between looks of a credential that waits for its turn."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.once")
 
@@ -30,6 +31,7 @@ def run_once(
     *,
     clock: Clock,
     stop: threading.Event,
+    workers: int,
     names: Collection[str] | None = None,
 ) -> ExitCode:
     """Take up what is due and what is unfinished, as far as it goes without a long wait.
@@ -40,6 +42,7 @@ def run_once(
         engine: drives them.
         clock: wall and monotonic time.
         stop: set to end early: no new change is begun.
+        workers: how many credentials are worked at side by side.
         names: these credentials only; all of them by default.
 
     Returns:
@@ -51,7 +54,7 @@ def run_once(
     """
     serve_requests(fleet, journal, engine, clock)
     chosen = [managed for name, managed in fleet.managed.items() if names is None or name in names]
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="once") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="once") as pool:
         finished = list(pool.map(lambda managed: _carry(managed, journal, engine, clock, stop), chosen))
     journal.flush(required_only=False)
     now = clock.now()
@@ -78,12 +81,17 @@ def _carry(managed: Managed, journal: Journal, engine: Engine, clock: Clock, sto
         elif clock.monotonic() - since > patience:
             log.warning("gave up waiting; the next run goes on", credential=managed.name, phase=state.phase.value)
             return False
-        stop.wait(max(0.0, (next_look - clock.now()).total_seconds()))
+        wait = max(0.0, (next_look - clock.now()).total_seconds())
+        stop.wait(min(wait, _TURN) if _waits_for_its_turn(state) else wait)
     return False
+
+
+def _waits_for_its_turn(state: State) -> bool:
+    return any(finding.kind is FindingKind.NOT_ADMITTED for finding in state.findings)
 
 
 def _must_go_on(state: State, *, holds_material: bool) -> bool:
     if state.hold is not None:
         return False
     unconfirmed = state.phase in {Phase.PROVING, Phase.PUSHING, Phase.CONFIRMING}
-    return unconfirmed or holds_material or state.mint is not None
+    return unconfirmed or _waits_for_its_turn(state) or holds_material or state.mint is not None

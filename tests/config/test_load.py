@@ -18,7 +18,7 @@ from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef
 from tests.config.fine import FINE, Load, Problems
 
-SECTIONS = "northflank, store, audit, log, health, policy, plugins, credentials"
+SECTIONS = "northflank, store, audit, log, health, policy, in_hand, workers, plugins, credentials"
 NO_CONNECTION = FINE.replace("  default: {token: {file: /run/secrets/northflank-token}}", "  {}")
 CANARY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY"
 

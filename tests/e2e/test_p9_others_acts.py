@@ -50,7 +50,8 @@ class TestTheKeyInUse:
         rig.wait(SETTLE)  # after the last change of rotator's own, a list may lag
         rig.tick()
         assert any(current in text for text in alerts(rig))
-        assert rig.state.hold is None
+        first = rig.state
+        assert first.hold is None
         rig.wait(SETTLE)
         rig.tick()
         hold = rig.state.hold

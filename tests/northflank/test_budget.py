@@ -119,3 +119,23 @@ def test_one_budget_a_token() -> None:
     limits = RateLimits(Stepped())
     assert limits.of(SecretStr("a")) is limits.of(SecretStr("a"))
     assert limits.of(SecretStr("a")) is not limits.of(SecretStr("b"))
+
+
+class TestSetAside:
+    def test_only_urgent_calls_use_what_is_set_aside_for_a_push(self) -> None:
+        clock = Stepped()
+        budget = after(clock, told(10, limit=20))
+        assert budget.set_aside("prod-aws", 4)
+        plain = [budget.admit(urgent=False) for _ in range(10)]
+        assert plain.count(None) == 10 - 4 - 1, "the reserve of one stays too"
+        urgent = [budget.admit(urgent=True) for _ in range(10)]
+        assert urgent.count(None) == 4 + 1
+
+    def test_a_push_that_can_not_be_paid_for_is_not_begun(self) -> None:
+        budget = after(Stepped(), told(9, limit=20))
+        assert budget.set_aside("one", 4)
+        assert budget.set_aside("one", 4), "for one purpose, once"
+        assert budget.set_aside("two", 4)
+        assert not budget.set_aside("three", 4)
+        budget.release("one")
+        assert budget.set_aside("three", 4)

@@ -302,7 +302,7 @@ class TestLimit:
         assert (refused.value.verdict, refused.value.code) == (Verdict.NOT_APPLIED, "rate-limit")
         assert refused.value.retry_after is not None
         polling.push(material, description=STAMPED)
-        assert polling.read(fresh=True).description == STAMPED
+        assert polling.read(fresh=True, urgent=True).description == STAMPED
         assert failed(polling, material).code == "rate-limit"
         assert cloud.account.held("prod-aws") == NEW
 

@@ -168,6 +168,8 @@ class ProviderContract:
         listing = harness.provider.list_keys()
         assert harness.works(minted.material)
         assert set(listing.keys) - set(before.keys) == {minted.key}
+        assert before.cloud_time is not None
+        assert listing.cloud_time is not None
         if harness.backdated is not None:
             assert before.cloud_time <= minted.key.created_at + harness.backdated <= listing.cloud_time
         assert minted.key.created_at.tzinfo is UTC

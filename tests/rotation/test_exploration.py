@@ -16,8 +16,8 @@ from tests.rotation.moves import Machine
 from tests.rotation.mutants import MUTANTS, Mutant, revokes_the_current_key
 from tests.rotation.world import Shape
 
-ELSEWHERE = {SafetyRule.WORDS_OF_REPLICAS}
-"""Kept by the providers, each for its own codes: tests/providers has them."""
+ELSEWHERE = {SafetyRule.WORDS_OF_REPLICAS, SafetyRule.ADMITTED}
+"""Each provider keeps the first for its own codes; the second is between credentials: tests/e2e has it."""
 
 pytestmark = pytest.mark.timeout(600)  # seconds of work on an idle core; the machine may be busy
 

@@ -42,6 +42,7 @@ def once(rig: Rig, *names: str, stop: threading.Event | None = None) -> ExitCode
         rig.engine,
         clock=rig.clock,
         stop=stop or Stop(rig.clock),
+        workers=8,
         names=names or None,
     )
     rig.check_promises()

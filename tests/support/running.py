@@ -77,7 +77,7 @@ class Running(ABC):
             store = Journal.open(self.config.store.url, sinks=(sink, *self.sinks), clock=self.clock.now)
             self.journal = undo.enter_context(store)
             register(self.fleet, self.journal)
-            self.engine = Engine(self.journal, self.clock, new_id=new_id, threads=4)
+            self.engine = Engine(self.journal, self.clock, new_id=new_id, threads=4, in_hand=self.config.in_hand)
             undo.callback(self.engine.close)
             self._process = undo.pop_all()
 

@@ -106,6 +106,7 @@ class TestListing:
         listing = world.open(clock=clock).list_keys()
         key_id = key_id_of(world.civo.key(world.account).value)
         assert listing.keys == (Key(key_id, clock.now(), mark=key_id),)
+        assert listing.cloud_time is not None
         assert (listing.cloud_time, listing.cloud_time.tzinfo) == (there, UTC)
 
     def test_a_key_is_as_old_as_this_process_knows_it(self, world: World) -> None:
