@@ -70,7 +70,7 @@ def _minting(state: State, facts: Facts) -> Step:
     if facts.moment.blocked is not None:
         return wait(state, Row.MINT, facts.moment.blocked, note(FindingKind.NOT_ADMITTED, facts.moment.blocked))
     if not facts.slot:
-        return _make_room(state, facts) or _slots_full(state, facts)
+        return make_room(state, facts) or _slots_full(state, facts)
     if state.attempts >= facts.moment.max_attempts:
         return hold(
             state, Row.MAX_ATTEMPTS, HoldReason.MAX_ATTEMPTS, f"{state.attempts} mints in a row came to nothing"
@@ -89,7 +89,7 @@ def _minting(state: State, facts: Facts) -> Step:
     return call(intent, Row.MINT, "mint a fresh key", Call(Change.CREATE))
 
 
-def _make_room(state: State, facts: Facts) -> Step | None:
+def make_room(state: State, facts: Facts) -> Step | None:
     """Rule 8: where it is known what each integration holds, a key that none holds makes room for a fresh one."""
     held = {held_key(state, reading) for reading in facts.readings or ()}
     unclear = any(held_key(state, r) is None and not r.ours for r in facts.readings or ())

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rotator.model import FindingKind, HoldReason, Phase, State
 from rotator.rotation.facts import Facts
+from rotator.rotation.forward import make_room
 from rotator.rotation.others import wanted_again
 from rotator.rotation.retiring import lost_key_named, roll_forward
 from rotator.rotation.rows import Row
@@ -52,6 +53,8 @@ def _judge(reason: HoldReason, state: State, facts: Facts) -> str | None:
             return "this machine's clock and the vendor's agree again"
         case HoldReason.SLOTS_FULL if facts.slot:
             return "a slot is free"
+        case HoldReason.SLOTS_FULL if state.phase is Phase.MINTING and make_room(state, facts) is not None:
+            return "a key in the place of an unheld one was seen in use"
         case HoldReason.STILL_USED if moment.quiet:
             return "the old key is silent"
         case HoldReason.NOT_TAKEN_UP if moment.taken_up:

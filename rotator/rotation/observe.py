@@ -53,16 +53,17 @@ def needs(state: State, moment: Moment) -> Needs:
     if state.to_delete or state.phase is Phase.NEW:
         return Needs(keys=True, integrations=fresh)
     if state.hold is not None:
-        used = state.hold.reason in {HoldReason.STILL_USED, HoldReason.NOT_TAKEN_UP}
+        full = state.hold.reason is HoldReason.SLOTS_FULL
+        used = full or state.hold.reason in {HoldReason.STILL_USED, HoldReason.NOT_TAKEN_UP}
         worse = state.hold.reason is HoldReason.DEPENDENTS_DEGRADED
-        return Needs(keys=True, integrations=polled, evidence=used, dependents=worse)
+        return Needs(keys=True, integrations=fresh if full else polled, evidence=used, dependents=worse)
     match state.phase:
         case Phase.IDLE:
             begins = (state.asked is not None or moment.due is not None) and moment.blocked is None
-            return Needs(keys=True, integrations=fresh if begins else polled)
+            return Needs(keys=True, integrations=fresh if begins else polled, evidence=begins)
         case Phase.MINTING:
             mints = state.mint is None and moment.blocked is None
-            return Needs(keys=True, integrations=fresh if mints else polled, evidence=state.mint is not None)
+            return Needs(keys=True, integrations=fresh if mints else polled, evidence=mints or state.mint is not None)
         case Phase.PROVING:
             return Needs(proof=moment.has_material)
         case Phase.PUSHING if moment.has_material and not state.stopped:

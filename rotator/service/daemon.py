@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor as Workers
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from rotator.http.outside_text import outside_text
 from rotator.rotation.engine import Engine
 from rotator.service.fleet import Fleet, assemble, refuse_removal_in_flight, register
 from rotator.service.people import serve_requests
+from rotator.service.turns import Rank, Turns, rank
 from rotator.service.vitals import Vitals
 from rotator.store.journal import Journal
 
@@ -115,12 +117,14 @@ class Daemon:
         self._exit = ExitCode.FINE
         self._jobs: dict[str, Job] = {}
         self._arming = threading.Lock()
+        self._turns = Turns()
+        self._workers = Workers(config.workers, thread_name_prefix="worker")  # a waiting rotation holds none of them
         self._ticking = 0
         self._ticked = threading.Condition()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
-                "default": ThreadPoolExecutor(config.workers),  # a waiting rotation holds no thread
+                "default": ThreadPoolExecutor(1),  # only offers what is due to the workers
                 "requests": ThreadPoolExecutor(1),
                 "delivery": ThreadPoolExecutor(1),  # a sink may block, and nothing must wait for it
                 "store": ThreadPoolExecutor(1),
@@ -202,6 +206,7 @@ class Daemon:
         self._engine.drain()
         self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=False)
+        self._workers.shutdown(wait=False, cancel_futures=True)
         with self._ticked:
             self._ticked.wait_for(lambda: self._ticking == 0, timeout=DRAIN)
         try:
@@ -281,7 +286,20 @@ class Daemon:
             if former is not None:
                 with suppress(JobLookupError):  # it has run
                     former.remove()
-            self._jobs[name] = self._scheduler.add_job(self._tick, "date", run_date=at, args=[name])
+            self._jobs[name] = self._scheduler.add_job(self._offer, "date", run_date=at, args=[name])
+
+    def _offer(self, name: str) -> None:
+        """Hand a credential that is due for a look to the workers, by its urgency."""
+        managed = self._fleet.managed.get(name)
+        if managed is None or self._stop.is_set():
+            return
+        try:
+            urgency = rank(managed, self._journal.load(name), self._clock.now())
+        except StoreError:
+            urgency = Rank.LOOK  # the tick reports it
+        self._turns.offer(name, urgency)
+        with suppress(RuntimeError):  # the workers were dismissed in between: the service stops
+            self._workers.submit(lambda: self._tick(self._turns.take()))
 
     def _tick(self, name: str) -> None:
         managed = self._fleet.managed.get(name)

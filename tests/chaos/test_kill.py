@@ -35,7 +35,6 @@ ones there are more: one after each delivery to the sinks.
 
 INTENTS = {**CHANGES, "push": "integration.push"}
 ONE = f"/cloud-providers/integrations/{INTEGRATION}$"
-ALL = "/cloud-providers/integrations$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,6 @@ KINDS = (
     aws("UpdateAccessKey", 1),
     aws("DeleteAccessKey", 1),
     Kind("read", 7, "GET", ONE),
-    Kind("poll", 3, "GET", ALL),
     Kind("push", 1, "POST", ONE),
 )
 

@@ -102,10 +102,17 @@ class Trial:
         for server in (self._server, self.stage.aws.server, self.stage.server):
             server.clock = lambda: SystemClock().now() + ahead
 
-    def ask(self, kind: str = "rotate", *, credential: str = CREDENTIAL, **arguments: object) -> None:
-        """Ask for a rotation, as a command does."""
+    def ask(
+        self,
+        kind: str = "rotate",
+        *,
+        credential: str = CREDENTIAL,
+        late: timedelta = timedelta(0),
+        **arguments: object,
+    ) -> None:
+        """Ask for a rotation, as a command does, by a clock that is so late."""
         url = f"sqlite:///{self.stage.store_file}"
-        with RequestWriter.open(url, clock=SystemClock().now, new_id=new_id) as writer:
+        with RequestWriter.open(url, clock=lambda: SystemClock().now() - late, new_id=new_id) as writer:
             writer.submit(kind, credential=credential, arguments=arguments, uid=0)
 
     def follow(self, service: Service) -> bool:

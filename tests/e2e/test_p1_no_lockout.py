@@ -141,7 +141,10 @@ class TestTheStampAfterTheConfirm:
         rig.tick()
         assert both_live(rig)
         assert "gone or was edited" in rig.events("finding")[-1]["reason"]
+        assert rig.state.hold is not None
         rig.describe(shown)
+        rig.wait(timedelta(days=1))
+        rig.tick()
         rig.finish()
         assert rig.listed() == {rig.held(): True}
 

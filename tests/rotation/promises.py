@@ -111,7 +111,8 @@ def _shown(world: World, state: State) -> list[str | None]:
 def check_hold(world: World, before: State, after: State) -> None:
     """A hold says what is so: one list proves nothing, nor does one that lags."""
     lost = {HoldReason.CURRENT_GONE, HoldReason.CURRENT_DISABLED}
-    if before.hold is not None and before.hold.reason in lost and after.hold is None:
+    ended = before.hold is not None and before.hold.reason in lost and after.hold is None
+    if ended and after.current == before.current:  # else it is being replaced, as the policy says
         key = world.key(before.current)
         if key is None or not key.enabled:
             raise Broken("P9", f"the hold over {before.current}, which is lost, ended without the operator")

@@ -218,17 +218,30 @@ def test_a_second_service_on_the_same_store_ends_with_3(made: Trial) -> None:
 def test_a_jump_of_the_clock_wakes_what_sleeps(tmp_path: Path) -> None:
     # A consumer would have to live in the service's time.
     with trial(tmp_path, consumed_every=3600) as made:
-        made.configure(policy={"every": "30d", "max_age": "90d", "watch": "1h"})
+        made.configure(
+            policy={
+                "every": "30d",
+                "max_age": "90d",
+                "grace": "1d",
+                "max_grace": "2d",
+                "quarantine": "1d",
+                "watch": "1h",
+            }
+        )
         service = made.start_in("jump_clock.py")
         service.wait_for("key.adopted")
 
         made.shift(-DAY)
         service.process.send_signal(signal.SIGUSR2)
         service.wait_to_say("the clock jumped")
-        service.wait_for("finding", where=lambda record: "clock" in record["reason"])
+        made.ask(now=True, late=DAY)
+        service.wait_for("integration.confirmed")
+
         made.shift(timedelta(0))
         service.process.send_signal(signal.SIGUSR1)
-        made.ask(now=True)
+        service.wait_for("rotation.phase", where=lambda record: record["phase"] == "quarantine")
+        made.shift(DAY)
+        service.process.send_signal(signal.SIGUSR1)
         service.wait_for("rotation.done")
         assert service.stop() == 0
         made.check()
