@@ -86,7 +86,7 @@ def test_check_names_each_thing_that_is_missing_and_hides_passwords(desk: Desk) 
     assert checks["store", "ok"]["check"].startswith("the service creates ")
     assert "http://127.0.0.1:9" in checks["northflank default", "warn"]["check"]
     assert checks["northflank default", "fail"]["remedy"]
-    assert checks[NAME, "fail"]["check"].startswith("reading integration")
+    assert checks[NAME, "fail"]["check"].startswith("reading the list of integrations")
     assert checks["proxy", "warn"]["check"] == "https goes through http://127.0.0.1:9"
     assert CANARY not in done.stdout + done.stderr
 

@@ -255,6 +255,7 @@ class TestADescription:
         rig.describe("edited by hand")
         rig.hold(HoldReason.STAMP_LOST)
         rig.describe(text)
+        later(rig, timedelta(days=1))
         rig.finish()
         assert rig.listed() == {rig.held(): True}
 
