@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rotator.attention import Finding, Hold, Severity
 from rotator.errors import Verdict
 
 
@@ -22,81 +23,6 @@ class Phase(StrEnum):
     DISABLING = "disabling"
     QUARANTINE = "quarantine"
     DELETING = "deleting"
-
-
-class HoldReason(StrEnum):
-    """Why a rotation stopped and waits for the operator. docs/recovery.md has a section for each."""
-
-    ADOPT_WHICH = "adopt_which"
-    TWO_ROTATORS = "two_rotators"
-    JOURNAL_BEHIND = "journal_behind"
-    SLOTS_FULL = "slots_full"
-    MAX_ATTEMPTS = "max_attempts"
-    MINT_REFUSED = "mint_refused"
-    UNATTRIBUTED = "unattributed"
-    PUSH_REFUSED = "push_refused"
-    PARTIAL_PUSH = "partial_push"
-    STAMP_LOST = "stamp_lost"
-    DEPENDENTS_DEGRADED = "dependents_degraded"
-    CONTENDED = "contended"
-    STILL_USED = "still_used"
-    CLOCK = "clock"
-    UNDONE = "undone"
-    REVOKE_REFUSED = "revoke_refused"
-    INTEGRATION_REMOVED = "integration_removed"
-    CURRENT_DISABLED = "current_disabled"
-    CURRENT_GONE = "current_gone"
-    ENABLED_AGAIN = "enabled_again"
-    NOT_TAKEN_UP = "not_taken_up"
-    REFUSED_TO_REVOKE = "refused_to_revoke"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A held rotation: the reason, and a sentence that names the key, the integration or the service concerned."""
-
-    reason: HoldReason
-    detail: str
-
-
-class Severity(StrEnum):
-    """How much a finding concerns the operator."""
-
-    NOTE = "note"  # worth knowing
-    ACT = "act"  # it stops a rotation, or will, or cuts a consumer off: an alert
-
-
-class FindingKind(StrEnum):
-    """What a finding is about. docs/recovery.md has what to do about each that is an alert."""
-
-    FROZEN = "frozen"
-    CLOCK = "clock"
-    KEY_LOST = "key_lost"
-    LOCKOUT = "lockout"
-    STAMP_LOST = "stamp_lost"
-    OTHER_PUSH = "other_push"
-    ENABLED_AGAIN = "enabled_again"
-    STILL_LISTED = "still_listed"
-    STILL_USED = "still_used"
-    NOT_TAKEN_UP = "not_taken_up"
-    USE_UNTOLD = "use_untold"
-    SLOT_TAKEN = "slot_taken"
-    FOREIGN_KEY = "foreign_key"
-    LATE_KEY = "late_key"
-    SUSPECT = "suspect"
-    STILL_HELD = "still_held"
-    KEY_WANTED = "key_wanted"
-    UNMANAGED = "unmanaged"
-    NOT_ADMITTED = "not_admitted"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that the operator should know, though nothing is held for it. The text has no number that counts."""
-
-    kind: FindingKind
-    text: str
-    severity: Severity = Severity.NOTE
 
 
 UNMANAGED = "unmanaged"
@@ -444,50 +370,3 @@ class Observation:
         """What time it is outside: by the cloud's Date header, else by Northflank's of the same look."""
         shown = [view.at for view in self.integrations or () if view.at is not None]
         return self.cloud_time or max(shown, default=None)
-
-
-class OnUnattributed(StrEnum):
-    """What to do with one key that looks like the fruit of a lost mint."""
-
-    DISABLE = "disable"
-    HOLD = "hold"
-
-
-class OnLost(StrEnum):
-    """What to do when another than rotator disabled or deleted the key in use."""
-
-    HOLD = "hold"
-    REPLACE = "replace"
-
-
-class ConfirmUse(StrEnum):
-    """When the new key must be seen in use before the old one is revoked."""
-
-    AUTO = "auto"  # where the cloud shows use, and the old key was in use
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The times and limits of one credential. All durations are timedeltas; defaults suit production."""
-
-    every: timedelta = timedelta(days=30)
-    max_age: timedelta = timedelta(days=90)
-    jitter: timedelta = timedelta(hours=1)
-    window: str | None = None
-    grace: timedelta = timedelta(hours=24)
-    quiet_for: timedelta = timedelta(hours=12)
-    max_grace: timedelta = timedelta(days=7)
-    quarantine: timedelta = timedelta(hours=24)
-    max_attempts: int = 12
-    on_unattributed: OnUnattributed = OnUnattributed.DISABLE
-    on_lost: OnLost = OnLost.HOLD
-    confirm_use: ConfirmUse = ConfirmUse.AUTO
-    watch: timedelta = timedelta(minutes=10)
-    backoff_first: timedelta = timedelta(minutes=1)
-    backoff_max: timedelta = timedelta(hours=6)
-    proving_successes: int = 3
-    proving_every: timedelta = timedelta(seconds=2)
-    proving_timeout: timedelta = timedelta(minutes=10)
-    settle: timedelta = timedelta(seconds=60)

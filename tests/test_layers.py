@@ -24,6 +24,7 @@ LAYERS = (
     {"http"},
     {"settings"},
     {"clock", "material", "model"},
+    {"attention", "policy"},
     {"errors"},
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.model import Hold, HoldReason
+from rotator.attention import Hold, HoldReason
 
 GUIDE = "docs/recovery.md"
 """Has a section for each reason, under its very name."""

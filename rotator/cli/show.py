@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from rotator.attention import FindingKind
 from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.remedies import remedy
 from rotator.cli.render import say, show_json, show_table
@@ -17,7 +18,7 @@ from rotator.cli.status import Standing, stand
 from rotator.cli.timeline import TIMELINE, AuditFields, cells_of, fields_of
 from rotator.config.models import Config
 from rotator.errors import ExitCode, UsageError
-from rotator.model import FindingKind, KeyRecord, Origin, Stamp, State
+from rotator.model import KeyRecord, Origin, Stamp, State
 from rotator.northflank.stamp import compose
 from rotator.store.reader import RotationRow
 

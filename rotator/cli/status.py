@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.attention import FindingKind, Severity
 from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.remedies import remedy
 from rotator.cli.render import length, moment, relative, say, show_json, show_table
 from rotator.cli.session import CLOCK, begin, read_store
 from rotator.config.models import Config
 from rotator.errors import ExitCode
-from rotator.model import FindingKind, Phase, Policy, Severity, State
+from rotator.model import Phase, State
+from rotator.policy import Policy
 from rotator.rotation.moment import overdue
 from rotator.rotation.schedule import Window, due_at
 from rotator.store.reader import CredentialRow, Owner

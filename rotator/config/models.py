@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from rotator.config.credential import CredentialSection, IntegrationSection
 from rotator.config.kinds import AnyCredential
 from rotator.config.policy import PolicySection
-from rotator.model import Policy
+from rotator.policy import Policy
 from rotator.settings.durations import PositiveDuration
 from rotator.settings.secret import SecretRef
 from rotator.settings.section import AbsolutePath, Endpoint, Section

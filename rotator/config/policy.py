@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rotator.model import ConfirmUse, OnLost, OnUnattributed, Policy
+from rotator.policy import ConfirmUse, OnLost, OnUnattributed, Policy
 from rotator.rotation.schedule import Window
 from rotator.settings.durations import Duration, PositiveDuration
 from rotator.settings.section import Section

@@ -56,7 +56,7 @@ class Admission:
         return NO_CALLS
 
     def settle(self, managed: Managed, *, in_hand: bool) -> None:
-        """Keep the place where the rotation is in hand, whoever began it; else leave it."""
+        """Keep the place where the rotation is in hand; else leave it."""
         if not in_hand:
             self._leave(managed)
             return

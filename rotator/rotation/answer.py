@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
+from rotator.attention import Hold, HoldReason
+from rotator.model import Asked, KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Kind, Ruling, accepted, refused, standing
 from rotator.rotation.contact import adopt, take_over_without_key
 from rotator.rotation.decide import HANDS_OFF

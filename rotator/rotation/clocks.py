@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.model import Policy, State, Suspect
+from rotator.model import State, Suspect
+from rotator.policy import Policy
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far our clock may be from the vendor's before nothing is minted, confirmed or revoked by it."""

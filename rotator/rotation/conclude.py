@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from rotator.attention import HoldReason
 from rotator.errors import Verdict
-from rotator.model import Call, Change, HoldReason, KeyRecord, Origin, Outcome, Phase, State
+from rotator.model import Call, Change, KeyRecord, Origin, Outcome, Phase, State
 from rotator.rotation.moment import Moment
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step, give_up_candidate, hold, without

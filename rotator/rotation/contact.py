@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import UNMANAGED, FindingKind, HoldReason, KeyRecord, LostMint, Origin, Phase, State
+from rotator.attention import FindingKind, HoldReason
+from rotator.model import UNMANAGED, KeyRecord, LostMint, Origin, Phase, State
 from rotator.rotation.facts import Facts
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step, added, frozen, hold, listed_as, note, vouch, wait, without

@@ -185,7 +185,7 @@ class Engine:
             # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A crash
             # in between loses nothing, since the same facts lead to the same move again.
             untold += work.narrator.of_step(dated, step)
-            if not _only_moves(state, step.state):
+            if not _only_moves(dated, step.state):
                 self._commit(work.managed, step.state, untold)
                 untold = []
             state = step.state

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rotator.model import Finding, FindingKind, Origin, Phase, State
+from rotator.attention import Finding, FindingKind
+from rotator.model import Origin, Phase, State
 from rotator.rotation.facts import Facts, loss
 from rotator.rotation.others import wanted_again
 from rotator.rotation.step import alert, held_key, is_lost, listed_as, note

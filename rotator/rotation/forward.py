@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
-from rotator.model import (
-    Call,
-    Change,
-    ConfirmUse,
-    FindingKind,
-    HoldReason,
-    KeyRecord,
-    LostMint,
-    MintIntent,
-    Origin,
-    Phase,
-    Proof,
-    State,
-    Suspect,
-)
+from rotator.attention import FindingKind, HoldReason
+from rotator.model import Call, Change, KeyRecord, LostMint, MintIntent, Origin, Phase, Proof, State, Suspect
 from rotator.rotation.facts import Facts, Reading, inferred_keys, unknown_keys
+from rotator.rotation.room import make_room, slots_full
 from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
@@ -30,7 +17,6 @@ from rotator.rotation.step import (
     disable,
     enter,
     give_up_candidate,
-    held_key,
     hold,
     is_lost,
     keep_candidate_alive,
@@ -38,9 +24,7 @@ from rotator.rotation.step import (
     names,
     note,
     wait,
-    without,
 )
-from rotator.rotation.use import used_by_another
 
 
 def forward(state: State, facts: Facts) -> Step:
@@ -70,7 +54,7 @@ def _minting(state: State, facts: Facts) -> Step:
     if facts.moment.blocked is not None:
         return wait(state, Row.MINT, facts.moment.blocked, note(FindingKind.NOT_ADMITTED, facts.moment.blocked))
     if not facts.slot:
-        return make_room(state, facts) or _slots_full(state, facts)
+        return make_room(state, facts) or slots_full(state, facts)
     if state.attempts >= facts.moment.max_attempts:
         return hold(
             state, Row.MAX_ATTEMPTS, HoldReason.MAX_ATTEMPTS, f"{state.attempts} mints in a row came to nothing"
@@ -87,73 +71,6 @@ def _minting(state: State, facts: Facts) -> Step:
         since=facts.moment.now,
     )
     return call(intent, Row.MINT, "mint a fresh key", Call(Change.CREATE))
-
-
-def make_room(state: State, facts: Facts) -> Step | None:
-    """Rule 8: where it is known what each integration holds, a key that none holds makes room for a fresh one."""
-    held = {held_key(state, reading) for reading in facts.readings or ()}
-    unclear = any(held_key(state, r) is None and not r.ours for r in facts.readings or ())
-    if not held or unclear:
-        return None
-    alive = added(state.maybe_held, (state.current,) if state.current is not None else ())
-    unheld = tuple(key_id for key_id in alive if key_id not in held and key_id not in state.undone)
-    if not unheld or not may_go_unseen(state, facts, held):
-        return None
-    rest = replace(
-        state,
-        current=None if state.current in unheld else state.current,
-        maybe_held=without(state.maybe_held, unheld),
-        to_delete=added(state.to_delete, unheld),
-    )
-    return Step(
-        Row.NO_SLOT, f"no integration holds key {listed_as(unheld)}; deleting it makes room for a fresh key", rest
-    )
-
-
-def may_go_unseen(state: State, facts: Facts, held: Collection[str | None]) -> bool:
-    """A key that the texts say no integration holds may go: its successor was seen in use, where that can be seen.
-
-    Rule 15: a text alone proves nothing about what an integration uses (rule 17).
-    """
-    accepted = state.emergency or (state.rotation is not None and state.rotation.silence_accepted)
-    if accepted or not facts.shows_use or facts.moment.confirm_use is ConfirmUse.NEVER:
-        return True
-    return all(key_id is not None and _seen_in_use(state, facts, key_id) for key_id in held)
-
-
-def _seen_in_use(state: State, facts: Facts, key_id: str) -> bool:
-    record, used = state.record(key_id), facts.last_used.get(key_id)
-    pushed_at = record.pushed_at if record is not None else None
-    return used_by_another(used, pushed_at)
-
-
-def _slots_full(state: State, facts: Facts) -> Step:
-    if state.suspects:
-        until = min(suspect.until for suspect in state.suspects)
-        return wait(state, Row.NO_SLOT, f"a suspect key fills the slot until {until:%Y-%m-%d %H:%M} UTC")
-    keys = "; ".join(
-        f"{key.key_id} ({_origin(state, key.key_id)}, created {key.created_at:%Y-%m-%d}, {_use(facts, key.key_id)})"
-        for key in sorted((facts.keys or {}).values(), key=lambda key: key.key_id)
-    )
-    if facts.can.slots is not None and len(facts.keys or {}) < facts.can.slots:
-        return wait(state, Row.NO_SLOT, "a list may not show yet every key that was made")
-    return hold(state, Row.NO_SLOT, HoldReason.SLOTS_FULL, f"no slot is free: {keys}")
-
-
-def _origin(state: State, key_id: str) -> str:
-    if key_id == state.current:
-        return "current"
-    if key_id in state.undone:
-        return "asked back by the operator; `rotator resume` gives it up"
-    record = state.record(key_id)
-    return record.origin.value if record is not None else "unknown"
-
-
-def _use(facts: Facts, key_id: str) -> str:
-    if key_id not in facts.last_used:
-        return "last use unknown"
-    use = facts.last_used[key_id]
-    return f"last used {use.at:%Y-%m-%d %H:%M} UTC by {use.service or 'unknown'}" if use is not None else "never used"
 
 
 def _unanswered(state: State, facts: Facts) -> Step:

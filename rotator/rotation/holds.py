@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import FindingKind, HoldReason, Phase, State
+from rotator.attention import FindingKind, HoldReason
+from rotator.model import Phase, State
 from rotator.rotation.facts import Facts
-from rotator.rotation.forward import make_room
 from rotator.rotation.others import wanted_again
 from rotator.rotation.retiring import lost_key_named, roll_forward
+from rotator.rotation.room import make_room
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step, alert, is_lost, listed_as, wait
 

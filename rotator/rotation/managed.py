@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.material import Material
-from rotator.model import IntegrationView, Observation, Policy, Reply, Stamp, State
+from rotator.model import IntegrationView, Observation, Reply, Stamp, State
 from rotator.northflank.dependents import worse
 from rotator.northflank.stamp import compose, strip
+from rotator.policy import Policy
 from rotator.providers.base import Provider
 from rotator.rotation.facts import Facts, look
 from rotator.rotation.moment import Age, Calendar, Moment, after_call, moment_of, seeing

@@ -11,16 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rotator.model import (
-    Capabilities,
-    ConfirmUse,
-    Observation,
-    OnLost,
-    OnUnattributed,
-    Phase,
-    Policy,
-    State,
-)
+from rotator.model import Capabilities, Observation, Phase, State
+from rotator.policy import ConfirmUse, OnLost, OnUnattributed, Policy
 from rotator.rotation.clocks import Clocks
 from rotator.rotation.use import Use
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rotator.attention import Finding
 from rotator.audit.event import Event, EventName, Result
 from rotator.errors import Verdict
-from rotator.model import Call, Change, Finding, Origin, Outcome, Phase, State
+from rotator.model import Call, Change, Origin, Outcome, Phase, State
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step

@@ -8,8 +8,9 @@ from enum import IntEnum
 from functools import partial
 from typing import Protocol, TypeVar
 
+from rotator.attention import HoldReason
 from rotator.errors import CallFailed
-from rotator.model import Capabilities, HoldReason, Key, LastUse, Observation, Phase, State
+from rotator.model import Capabilities, Key, LastUse, Observation, Phase, State
 from rotator.providers.base import TellsUse
 from rotator.rotation.live import Candidate
 from rotator.rotation.managed import Managed

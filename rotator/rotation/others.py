@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import HoldReason, Phase, Rotation, State
+from rotator.attention import HoldReason
+from rotator.model import Phase, Rotation, State
 from rotator.rotation.facts import Facts, loss
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step, added, enter, held_key, hold, listed_as, names, vouch

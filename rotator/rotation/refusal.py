@@ -1,8 +1,9 @@
-"""The last check before a revocation (rule 20): right before the call, by the freshest texts, whoever decided on it."""
+"""The last check before a revocation (rule 20): right before the call, by the freshest texts."""
 
 from __future__ import annotations
 
-from rotator.model import Call, Change, HoldReason, State
+from rotator.attention import HoldReason
+from rotator.model import Call, Change, State
 from rotator.rotation.facts import Facts
 from rotator.rotation.rows import Row
 from rotator.rotation.step import Step, hold, wait

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import HoldReason, KeyRecord, Origin, Phase, State
+from rotator.attention import HoldReason
+from rotator.model import KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Ruling, accepted, refused, standing
 from rotator.rotation.facts import Facts
-from rotator.rotation.forward import may_go_unseen
 from rotator.rotation.others import ROLL_FORWARDS_ALLOWED, without_current
+from rotator.rotation.room import may_go_unseen
 from rotator.rotation.step import (
     added,
     give_up_candidate,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import ConfirmUse, Finding, FindingKind, HoldReason, Origin, Phase, Rotation, State
+from rotator.attention import Finding, FindingKind, HoldReason
+from rotator.model import Origin, Phase, Rotation, State
+from rotator.policy import ConfirmUse
 from rotator.rotation.facts import Facts, may_be_there, theirs
-from rotator.rotation.forward import may_go_unseen
 from rotator.rotation.others import ROLL_FORWARDS_ALLOWED
+from rotator.rotation.room import may_go_unseen
 from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,

@@ -14,7 +14,8 @@ from hashlib import sha256
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rotator.model import Policy, State
+from rotator.model import State
+from rotator.policy import Policy
 
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)

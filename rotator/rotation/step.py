@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rotator.model import (
-    Call,
-    Change,
-    Finding,
-    FindingKind,
-    Hold,
-    HoldReason,
-    KeyRecord,
-    Origin,
-    Phase,
-    Severity,
-    State,
-    Vouched,
-)
+from rotator.attention import Finding, FindingKind, Hold, HoldReason, Severity
+from rotator.model import Call, Change, KeyRecord, Origin, Phase, State, Vouched
 from rotator.rotation.facts import Facts, Reading
 from rotator.rotation.rows import Row
 from rotator.rotation.use import used_by_another

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.model import Capabilities, LastUse, Observation, Policy, State
+from rotator.model import Capabilities, LastUse, Observation, State
+from rotator.policy import Policy
 from rotator.rotation.clocks import Clocks
 
 _DATE_GRAIN = timedelta(seconds=1)

@@ -11,7 +11,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor as Workers
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,7 @@ from rotator.http.outside_text import outside_text
 from rotator.rotation.engine import Engine
 from rotator.service.fleet import Fleet, assemble, refuse_removal_in_flight, register
 from rotator.service.people import serve_requests
+from rotator.service.restart import refuse_what_needs_a_restart
 from rotator.service.turns import Rank, Turns, rank
 from rotator.service.vitals import Vitals
 from rotator.store.journal import Journal
@@ -70,9 +71,6 @@ SLACK = 30.0
 
 MAIN_LOOP, REQUESTS = "the main loop", "the requests"
 """Parts of the work beside the credentials, whose names have no spaces."""
-
-AT_START_ONLY = ("store", "audit", "health", "in_hand", "workers")
-"""Sections of the config that a reload can't change."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.daemon")
 
@@ -268,10 +266,10 @@ class Daemon:
             ("store", self._prove_store, STORE_EVERY),
         ):
             self._scheduler.add_job(work, "interval", seconds=seconds, executor=name, id=name, replace_existing=True)
-        self._look_at_all()
+        self._look_at(self._fleet.managed)
 
-    def _look_at_all(self) -> None:
-        for name in self._fleet.managed:
+    def _look_at(self, names: Iterable[str]) -> None:
+        for name in names:
             self._arm(name, self._clock.now())
 
     def _arm(self, name: str, at: datetime) -> None:
@@ -293,10 +291,9 @@ class Daemon:
         managed = self._fleet.managed.get(name)
         if managed is None or self._stop.is_set():
             return
-        try:
+        urgency = Rank.LOOK  # where the journal can't be read: the tick reports it
+        with suppress(StoreError):
             urgency = rank(managed, self._journal.load(name), self._clock.now())
-        except StoreError:
-            urgency = Rank.LOOK  # the tick reports it
         self._turns.offer(name, urgency)
         with suppress(RuntimeError):  # the workers were dismissed in between: the service stops
             self._workers.submit(lambda: self._tick(self._turns.take()))
@@ -325,8 +322,7 @@ class Daemon:
                 self._ticking -= 1
                 self._ticked.notify_all()
         self._arm(name, at)
-        for waiting in self._engine.admission.may_try():
-            self._arm(waiting, self._clock.now())
+        self._look_at(self._engine.admission.may_try())
 
     def _lost_ownership(self, error: StaleFence) -> None:
         log.critical("another process owns the store; this one stops at once", error=str(error))
@@ -357,8 +353,7 @@ class Daemon:
     def _serve_requests(self) -> None:
         try:
             with self._engine.pulse.working(REQUESTS):
-                for name in serve_requests(self._fleet, self._journal, self._engine, self._clock):
-                    self._arm(name, self._clock.now())
+                self._look_at(serve_requests(self._fleet, self._journal, self._engine, self._clock))
             self._readable = True
         except StaleFence as error:
             self._lost_ownership(error)
@@ -376,7 +371,7 @@ class Daemon:
         """Take a new config if it is sound and fits what is in flight; else the old one stays in force."""
         try:
             config = load(self._config_path, os.environ)
-            _refuse_what_needs_a_restart(self._config, config)
+            refuse_what_needs_a_restart(self._config, config)
             fleet = assemble(config, self._clock, self._fleet.http)
             refuse_removal_in_flight(fleet, self._journal)
             register(fleet, self._journal)
@@ -395,19 +390,10 @@ class Daemon:
         logs.set_up(config.log.level)
         self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
         log.info("the config was reloaded", credentials=len(fleet.managed))
-        self._look_at_all()
+        self._look_at(self._fleet.managed)
 
     def _tell_of_reload(self, outcome: Result, reason: str) -> None:
         try:
             self._journal.record([Event(event=EventName.CONFIG_RELOADED, outcome=outcome, reason=reason)])
         except StoreError as error:
             log.error("the reload could not be journalled", error=str(error))
-
-
-def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
-    changed = [section for section in AT_START_ONLY if getattr(old, section) != getattr(new, section)]
-    if changed:
-        raise RotatorError(
-            f"{' and '.join(changed)} can't change while the service runs.",
-            remedy="restart the service, or put the section back as it was.",
-        )

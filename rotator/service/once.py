@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from rotator.attention import FindingKind
 from rotator.clock import Clock
 from rotator.errors import ExitCode
-from rotator.model import FindingKind, Phase, State
+from rotator.model import Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import overdue

@@ -28,7 +28,7 @@ from tests.support.patience import deadlines, patience
 
 pytestmark = pytest.mark.realtime
 
-WRITES = {AUDITED: 18, PLAIN: 6}
+WRITES = {AUDITED: 17, PLAIN: 6}
 """Journal writes of a service that makes one rotation, from the making of the store to its orderly end. Of the plain
 ones there are more: one after each delivery to the sinks.
 """

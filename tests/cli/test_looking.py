@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotator.attention import Hold, HoldReason
 from rotator.audit.event import Event, EventName
-from rotator.model import Asked, Hold, HoldReason, KeyRecord, Origin, Phase, State
+from rotator.model import Asked, KeyRecord, Origin, Phase, State
 from tests.support.desk import NAME, Desk
 
 pytestmark = pytest.mark.realtime

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from rotator.attention import Hold, HoldReason
 from rotator.cli.app import app
 from rotator.cli.remedies import GUIDE, REMEDIES, remedy
-from rotator.model import Hold, HoldReason
 
 ROOT = Path(__file__).parents[2]
 SPAN = re.compile(r"`(rotator [^`]*)`")

@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from typer.testing import CliRunner
 
+from rotator.attention import Hold, HoldReason
 from rotator.audit.event import Event, EventName
 from rotator.cli.app import app
-from rotator.model import Hold, HoldReason, Phase, Rotation, State
+from rotator.model import Phase, Rotation, State
 from rotator.rotation.commands import Kind
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered, Request

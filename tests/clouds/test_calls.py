@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Fault, Reset
 from tests.clouds.clouds import EVERY, MINTING, TWO
 from tests.clouds.conftest import MakeRig

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.providers.civo.place import key_id_of
 from rotator.sandbox.civo.scene import EMAIL, CivoScene
 from tests.clouds.clouds import CIVO

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.model import HoldReason, Origin, Phase
+from rotator.attention import HoldReason
+from rotator.model import Origin, Phase
 from tests.clouds.clouds import EVERY
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated

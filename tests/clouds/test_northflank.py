@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.sandbox.wire.rules import Canned, Reset
 from tests.clouds.clouds import TWO
 from tests.clouds.rig import Rig

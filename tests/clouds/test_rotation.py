@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from tests.clouds.clouds import EVERY
 from tests.clouds.conftest import MakeRig
 from tests.clouds.rig import Rig

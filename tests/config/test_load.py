@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rotator.config.credential import IntegrationSection
 from rotator.config.load import load
 from rotator.errors import ConfigError, ExitCode
-from rotator.model import Policy, Stamp
+from rotator.model import Stamp
 from rotator.northflank import stamp
+from rotator.policy import Policy
 from rotator.providers.aws.settings import AwsSection, AwsUserSettings
 from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef

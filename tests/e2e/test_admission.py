@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import FindingKind, Phase
+from rotator.attention import FindingKind
+from rotator.model import Phase
 from rotator.sandbox.wire.rules import Canned
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.attention import HoldReason
 from rotator.errors import StoreError
-from rotator.model import HoldReason, Phase
+from rotator.model import Phase
 from rotator.sandbox.stage import INTEGRATION
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Reset
 from tests.support.fixtures import MakeRig

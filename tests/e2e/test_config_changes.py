@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from rotator.attention import HoldReason
 from rotator.errors import RotatorError, StoreError
-from rotator.model import HoldReason, Phase
+from rotator.model import Phase
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION
 from rotator.sandbox.wire.rules import Late

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.attention import HoldReason
 from rotator.material import Material
-from rotator.model import HoldReason, Phase
+from rotator.model import Phase
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.sandbox.stage import INTEGRATION, TEXT
 from rotator.sandbox.wire.rules import Canned, Fault, Late, Reset
 from tests.support.fixtures import MakeRig

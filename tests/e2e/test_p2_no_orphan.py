@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Origin, Phase
+from rotator.attention import HoldReason
+from rotator.model import Origin, Phase
 from rotator.sandbox.wire.rules import Canned, Cut, Fault, Late, Reset
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rotator.model import HoldReason, Origin, Phase
+from rotator.attention import HoldReason
+from rotator.model import Origin, Phase
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.wire.rules import Reset
 from tests.support.fixtures import MakeRig

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Phase, Severity
+from rotator.attention import HoldReason, Severity
+from rotator.model import Phase
 from rotator.sandbox.wire.rules import Canned, Reset
 from tests.support.patience import patience
 from tests.support.rig import Rig

@@ -1,4 +1,4 @@
-"""P9: what others did is respected and seen. rotator undoes nobody's act but its own."""
+"""P9: what others did is respected and seen. rotator undoes no act but its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Origin, Phase, Severity
+from rotator.attention import HoldReason, Severity
+from rotator.model import Origin, Phase
 from rotator.sandbox.wire.rules import Canned, Reset
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig

@@ -7,7 +7,7 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.model import HoldReason
+from rotator.attention import HoldReason
 from rotator.sandbox.stage import INTEGRATION
 from rotator.store.backup import back_up
 from tests.support.rig import Rig

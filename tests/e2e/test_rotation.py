@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.sandbox.northflank.account import Cluster, Echo
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, TEXT
 from rotator.sandbox.wire.rules import Canned

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from rotator.attention import Finding, FindingKind, HoldReason, Severity
 from rotator.errors import Verdict
-from rotator.model import Call, Change, Finding, FindingKind, HoldReason, Key, Outcome, Phase, Proof, Severity, State
+from rotator.model import Call, Change, Key, Outcome, Phase, Proof, State
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from rotator.attention import Finding, HoldReason
 from rotator.errors import Verdict
-from rotator.model import Change, ConfirmUse, Finding, HoldReason, Key, Outcome, Phase, State
+from rotator.model import Change, Key, Outcome, Phase, State
+from rotator.policy import ConfirmUse
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Kind, Ruling
 from rotator.rotation.conclude import conclude, recover

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rotator.model import HoldReason, Origin, Phase, State
+from rotator.attention import HoldReason
+from rotator.model import Origin, Phase, State
 from rotator.rotation.commands import Command, Kind
 from tests.rotation.world import (
     AFTER,

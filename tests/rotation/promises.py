@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rotator.model import Call, Change, Finding, FindingKind, HoldReason, Origin, Phase, State
+from rotator.attention import Finding, FindingKind, HoldReason
+from rotator.model import Call, Change, Origin, Phase, State
 from rotator.rotation.rules import SafetyRule
 from tests.rotation.world import EDITED, Flight, Shape, World
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import Verdict
-from rotator.model import Call, Change, Key, Policy, Reply, State
+from rotator.model import Call, Change, Key, Reply, State
+from rotator.policy import Policy
 from rotator.providers.base import Abilities, Draft, Listing, Minted, Right
 from rotator.rotation.caller import Caller
 from rotator.rotation.live import Live

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotator.attention import Hold, HoldReason
 from rotator.errors import Verdict
 from rotator.model import (
     UNMANAGED,
     Call,
     Capabilities,
     Change,
-    Hold,
-    HoldReason,
     IntegrationView,
     Key,
     KeyRecord,

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import Capabilities, IntegrationView, Key, KeyRecord, Observation, Origin, Phase, Policy, State
+from rotator.model import Capabilities, IntegrationView, Key, KeyRecord, Observation, Origin, Phase, State
 from rotator.northflank.stamp import parse
+from rotator.policy import Policy
 from rotator.rotation.decide import decide
 from rotator.rotation.facts import look
 from rotator.rotation.moment import moment_of

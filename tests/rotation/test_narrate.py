@@ -7,11 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.attention import Hold, HoldReason
 from rotator.audit.event import EventName
 from rotator.model import (
     Capabilities,
-    Hold,
-    HoldReason,
     IntegrationView,
     Key,
     KeyRecord,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rotator.model import Policy, State
+from rotator.model import State
+from rotator.policy import Policy
 from rotator.rotation.moment import Calendar
 from rotator.rotation.schedule import Schedule, Window, backoff, due_at, jitter
 

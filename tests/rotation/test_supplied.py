@@ -18,10 +18,10 @@ from rotator.model import (
     Observation,
     Origin,
     Phase,
-    Policy,
     State,
 )
 from rotator.northflank.stamp import parse
+from rotator.policy import Policy
 from rotator.rotation.answer import answer
 from rotator.rotation.commands import Command, Kind
 from rotator.rotation.decide import decide

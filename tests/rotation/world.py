@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from rotator.attention import Hold
 from rotator.model import (
     Asked,
     Capabilities,
     Change,
-    Hold,
     IntegrationView,
     Key,
     LastUse,

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.attention import HoldReason
 from rotator.errors import ExitCode
-from rotator.model import HoldReason, Phase
+from rotator.model import Phase
 from rotator.sandbox.stage import CREDENTIAL
 from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.service.once import run_once

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from rotator.model import HoldReason, Phase
+from rotator.attention import HoldReason
+from rotator.model import Phase
 from rotator.sandbox.northflank.account import HeldIntegration
 from rotator.sandbox.stage import TEXT
 from rotator.store.migrate import HEAD

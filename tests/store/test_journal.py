@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotator.attention import Hold, HoldReason
 from rotator.audit.event import EventName
 from rotator.errors import ExitCode, StaleFence, StoreError
-from rotator.model import Hold, HoldReason, KeyRecord, Origin, Phase, Rotation, State
+from rotator.model import KeyRecord, Origin, Phase, Rotation, State
 from rotator.store.registry import Registration
 from rotator.store.requests import Answered, RequestWriter
 from tests.store.stores import START, TickingClock, audit_file, open_journal, told, url

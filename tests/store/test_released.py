@@ -8,8 +8,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from rotator.attention import HoldReason
 from rotator.audit.verify import verify
-from rotator.model import HoldReason, Phase
+from rotator.model import Phase
 from rotator.store.migrate import HEAD, MIGRATIONS
 from tests.audit.lines import is_intact
 from tests.store import world

@@ -14,11 +14,12 @@ from typing import Any
 
 import httpx
 
+from rotator.attention import Hold, HoldReason
 from rotator.audit.sinks import FileSink, Sink
 from rotator.clock import new_id
 from rotator.config.models import Config
 from rotator.errors import StoreError
-from rotator.model import Hold, HoldReason, Phase, State
+from rotator.model import Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
 from rotator.sandbox.stage import Stage

@@ -1,0 +1,81 @@
+"""What calls for the operator: holds, and findings with their severity. Imports nothing of rotator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HoldReason(StrEnum):
+    """Why a rotation stopped and waits for the operator. docs/recovery.md has a section for each."""
+
+    ADOPT_WHICH = "adopt_which"
+    TWO_ROTATORS = "two_rotators"
+    JOURNAL_BEHIND = "journal_behind"
+    SLOTS_FULL = "slots_full"
+    MAX_ATTEMPTS = "max_attempts"
+    MINT_REFUSED = "mint_refused"
+    UNATTRIBUTED = "unattributed"
+    PUSH_REFUSED = "push_refused"
+    PARTIAL_PUSH = "partial_push"
+    STAMP_LOST = "stamp_lost"
+    DEPENDENTS_DEGRADED = "dependents_degraded"
+    CONTENDED = "contended"
+    STILL_USED = "still_used"
+    CLOCK = "clock"
+    UNDONE = "undone"
+    REVOKE_REFUSED = "revoke_refused"
+    INTEGRATION_REMOVED = "integration_removed"
+    CURRENT_DISABLED = "current_disabled"
+    CURRENT_GONE = "current_gone"
+    ENABLED_AGAIN = "enabled_again"
+    NOT_TAKEN_UP = "not_taken_up"
+    REFUSED_TO_REVOKE = "refused_to_revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A held rotation: the reason, and a sentence that names the key, the integration or the service concerned."""
+
+    reason: HoldReason
+    detail: str
+
+
+class Severity(StrEnum):
+    """How much a finding concerns the operator."""
+
+    NOTE = "note"  # worth knowing
+    ACT = "act"  # it stops a rotation, or will, or cuts a consumer off: an alert
+
+
+class FindingKind(StrEnum):
+    """What a finding is about. docs/recovery.md has what to do about each that is an alert."""
+
+    FROZEN = "frozen"
+    CLOCK = "clock"
+    KEY_LOST = "key_lost"
+    LOCKOUT = "lockout"
+    STAMP_LOST = "stamp_lost"
+    OTHER_PUSH = "other_push"
+    ENABLED_AGAIN = "enabled_again"
+    STILL_LISTED = "still_listed"
+    STILL_USED = "still_used"
+    NOT_TAKEN_UP = "not_taken_up"
+    USE_UNTOLD = "use_untold"
+    SLOT_TAKEN = "slot_taken"
+    FOREIGN_KEY = "foreign_key"
+    LATE_KEY = "late_key"
+    SUSPECT = "suspect"
+    STILL_HELD = "still_held"
+    KEY_WANTED = "key_wanted"
+    UNMANAGED = "unmanaged"
+    NOT_ADMITTED = "not_admitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the operator should know, though nothing is held for it. The text has no number that counts."""
+
+    kind: FindingKind
+    text: str
+    severity: Severity = Severity.NOTE
