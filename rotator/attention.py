@@ -64,6 +64,7 @@ class FindingKind(StrEnum):
     USE_UNTOLD = "use_untold"
     SLOT_TAKEN = "slot_taken"
     FOREIGN_KEY = "foreign_key"
+    ODD_KEY = "odd_key"
     LATE_KEY = "late_key"
     SUSPECT = "suspect"
     STILL_HELD = "still_held"

@@ -45,6 +45,9 @@ class Key:
 
     `mark` is what the cloud shows of the intent that made it (a display name, a public key, a fingerprint), where it
     has such a thing; it equals the intent's mark exactly when the key is that intent's.
+
+    `odd` is what of it could not be read, where that is more than nothing: such a key counts, and can be acted on by
+    its id, but nothing is concluded from what it does not show.
     """
 
     key_id: str
@@ -52,6 +55,7 @@ class Key:
     enabled: bool = True
     expires_at: datetime | None = None
     mark: str | None = None
+    odd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

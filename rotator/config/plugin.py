@@ -37,6 +37,11 @@ class PluginCredential(CredentialSection):
         return settings
 
     @property
+    def shows_use(self) -> bool:
+        """Only the provider knows, once it is opened: nothing is refused for it before."""
+        return True
+
+    @property
     def northflank_provider(self) -> str:
         """As the config says."""
         return self.integration_provider or self.provider

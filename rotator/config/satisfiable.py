@@ -8,11 +8,17 @@ from rotator.config.credential import CredentialSection
 from rotator.config.models import AuditSection, Config, ConnectionSection
 from rotator.config.policy import PolicySection
 from rotator.config.source import FieldPath
+from rotator.policy import ConfirmUse
 from rotator.rotation.schedule import Window
 from rotator.settings.durations import format_duration
 
 _A_PAIR = 2
 """Slots of which a rotation takes all: the old key and the new one."""
+
+_BLIND = (
+    "confirm_use is always; allowed for {name} is auto or never, since rotator can't see when a key of this {provider} "
+    "credential is used"
+)
 
 Contradiction = tuple[FieldPath, str]
 
@@ -97,6 +103,8 @@ def _policies(policy: PolicySection, credentials: Mapping[int, CredentialSection
         place: FieldPath = ("credentials", position, "policy") if own else ("policy",)
         effective = policy.overridden_by(credential.policy)
         findings |= {(place, text): None for text in _contradictions(effective, credential.slots)}
+        if effective.confirm_use is ConfirmUse.ALWAYS and not credential.shows_use and not credential.keyless:
+            findings[(place, _BLIND.format(name=credential.name, provider=credential.provider))] = None
     yield from findings
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from rotator.clock import Clock
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     # httpx takes 0.15 s to load, and the config, which each command reads, needs only this module's names.
     from rotator.http.clients import HttpClients
 
+AGES_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a key was created that does not show it: no key is taken for rotator's by such a time."""
+
 Settings_contra = TypeVar("Settings_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The credential's keys, all pages, with the answer's Date header (aware UTC), if it has one."""
+    """The credential's keys, all pages, with the answer's Date header (aware UTC), if it has one that can be read.
+
+    An entry that can't be read whole costs only itself: with an id it is listed, and says what is `odd` about it; one
+    without an id is left out. What has no time of creation was created at `AGES_AGO`.
+    """
 
     keys: tuple[Key, ...]
     cloud_time: datetime | None

@@ -263,7 +263,7 @@ def marked_keys(state: State, facts: Facts) -> tuple[Key, ...]:
 
 
 def inferred_keys(state: State, facts: Facts) -> tuple[Key, ...]:
-    """Rule 2: keys that the open mint may have made, where nothing marks them as ours."""
+    """Rule 2: keys that the open mint may have made, where nothing marks them as ours. One that can't be read may be."""
     intent = state.mint
     if intent is None:
         return ()
@@ -271,6 +271,6 @@ def inferred_keys(state: State, facts: Facts) -> tuple[Key, ...]:
         key
         for key in unknown_keys(state, facts)
         if key.key_id not in intent.listed
-        and created_by(intent, key, facts.moment.settle)
+        and (key.odd is not None or created_by(intent, key, facts.moment.settle))
         and facts.last_used.get(key.key_id) is None
     )

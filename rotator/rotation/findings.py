@@ -19,6 +19,7 @@ STANDING = frozenset(
         FindingKind.STILL_LISTED,
         FindingKind.SLOT_TAKEN,
         FindingKind.USE_UNTOLD,
+        FindingKind.ODD_KEY,
     }
 )
 """The kinds that are found here: they stay until a look that reads keys and descriptions shows them no more."""
@@ -38,6 +39,7 @@ def standing(state: State, facts: Facts) -> tuple[Finding, ...]:
         *_slot_taken(state, facts),
         *_clock(facts),
         *_untold(facts),
+        *_odd(facts),
     )
 
 
@@ -127,3 +129,9 @@ def _untold(facts: Facts) -> Iterator[Finding]:
             FindingKind.USE_UNTOLD,
             f"the cloud does not say when keys were used ({facts.use_untold}): silence is all there is",
         )
+
+
+def _odd(facts: Facts) -> Iterator[Finding]:
+    for key_id, key in sorted((facts.keys or {}).items()):
+        if key.odd is not None:
+            yield note(FindingKind.ODD_KEY, f"rotator can't read {key.odd} of key {key_id} in the cloud's list")

@@ -108,7 +108,9 @@ def _infer(state: State, closed: State, intent: MintIntent, facts: Facts) -> Ste
         )
     # A key is only taken for ours if it was never used, and only disabled if that can be undone.
     # One that is disabled already was acted on by another.
+    # One that can't be read may be anybody's.
     guessable = len(probable) == 1 and probable[0].enabled and facts.shows_use and facts.can.can_disable
+    guessable = guessable and probable[0].odd is None
     if not (guessable and intent.by_cloud) or facts.moment.hold_unattributed:
         ids = listed_as(key.key_id for key in probable)
         return hold(

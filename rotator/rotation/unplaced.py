@@ -65,10 +65,10 @@ def late_creates(state: State, facts: Facts) -> Step | None:
 
 
 def classify(state: State, facts: Facts) -> Step | None:
-    """Row 8: an unknown key is foreign."""
+    """Row 8: an unknown key is foreign. One that can't be read yet is classified when it can."""
     if state.mint is not None or facts.can.supplied:
         return None
-    unknown = unknown_keys(state, facts)
+    unknown = [key for key in unknown_keys(state, facts) if key.odd is None]
     if not unknown:
         return None
     key = unknown[0]

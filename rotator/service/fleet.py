@@ -16,6 +16,7 @@ from rotator.http.clients import HttpClients
 from rotator.northflank.budget import RateLimits
 from rotator.northflank.client import Connection
 from rotator.northflank.integration import Integration
+from rotator.policy import ConfirmUse
 from rotator.providers.base import Provider, Tools
 from rotator.providers.registry import BUILT_IN
 from rotator.rotation.managed import Managed
@@ -84,6 +85,11 @@ def _manage(
     policy = config.policy_of(section)
     deadline = max(config.connection_of(item).timeout for item in section.integrations)
     provider = _open(section, Tools(deadline, policy.max_age + policy.grace, clock, clients))
+    if policy.confirm_use is ConfirmUse.ALWAYS and not provider.abilities.capabilities.has_evidence:
+        raise RotatorError(
+            f"{section.name}: confirm_use is always, and {section.provider} does not show when a key is used.",
+            remedy="set `confirm_use: auto` or `never` in this credential's policy.",
+        )
     targets = tuple(
         Integration(
             connections[item.connection],

@@ -36,6 +36,11 @@ class ProviderSettings(Section):
     """An operator makes its keys."""
 
     @property
+    def shows_use(self) -> bool:
+        """The cloud records when a key was last used, and rotator may ask for it."""
+        return False
+
+    @property
     @abstractmethod
     def principal(self) -> tuple[str | None, ...]:
         """What makes one identity in this cloud differ from another, as far as the config knows."""

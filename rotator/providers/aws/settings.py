@@ -45,6 +45,11 @@ class AwsUserSettings(ProviderSettings):
     aws: AwsSection = Field(default_factory=AwsSection, description="How rotator itself reaches AWS.")
 
     @property
+    def shows_use(self) -> bool:
+        """GetAccessKeyLastUsed."""
+        return True
+
+    @property
     def principal(self) -> tuple[str | None, ...]:
         """The user in its account, or in that of the profile where no role names the account.
 
