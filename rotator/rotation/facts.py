@@ -263,7 +263,7 @@ def marked_keys(state: State, facts: Facts) -> tuple[Key, ...]:
 
 
 def inferred_keys(state: State, facts: Facts) -> tuple[Key, ...]:
-    """Rule 2: keys that the open mint may have made, where nothing marks them as ours. One that can't be read may be."""
+    """Rule 2: unmarked keys that the open mint may have made. One that can't be read may be such a key."""
     intent = state.mint
     if intent is None:
         return ()
