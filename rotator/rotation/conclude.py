@@ -159,7 +159,9 @@ def _deleted(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
 
 def _not_revoked(state: State, call: Call, outcome: Outcome, times: Moment) -> Step:
     said = f"the cloud did not {call.change.value} key {call.key_id}: {_said(outcome)}"
-    if outcome.verdict is Verdict.REFUSED and outcome.permanent and state.hold is None:
+    # Until the cloud's lag is over, a replica may refuse what another carried out, or what it doesn't know yet.
+    judged = times.lag_over and times.settled
+    if outcome.verdict is Verdict.REFUSED and outcome.permanent and state.hold is None and judged:
         return hold(_retry(state, outcome, times), Row.DISABLE, HoldReason.REVOKE_REFUSED, said)
     return Step(Row.DISABLE, said, _retry(state, outcome, times))
 

@@ -14,7 +14,7 @@ from tests.support.derived import ROOT
 
 TABLES = {
     "aws": "rotator.providers.aws.provider",
-    "civo": "rotator.providers.civo.provider",
+    "civo": "rotator.providers.civo.quota",
     "oci": "rotator.providers.oci.provider",
 }
 """Where the constant `PROOFS` of each cloud is: it decides, by the answer's code."""

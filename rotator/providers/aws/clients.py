@@ -25,7 +25,7 @@ from rotator.http.calls import beforehand
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
 from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
-from rotator.providers.aws.errors import AwsAnswer, ask, attempt
+from rotator.providers.aws.errors import AwsAnswer, ask, attempt, readable_time
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -89,6 +89,7 @@ class AwsClients:
         section = access.section
         own, acting = access.sessions()
         self._own, self._acting = credentials_of(own), credentials_of(acting)
+        acting.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=readable_time)
         session = boto3.Session(botocore_session=acting)
         self.region: str = section.region or session.region_name or _DEFAULT_REGION
 

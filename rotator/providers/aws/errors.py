@@ -18,10 +18,12 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.utils import parse_timestamp
 
 from rotator.errors import CallFailed, Verdict
 from rotator.http.answers import http_date, is_refusal
 from rotator.http.outside_text import outside_text
+from rotator.providers.base import AGES_AGO
 
 AwsAnswer = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -104,16 +106,17 @@ def request_id(answer: AwsAnswer) -> str | None:
     return outside_text(found) if isinstance(found, str) and found else None
 
 
-def date_of(answer: AwsAnswer) -> datetime:
-    """What time it was at AWS, by the answer's Date header.
+def date_of(answer: AwsAnswer) -> datetime | None:
+    """What time it was at AWS, by the answer's Date header; None if there is none that can be read."""
+    return http_date(answer["ResponseMetadata"]["HTTPHeaders"].get("date"))
 
-    Raises:
-        ValueError: there is none that can be read, or it has no zone.
-    """
-    at = http_date(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    if at is None:
-        raise ValueError("the answer has no date")
-    return at
+
+def readable_time(text: str) -> datetime:
+    """What botocore makes of a time in an answer; `AGES_AGO` where it can't, for one time must not cost the answer."""
+    try:
+        return utc(parse_timestamp(text))
+    except Exception:  # noqa: BLE001  # whatever the text makes it raise, there is no time in it
+        return AGES_AGO
 
 
 def utc(at: datetime) -> datetime:

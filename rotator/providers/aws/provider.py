@@ -6,8 +6,8 @@ making, and CreateAccessKey takes no idempotency token; a fresh key is unknown t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from pydantic import SecretStr
@@ -32,11 +32,24 @@ from rotator.providers.aws.errors import (
     utc,
 )
 from rotator.providers.aws.settings import AwsUserSettings
-from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 
 Value = TypeVar("Value")
 
-_PROOFS = {"AccessDenied": Proof.ALIVE, "InvalidClientTokenId": Proof.NOT_YET, "SignatureDoesNotMatch": Proof.DEAD}
+PROOFS: Mapping[str, Proof] = {
+    "AccessDenied": Proof.ALIVE,
+    "AuthFailure": Proof.NOT_YET,
+    "InvalidAccessKeyId": Proof.NOT_YET,
+    "InvalidClientTokenId": Proof.NOT_YET,
+    "SignatureDoesNotMatch": Proof.NOT_YET,
+    "UnrecognizedClientException": Proof.NOT_YET,
+    "RequestExpired": Proof.CLOCK,
+    "RequestTimeTooSkewed": Proof.CLOCK,
+}
+"""What AWS's answer to a use of the candidate says about it, by its code. The page says why, code by code."""
+
+_STATUSES = frozenset({"Active", "Inactive", "Expired"})
+"""All that the IAM API reference knows (AccessKeyMetadata)."""
 
 
 def open_provider(settings: AwsUserSettings, tools: Tools) -> AwsUser:
@@ -181,20 +194,42 @@ class AwsUser:
 
     def _change(self, what: str, call: Callable[[], AwsAnswer], read: Callable[[AwsAnswer], Value]) -> Value:
         self._aws.renew()
-        return ask(what, call, read)
+        try:
+            return ask(what, call, read)
+        except CallFailed as failure:
+            # A replica that lags says so of a user or a key that was made just now; the list knows them.
+            failure.permanent = failure.permanent and failure.code != NO_SUCH_ENTITY
+            raise
 
 
 def _keys(answer: AwsAnswer) -> list[Key]:
-    return [
-        Key(listed["AccessKeyId"], utc(listed["CreateDate"]), enabled=listed["Status"] == "Active")
-        for listed in answer["AccessKeyMetadata"]
-    ]
+    return [_key(listed) for listed in answer["AccessKeyMetadata"] if _has_id(listed)]
+
+
+def _has_id(listed: AwsAnswer) -> bool:
+    key_id = listed.get("AccessKeyId")
+    return isinstance(key_id, str) and bool(key_id)
+
+
+def _key(listed: AwsAnswer) -> Key:
+    """A key as AWS lists it. One whose status can't be read counts as enabled: it may be in use."""
+    made_at, status = listed.get("CreateDate"), listed.get("Status")
+    dated, judged = isinstance(made_at, datetime) and made_at != AGES_AGO, status in _STATUSES
+    unread = [*([] if dated else ["the time of creation"]), *([] if judged else ["the status"])]
+    return Key(
+        listed["AccessKeyId"],
+        utc(made_at) if isinstance(made_at, datetime) and dated else AGES_AGO,
+        enabled=status == "Active" or not judged,
+        odd=" and ".join(unread) or None,
+    )
 
 
 def _last_use(answer: AwsAnswer) -> LastUse | None:
     used = answer["AccessKeyLastUsed"]
     if "LastUsedDate" not in used:
         return None
+    if used["LastUsedDate"] == AGES_AGO:
+        raise ValueError("the time of the use can't be read")
     service, region = ("" if used[name] == "N/A" else outside_text(used[name]) for name in ("ServiceName", "Region"))
     return LastUse(utc(used["LastUsedDate"]), service, region)
 
@@ -205,7 +240,7 @@ def _minted(answer: AwsAnswer) -> Minted:
     if not key_id or not secret:
         raise ValueError("the answer has no key")
     return Minted(
-        Key(key_id, utc(made["CreateDate"]), enabled=made["Status"] == "Active"),
+        _key(made),
         Material(public={"accessKey": key_id}, secret={"secretKey": SecretStr(secret)}),
         _hint(key_id),
         request_id(answer),
@@ -217,11 +252,10 @@ def _reply(answer: AwsAnswer) -> Reply:
 
 
 def _proof(failure: CallFailed) -> Proof:
-    if about_the_clock(failure):
-        return Proof.CLOCK
-    if failure.verdict is not Verdict.REFUSED or failure.code not in _PROOFS:
+    if failure.verdict is not Verdict.REFUSED or failure.code not in PROOFS:
         raise failure
-    return _PROOFS[failure.code]
+    # "Signature expired" comes under the code of a signature that doesn't match.
+    return Proof.CLOCK if about_the_clock(failure) else PROOFS[failure.code]
 
 
 def _hint(key_id: str) -> str:

@@ -21,11 +21,11 @@ from rotator.providers.aws.trust import CHARACTERS, Trust
 
 @dataclass(frozen=True, slots=True)
 class PolicyRead:
-    """The trust policy, when its role was made, and what time it was at AWS (aware UTC)."""
+    """The trust policy, when its role was made, and what time it was at AWS, if it said so (aware UTC)."""
 
     trust: Trust
     created_at: datetime
-    at: datetime
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class _Role:
     arn: str
     document: object = field(repr=False)
     created_at: datetime
-    at: datetime
+    at: datetime | None
 
 
 class RolePolicy:

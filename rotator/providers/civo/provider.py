@@ -19,7 +19,7 @@ from rotator.model import Proof, Reply
 from rotator.providers._shared import met, unmet
 from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.civo.place import Found, KeyPlace
-from rotator.providers.civo.quota import KeyAccount, KeyRefused, Quota, Taken
+from rotator.providers.civo.quota import PROOFS, KeyAccount, KeyRefused, Quota, Taken
 from rotator.providers.civo.settings import CivoSettings
 
 
@@ -116,7 +116,7 @@ class CivoApiKey:
         candidate = material.secret["apiKey"]
         answer = self._quota.ask_once(candidate)
         if isinstance(answer, KeyRefused):
-            return Proof.NOT_YET if self._place.look().value == candidate else Proof.DEAD
+            return PROOFS[answer.code] if self._place.look().value == candidate else Proof.DEAD
         self._must_be_ours(answer.account)
         return Proof.ALIVE
 

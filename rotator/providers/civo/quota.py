@@ -22,10 +22,16 @@ from rotator.http.answers import Answer, date_of, is_refusal, json_object
 from rotator.http.calls import Vendor, patiently, send
 from rotator.http.exchange import Span
 from rotator.http.outside_text import outside_text
+from rotator.model import Proof
 
 _CIVO = Vendor("Civo", remedy="If this repeats, check `api_url`, and what stands between rotator and Civo.")
 _WHAT = "asking Civo for the quota"
-_UNKNOWN_KEY = frozenset({"authentication_invalid_key", "database_account_not_found"})
+PROOFS: Mapping[str, Proof] = {
+    "authentication_invalid_key": Proof.NOT_YET,
+    "database_account_not_found": Proof.NOT_YET,
+}
+"""What Civo's refusal of a key says about it, by its code: that Civo doesn't know the key, or not yet."""
+
 _CODE = re.compile("[a-z][a-z0-9_]{0,79}")
 
 
@@ -46,10 +52,10 @@ class KeyAccount:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The key works, for this account. `date` is the answer's Date header (aware UTC)."""
+    """The key works, for this account. `date` is the answer's Date header (aware UTC), if that can be read."""
 
     account: KeyAccount
-    date: datetime
+    date: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _read(answer: Answer, key: SecretStr) -> Taken | KeyRefused | CallFailed:
     if error is None:
         return _CIVO.unclear(_WHAT, answer)
     code, reason = error
-    if code in _UNKNOWN_KEY:
+    if code in PROOFS:
         return KeyRefused(code)
     shown = outside_text(reason.replace(key.get_secret_value(), "**********"))
     return CallFailed(
@@ -120,10 +126,10 @@ def _read(answer: Answer, key: SecretStr) -> Taken | KeyRefused | CallFailed:
 
 def _taken(answer: Answer, said: Mapping[str, object]) -> Taken | None:
     email, own_id = said.get("default_user_email_address"), said.get("id")
-    date = date_of(answer)
-    if date is None or not isinstance(email, str) or not email:
+    if not isinstance(email, str) or not email:
         return None
-    return Taken(KeyAccount(outside_text(email), outside_text(own_id) if isinstance(own_id, str) else ""), date)
+    account = KeyAccount(outside_text(email), outside_text(own_id) if isinstance(own_id, str) else "")
+    return Taken(account, date_of(answer))
 
 
 def _error(answer: Answer, said: Mapping[str, object]) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
 from rotator.model import Key, Proof, Reply
 from rotator.providers._shared import own_identity
-from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
 from rotator.providers.oci.answers import (
     CLOCK_SKEW,
@@ -39,6 +39,14 @@ Value = TypeVar("Value")
 
 _LIST = "ListApiKeys"
 _PASSPHRASE_BYTES = 24
+PROOFS: Mapping[str, Proof] = {
+    "NotAuthorized": Proof.ALIVE,
+    "NotAuthorizedOrNotFound": Proof.ALIVE,
+    NOT_AUTHENTICATED: Proof.NOT_YET,
+    CLOCK_SKEW: Proof.CLOCK,
+}
+"""What OCI's answer to a use of the candidate says about it, by its code. The page says why, code by code."""
+
 _GONE = frozenset({"DELETING", "DELETED"})
 _DISABLED = "INACTIVE"
 
@@ -144,13 +152,9 @@ class OciUser:
         try:
             answer = self._there.once(what, signer, "GET", self._user, span=self._there.span())
         except CallFailed as failure:
-            if failure.verdict is Verdict.REFUSED and failure.code == CLOCK_SKEW:
-                return Proof.CLOCK
-            if failure.verdict is Verdict.REFUSED and failure.code == NOT_AUTHENTICATED:
-                return Proof.NOT_YET
-            if failure.verdict is Verdict.REFUSED and failure.code in NOT_AUTHORIZED:
-                return Proof.ALIVE  # it may not read itself, and was known to say so
-            raise
+            if failure.verdict is not Verdict.REFUSED or failure.code not in PROOFS:
+                raise
+            return PROOFS[failure.code]
         user = json_object(answer.body)
         if user is None or user.get("id") != self._section.user:
             raise OCI.unclear(what, answer)
@@ -230,7 +234,7 @@ def _read(what: str, answer: Answer, read: Callable[[Answer], Value]) -> Value:
 
 def _listing(answers: Sequence[Answer]) -> Listing:
     pages = [_read(_LIST, answer, _keys) for answer in answers]
-    return Listing(tuple(key for page in pages for key in page), _read(_LIST, answers[-1], _date))
+    return Listing(tuple(key for page in pages for key in page), date_of(answers[-1]))
 
 
 def _keys(answer: Answer) -> list[Key]:
@@ -241,27 +245,31 @@ def _keys(answer: Answer) -> list[Key]:
 
 
 def _key(body: object) -> Key | None:
-    """A key as OCI shows it; None if it is as good as deleted."""
-    if not isinstance(body, dict):
-        raise TypeError("not a key")
-    fingerprint, state = body["fingerprint"], body["lifecycleState"]
-    if not isinstance(fingerprint, str) or not isinstance(state, str):
-        raise TypeError("not a key")
-    made_at = datetime.fromisoformat(body["timeCreated"])
-    if made_at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    if state in _GONE:
+    """A key as OCI shows it; None if it is as good as deleted, or has no id."""
+    fingerprint = body.get("fingerprint") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(fingerprint, str) or not fingerprint:
         return None
-    # In whole seconds, as the Date headers that it is compared with.
-    at = made_at.astimezone(UTC).replace(microsecond=0)
-    return Key(fingerprint, at, enabled=state != _DISABLED, mark=fingerprint)
+    made_at, state = _time(body.get("timeCreated")), body.get("lifecycleState")
+    dated, judged = made_at is not None, isinstance(state, str)
+    if judged and state in _GONE:
+        return None
+    unread = [*([] if dated else ["the time of creation"]), *([] if judged else ["the state"])]
+    return Key(
+        fingerprint,
+        made_at or AGES_AGO,
+        enabled=state != _DISABLED,
+        mark=fingerprint,
+        odd=" and ".join(unread) or None,
+    )
 
 
-def _date(answer: Answer) -> datetime:
-    at = date_of(answer)
-    if at is None:
-        raise ValueError("the answer has no date")
-    return at
+def _time(text: object) -> datetime | None:
+    """In whole seconds, as the Date headers that it is compared with. None if it can't be read."""
+    try:
+        made_at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return made_at.astimezone(UTC).replace(microsecond=0) if made_at is not None and made_at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _private_key(material: Material) -> RSAPrivateKey:

@@ -17,7 +17,7 @@ import pytest
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Key, Proof
-from rotator.providers.aws.provider import AwsUser, open_provider
+from rotator.providers.aws.provider import PROOFS, AwsUser, open_provider
 from rotator.providers.aws.settings import AwsUserSettings
 from rotator.providers.base import OpenProvider, Provider
 from rotator.sandbox.aws.stand_in import AwsStandIn
@@ -37,6 +37,8 @@ POLICY_ACTIONS = {
 }
 
 opens: OpenProvider[AwsUserSettings] = open_provider  # for the type checker
+
+KNOWN, ACTIVE = "<AccessKeyId>AKIAODD</AccessKeyId>", "<Status>Active</Status>"
 
 
 def xml(code: str, message: str = "", *, request_id: str = "0a1b-2c3d") -> str:
@@ -120,7 +122,7 @@ class TestRefusals:
         ("status", "code", "message", "permanent"),
         [
             (403, "AccessDenied", "User: x is not authorized", True),
-            (404, "NoSuchEntity", "The user with name x cannot be found.", True),
+            (404, "NoSuchEntity", "The user with name x cannot be found.", False),
             (403, "InvalidClientTokenId", "The security token included in the request is invalid.", True),
             (403, "SignatureDoesNotMatch", "The request signature we calculated does not match", True),
             (400, "ValidationError", "1 validation error detected", True),
@@ -249,12 +251,23 @@ class TestProof:
         world.provider.delete(key.key_id)
         assert world.provider.prove(material) is Proof.NOT_YET
 
-    def test_a_wrong_secret_is_dead(self, world: World) -> None:
-        key, _ = world.mint()
+    def test_a_wrong_secret_is_given_up_no_sooner_than_a_key_that_is_late(self, world: World) -> None:
         other = world.aws.create_key(USER).secret["secretKey"]
         mixed = Material(public=world.aws.admin.public, secret={"secretKey": other})
-        assert world.provider.prove(mixed) is Proof.DEAD
-        assert key in world.aws.keys(USER)
+        assert world.provider.prove(mixed) is Proof.NOT_YET
+
+    @pytest.mark.parametrize(("code", "proof"), PROOFS.items())
+    def test_each_code_means_what_the_page_says(self, world: World, code: str, proof: Proof) -> None:
+        _, material = world.mint()
+        world.spoil("GetCallerIdentity", says(403, code, "no"))
+        assert world.provider.prove(material) is proof
+
+    @pytest.mark.parametrize("code", ["OptInRequired", "IncompleteSignature", "RegionDisabledException"])
+    def test_any_other_code_is_no_verdict(self, world: World, code: str) -> None:
+        _, material = world.mint()
+        world.spoil("GetCallerIdentity", says(403, code, "no"))
+        with pytest.raises(CallFailed, match=code):
+            world.provider.prove(material)
 
     @pytest.mark.parametrize("days", [-1, 1])
     def test_a_clock_that_is_off_says_nothing_about_the_key(self, world: World, days: int) -> None:
@@ -382,11 +395,48 @@ class TestList:
         assert world.provider.list_keys().cloud_time == noon
 
     @pytest.mark.parametrize("date", ["", "soon", "Mon, 23 Nov 2026 12:00:00"])
-    def test_without_a_readable_date_the_list_is_of_no_use(self, world: World, date: str) -> None:
+    def test_a_list_without_a_readable_date_has_no_time(self, world: World, date: str) -> None:
         world.spoil("ListAccessKeys", self.answer(self.page("AKIA1"), Date=date))
-        with pytest.raises(CallFailed) as caught:
-            world.provider.list_keys()
-        assert caught.value.verdict is Verdict.UNKNOWN
+        listing = world.provider.list_keys()
+        assert [key.key_id for key in listing.keys] == ["AKIA1"]
+        assert listing.cloud_time is None
+
+    @pytest.mark.parametrize(
+        ("entry", "odd"),
+        [
+            (f"{KNOWN}{ACTIVE}", "the time of creation"),
+            (f"{KNOWN}{ACTIVE}<CreateDate/>", "the time of creation"),
+            (f"{KNOWN}{ACTIVE}<CreateDate>yesterday</CreateDate>", "the time of creation"),
+            (f"{KNOWN}{ACTIVE}<CreateDate>9999-12-31T23:59:59-23:59</CreateDate>", "the time of creation"),
+            (f"{KNOWN}{ACTIVE}<CreateDate>{'9' * 400}</CreateDate>", "the time of creation"),
+            (f"{KNOWN}{ACTIVE}<CreateDate>1</CreateDate><CreateDate>2</CreateDate>", "the time of creation"),
+            (f"{KNOWN}<CreateDate>2026-11-23T10:00:00Z</CreateDate>", "the status"),
+            (f"{KNOWN}<Status>Resting</Status><CreateDate>2026-11-23T10:00:00Z</CreateDate>", "the status"),
+            (KNOWN, "the time of creation and the status"),
+        ],
+    )
+    def test_an_odd_key_costs_only_itself(self, world: World, entry: str, odd: str) -> None:
+        body = self.page("AKIA1").replace("<AccessKeyMetadata>", f"<AccessKeyMetadata><member>{entry}</member>")
+        world.spoil("ListAccessKeys", self.answer(body))
+        [strange, good] = world.provider.list_keys().keys
+        assert (strange.key_id, strange.enabled, strange.odd) == ("AKIAODD", True, odd)
+        assert (good.key_id, good.odd) == ("AKIA1", None)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            "",
+            "text",
+            ACTIVE,
+            "<AccessKeyId/>",
+            "<AccessKeyId>1</AccessKeyId><AccessKeyId>2</AccessKeyId>",
+            "<a><b/></a>",
+        ],
+    )
+    def test_an_entry_without_an_id_is_left_out(self, world: World, entry: str) -> None:
+        body = self.page("AKIA1").replace("<AccessKeyMetadata>", f"<AccessKeyMetadata><member>{entry}</member>")
+        world.spoil("ListAccessKeys", self.answer(body))
+        assert [key.key_id for key in world.provider.list_keys().keys] == ["AKIA1"]
 
 
 class TestDelete:

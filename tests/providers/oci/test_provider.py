@@ -19,7 +19,7 @@ from rotator.model import Key, Proof, Stamp
 from rotator.northflank.stamp import compose, parse
 from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.oci import keys as oci_keys
-from rotator.providers.oci.provider import OciUser, open_provider
+from rotator.providers.oci.provider import PROOFS, OciUser, open_provider
 from rotator.providers.oci.settings import OciSettings
 from rotator.sandbox.oci.stand_in import LEAST, REGION, secret_parts
 from rotator.sandbox.wire.rules import Canned, Reset
@@ -50,6 +50,9 @@ class Recorded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.provider, name)
+
+
+MADE = "2026-11-23T12:00:00Z"
 
 
 class TestContract(ProviderContract):
@@ -178,18 +181,46 @@ class TestListing:
         "body",
         [
             "{}",
-            "[1]",
-            "[{}]",
             "null",
             "[",
-            '[{"fingerprint": "aa", "lifecycleState": "ACTIVE", "timeCreated": "yesterday"}]',
-            '[{"fingerprint": "aa", "lifecycleState": "ACTIVE", "timeCreated": "2026-11-23T12:00:00"}]',
-            '[{"fingerprint": 1, "lifecycleState": "ACTIVE", "timeCreated": "2026-11-23T12:00:00Z"}]',
         ],
     )
     def test_what_is_no_list_of_keys_is_unknown(self, world: World, body: str) -> None:
         world.spoil(LIST, Canned(status=200, body=body, headers={"opc-request-id": "1"}))
         assert failure_of(world.open().list_keys).verdict is Verdict.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("entry", "odd"),
+        [
+            ({"lifecycleState": "ACTIVE"}, "the time of creation"),
+            ({"lifecycleState": "ACTIVE", "timeCreated": None}, "the time of creation"),
+            ({"lifecycleState": "ACTIVE", "timeCreated": 7}, "the time of creation"),
+            ({"lifecycleState": "ACTIVE", "timeCreated": "yesterday"}, "the time of creation"),
+            ({"lifecycleState": "ACTIVE", "timeCreated": "2026-11-23T12:00:00"}, "the time of creation"),
+            ({"lifecycleState": "ACTIVE", "timeCreated": "9999-12-31T23:59:59-23:59"}, "the time of creation"),
+            ({"timeCreated": MADE}, "the state"),
+            ({"timeCreated": MADE, "lifecycleState": ["DELETED"]}, "the state"),
+            ({}, "the time of creation and the state"),
+        ],
+    )
+    def test_an_odd_key_costs_only_itself(self, world: World, entry: dict[str, object], odd: str) -> None:
+        good = {"fingerprint": "aa", "lifecycleState": "ACTIVE", "timeCreated": MADE}
+        body = [{"fingerprint": "bb", **entry}, good]
+        world.spoil(LIST, Canned(status=200, body=json.dumps(body), headers={"opc-request-id": "1"}))
+        [strange, known] = world.open().list_keys().keys
+        assert (strange.key_id, strange.enabled, strange.mark, strange.odd) == ("bb", True, "bb", odd)
+        assert (known.key_id, known.odd) == ("aa", None)
+
+    @pytest.mark.parametrize("entry", [1, None, "aa", [], {}, {"fingerprint": 1}, {"fingerprint": ""}])
+    def test_an_entry_without_an_id_is_left_out(self, world: World, entry: object) -> None:
+        body = [entry, {"fingerprint": "aa", "lifecycleState": "ACTIVE", "timeCreated": MADE}]
+        world.spoil(LIST, Canned(status=200, body=json.dumps(body), headers={"opc-request-id": "1"}))
+        assert [key.key_id for key in world.open().list_keys().keys] == ["aa"]
+
+    @pytest.mark.parametrize("date", ["", "soon", "Mon, 23 Nov 2026 12:00:00"])
+    def test_a_list_without_a_readable_date_has_no_time(self, world: World, date: str) -> None:
+        world.spoil(LIST, Canned(status=200, body="[]", headers={"opc-request-id": "1", "Date": date}))
+        assert world.open().list_keys().cloud_time is None
 
 
 class TestRefusals:
@@ -346,6 +377,19 @@ class TestProof:
         minted = world.mint()
         world.oci.denied.add("GetUser")
         assert world.open().prove(minted.material) is Proof.ALIVE
+
+    @pytest.mark.parametrize(
+        ("code", "status", "proof"),
+        [
+            ("NotAuthenticated", 401, Proof.NOT_YET),
+            ("NotAuthorizedOrNotFound", 404, Proof.ALIVE),
+            ("NotAuthorized", 403, Proof.ALIVE),
+        ],
+    )
+    def test_each_code_means_what_the_page_says(self, world: World, code: str, status: int, proof: Proof) -> None:
+        minted = world.mint()
+        world.spoil(GET_USER, says(status, code))
+        assert world.open().prove(minted.material) is PROOFS[code] is proof
 
     @pytest.mark.parametrize(
         ("answer", "verdict"),
