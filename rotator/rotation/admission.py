@@ -6,10 +6,13 @@ What is in hand is held in memory alone until Northflank has it: the end of the 
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from rotator.model import Phase, State
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment
+from rotator.rotation.shares import Shares, Ways
 
 FULL = "as many rotations are in hand as `in_hand` allows; this one waits for its turn"
 NO_CALLS = "Northflank's rate limit leaves too few calls for the push and its confirmation; this rotation waits"
@@ -23,6 +26,12 @@ def would_mint(state: State, moment: Moment) -> bool:
     return idle or state.phase is Phase.MINTING
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    name: str
+    ways: Ways
+
+
 class Admission:
     """The rotations in hand, by the identity of their credentials. Thread-safe.
 
@@ -31,10 +40,15 @@ class Admission:
     """
 
     def __init__(self, places: int) -> None:
-        self._places = places
+        self._shares = Shares(places)
         self._lock = threading.Lock()
-        self._in_hand: set[str] = set()
-        self._waiting: dict[str, str] = {}  # identity: name, in the order of their coming
+        self._in_hand: dict[str, Ways] = {}
+        self._waiting: dict[str, _Waiting] = {}  # by identity, in the order of their coming
+
+    def serve(self, fleet: Collection[Managed]) -> None:
+        """The credentials that there are: a cloud that is slow must not take every place from the others."""
+        with self._lock:
+            self._shares.serve([managed.ways for managed in fleet])
 
     def enter(self, managed: Managed) -> str | None:
         """Take a place, and set the calls to Northflank aside that push and confirm need.
@@ -46,10 +60,10 @@ class Admission:
         with self._lock:
             if identity in self._in_hand:
                 return None
-            if len(self._in_hand) >= self._places:
-                self._waiting[identity] = managed.name
+            if not self._shares.allow(managed.ways):
+                self._waiting[identity] = _Waiting(managed.name, managed.ways)
                 return FULL
-            self._in_hand.add(identity)
+            self._take(managed)
         if all(target.set_aside() for target in managed.targets):
             return None
         self._leave(managed)
@@ -61,17 +75,32 @@ class Admission:
             self._leave(managed)
             return
         with self._lock:
-            self._in_hand.add(managed.provider.identity)
+            if managed.provider.identity not in self._in_hand:
+                self._take(managed)
 
     def may_try(self) -> tuple[str, ...]:
-        """The names of those that waited and for which a place is free now. Each is named once."""
+        """The names of those that waited and for which a place is free now. Each is named once.
+
+        Of several, those whose cloud has the fewest in hand come first, and then those that came first.
+        """
         with self._lock:
-            free = self._places - len(self._in_hand)
-            chosen = tuple(self._waiting)[: max(free, 0)]
-            return tuple(self._waiting.pop(identity) for identity in chosen)
+            chosen: list[_Waiting] = []
+            while ready := [i for i, one in self._waiting.items() if self._shares.allow(one.ways)]:
+                next_one = min(ready, key=lambda i: self._shares.taken(self._waiting[i].ways))
+                chosen.append(self._waiting.pop(next_one))
+                self._shares.take(chosen[-1].ways)
+            for one in chosen:  # it takes its place when it enters
+                self._shares.leave(one.ways)
+            return tuple(one.name for one in chosen)
+
+    def _take(self, managed: Managed) -> None:
+        self._in_hand[managed.provider.identity] = managed.ways
+        self._shares.take(managed.ways)
 
     def _leave(self, managed: Managed) -> None:
         for target in managed.targets:
             target.release()
         with self._lock:
-            self._in_hand.discard(managed.provider.identity)
+            ways = self._in_hand.pop(managed.provider.identity, None)
+            if ways is not None:
+                self._shares.leave(ways)

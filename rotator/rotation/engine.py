@@ -116,8 +116,10 @@ class Engine:
             return given
 
     def keep(self, fleet: Iterable[Managed]) -> None:
-        """Forget every other credential: the config that is in force now doesn't have it."""
-        self._memory.keep({managed.provider.identity for managed in fleet})
+        """These are the credentials of the config that is in force now; what is known of any other is forgotten."""
+        managed = tuple(fleet)
+        self._memory.keep({one.provider.identity for one in managed})
+        self.admission.serve(managed)
 
     def drain(self) -> None:
         """Begin no new external change."""

@@ -15,6 +15,7 @@ from rotator.policy import Policy
 from rotator.providers.base import Provider
 from rotator.rotation.facts import Facts, look
 from rotator.rotation.moment import Age, Calendar, Moment, after_call, moment_of, seeing
+from rotator.rotation.shares import Ways
 
 
 class Target(Protocol):
@@ -57,6 +58,7 @@ class Managed:
         policy: its times and limits.
         calendar: when it is due.
         named_key: the config's `current_key`.
+        ways: what its calls go through.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Managed:
     policy: Policy
     calendar: Calendar
     named_key: str | None = None
+    ways: Ways = frozenset()
 
     def target(self, integration: str | None) -> Target:
         """The integration with this id."""

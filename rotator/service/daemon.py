@@ -6,7 +6,6 @@ is in `rotation.engine`; here are threads, signals, the reload and the drain.
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -14,27 +13,23 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor as Workers
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.job import Job
-from apscheduler.jobstores.base import JobLookupError
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from rotator.audit.event import Event, EventName, Result
 from rotator.clock import Clock
-from rotator.config.load import load
 from rotator.config.models import Config
 from rotator.errors import AuditError, ExitCode, RotatorError, StaleFence, StoreError
 from rotator.host import logs
 from rotator.host.systemd import Notifier
 from rotator.http.outside_text import outside_text
 from rotator.rotation.engine import Engine
-from rotator.service.fleet import Fleet, assemble, refuse_removal_in_flight, register
+from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
-from rotator.service.restart import refuse_what_needs_a_restart
+from rotator.service.reload import reread
+from rotator.service.timers import Timers
 from rotator.service.turns import Rank, Turns, rank
 from rotator.service.vitals import Vitals
 from rotator.store.journal import Journal
@@ -69,7 +64,7 @@ STORE_EVERY = 30.0
 SLACK = 30.0
 """Seconds that a part of the work may be silent beside the longest call: for a slow disk, or the making of a key."""
 
-MAIN_LOOP, REQUESTS = "the main loop", "the requests"
+MAIN_LOOP, REQUESTS, CHORES = "the main loop", "the requests", "the reload"
 """Parts of the work beside the credentials, whose names have no spaces."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.daemon")
@@ -104,6 +99,7 @@ class Daemon:
         self._notifier = notifier
         self._readable = self._reloaded = True
         self._stuck: str | None = None
+        self._summary = "starting"
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
@@ -113,23 +109,12 @@ class Daemon:
         # be reentrant), while an Event set by a handler can wait for ever for the very code that it interrupted.
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._exit = ExitCode.FINE
-        self._jobs: dict[str, Job] = {}
-        self._arming = threading.Lock()
-        self._turns = Turns()
+        self._turns = Turns(config.workers)
         self._workers = Workers(config.workers, thread_name_prefix="worker")  # a waiting rotation holds none of them
+        self._chores = Workers(1, thread_name_prefix="chores")  # what takes long and isn't a credential's
         self._ticking = 0
         self._ticked = threading.Condition()
-        self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={
-                "default": ThreadPoolExecutor(1),  # only offers what is due to the workers
-                "requests": ThreadPoolExecutor(1),
-                "delivery": ThreadPoolExecutor(1),  # a sink may block, and nothing must wait for it
-                "store": ThreadPoolExecutor(1),
-            },
-            # The library's defaults drop jobs that are late; ours are never late enough to be dropped.
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
+        self._timers = Timers(self._offer)
 
     def run(self) -> ExitCode:
         """Serve until SIGTERM or SIGINT. Returns the process's exit code.
@@ -142,8 +127,9 @@ class Daemon:
         with self._health_listener():
             count = len(self._fleet.managed)
             self._journal.record([Event(event=EventName.DAEMON_STARTED, reason=f"{count} credentials")])
+            self._serve_fleet(self._fleet)
             self._set_timers()
-            self._scheduler.start()
+            self._timers.start()
             log.info("rotator is running", credentials=count, store=self._journal.store_id)
             self._notifier.ready()
             self._serve()
@@ -158,13 +144,21 @@ class Daemon:
             self._tell_systemd()
             if signal.SIGHUP in received:
                 self._notifier.reloading(self._clock.monotonic())
-                self._reload_config()
-                self._notifier.ready()
+                self._chore(self._reload_config)
             moved = self._offset()
             if abs(moved - offset) > CLOCK_JUMP:
                 log.warning("the clock jumped; looking at every credential again", seconds=round(moved - offset))
-                self._set_timers()
+                self._chore(self._set_timers)
             offset = moved
+
+    def _chore(self, work: Callable[[], None]) -> None:
+        """Have it done beside the main thread, which only takes signals and beats; one after the other."""
+
+        def done() -> None:
+            with self._engine.pulse.working(CHORES):
+                work()
+
+        self._chores.submit(done)
 
     def _received(self) -> set[int]:
         """The signals since the last look. Waits for one, at most a heartbeat long."""
@@ -184,26 +178,18 @@ class Daemon:
         stuck = self._stuck_part()
         if stuck is None:
             self._notifier.alive()
-            self._notifier.status(self._status())
+            self._notifier.status(self._summary)
         elif stuck != self._stuck:
             log.critical("the work is stuck; a watchdog would end it", at=stuck, limit_seconds=self._patience())
         self._stuck = stuck
-
-    def _status(self) -> str:
-        try:
-            states = [self._journal.load(name) for name in self._fleet.managed]
-        except StoreError:  # the ticks report it; here it must end nothing
-            return "the journal can't be read"
-        rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
-        return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
 
     def _drain(self) -> ExitCode:
         log.info("stopping: no new change is begun")
         self._notifier.stopping()
         self._stop.set()
         self._engine.drain()
-        self._scheduler.remove_all_jobs()
-        self._scheduler.shutdown(wait=False)
+        self._timers.stop()
+        self._chores.shutdown(wait=False, cancel_futures=True)
         self._workers.shutdown(wait=False, cancel_futures=True)
         with self._ticked:
             self._ticked.wait_for(lambda: self._ticking == 0, timeout=DRAIN)
@@ -264,27 +250,14 @@ class Daemon:
             ("requests", self._serve_requests, REQUESTS_EVERY),
             ("delivery", self._deliver, DELIVERY_EVERY),
             ("store", self._prove_store, STORE_EVERY),
+            ("summary", self._sum_up, HEARTBEAT),
         ):
-            self._scheduler.add_job(work, "interval", seconds=seconds, executor=name, id=name, replace_existing=True)
+            self._timers.every(seconds, name, work)
         self._look_at(self._fleet.managed)
 
     def _look_at(self, names: Iterable[str]) -> None:
         for name in names:
-            self._arm(name, self._clock.now())
-
-    def _arm(self, name: str, at: datetime) -> None:
-        """Look at the credential at this time, and at no other.
-
-        Each job has an id of its own: one that is due while its namesake still runs would be dropped by the library.
-        """
-        with self._arming:
-            if self._stop.is_set():
-                return
-            former = self._jobs.get(name)
-            if former is not None:
-                with suppress(JobLookupError):  # it has run
-                    former.remove()
-            self._jobs[name] = self._scheduler.add_job(self._offer, "date", run_date=at, args=[name])
+            self._timers.at(name, self._clock.now())
 
     def _offer(self, name: str) -> None:
         """Hand a credential that is due for a look to the workers, by its urgency."""
@@ -294,9 +267,17 @@ class Daemon:
         urgency = Rank.LOOK  # where the journal can't be read: the tick reports it
         with suppress(StoreError):
             urgency = rank(managed, self._journal.load(name), self._clock.now())
-        self._turns.offer(name, urgency)
+        self._turns.offer(name, urgency, managed.ways)
         with suppress(RuntimeError):  # the workers were dismissed in between: the service stops
-            self._workers.submit(lambda: self._tick(self._turns.take()))
+            self._workers.submit(self._work)
+
+    def _work(self) -> None:
+        """Take what is ready until nothing may be taken: what waits for a share is taken by the one that leaves it."""
+        while (turn := self._turns.take()) is not None:
+            try:
+                self._tick(turn.name)
+            finally:
+                self._turns.done(turn)
 
     def _tick(self, name: str) -> None:
         managed = self._fleet.managed.get(name)
@@ -321,7 +302,7 @@ class Daemon:
             with self._ticked:
                 self._ticking -= 1
                 self._ticked.notify_all()
-        self._arm(name, at)
+        self._timers.at(name, at)
         self._look_at(self._engine.admission.may_try())
 
     def _lost_ownership(self, error: StaleFence) -> None:
@@ -329,6 +310,16 @@ class Daemon:
         self._exit = ExitCode.OTHER_OWNER
         self._engine.drain()
         self._signals.put(signal.SIGTERM)
+
+    def _sum_up(self) -> None:
+        """One line for `systemctl status`."""
+        try:
+            states = [self._journal.load(name) for name in self._fleet.managed]
+        except StoreError:  # the ticks report it; here it must end nothing
+            self._summary = "the journal can't be read"
+            return
+        rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
+        self._summary = f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
 
     def _deliver(self) -> None:
         """Bring the audit log's sinks up to date. Only a required sink that lags holds anything up."""
@@ -370,27 +361,27 @@ class Daemon:
     def _reload_config(self) -> None:
         """Take a new config if it is sound and fits what is in flight; else the old one stays in force."""
         try:
-            config = load(self._config_path, os.environ)
-            refuse_what_needs_a_restart(self._config, config)
-            fleet = assemble(config, self._clock, self._fleet.http)
-            refuse_removal_in_flight(fleet, self._journal)
-            register(fleet, self._journal)
+            config, fleet = reread(self._config_path, self._config, self._fleet, self._journal, self._clock)
         except Exception as error:  # noqa: BLE001  # whatever breaks over the new config, the service goes on with the old
             why = str(error) if isinstance(error, RotatorError) else f"an unforeseen {type(error).__name__}"
             self._reloaded = False
             log.error("the new config is refused; the old one stays in force", error=why)
             self._tell_of_reload(Result.REFUSED, outside_text(why))
-            return
-        # Ticks may still use the former fleet. Both share the process's HTTP client; what else the former one opened,
-        # for a `ca_file` or through an SDK, ends with its last user.
-        self._fleet = fleet
+        else:
+            # Ticks may still use the former fleet. Both share the process's HTTP client; what else the former one
+            # opened, for a `ca_file` or through an SDK, ends with its last user.
+            self._fleet, self._config, self._reloaded = fleet, config, True
+            self._serve_fleet(fleet)
+            logs.set_up(config.log.level)
+            self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
+            log.info("the config was reloaded", credentials=len(fleet.managed))
+            self._look_at(fleet.managed)
+        if not self._stop.is_set():
+            self._notifier.ready()
+
+    def _serve_fleet(self, fleet: Fleet) -> None:
         self._engine.keep(fleet.managed.values())
-        self._config = config
-        self._reloaded = True
-        logs.set_up(config.log.level)
-        self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
-        log.info("the config was reloaded", credentials=len(fleet.managed))
-        self._look_at(self._fleet.managed)
+        self._turns.serve(fleet.managed.values())
 
     def _tell_of_reload(self, outcome: Result, reason: str) -> None:
         try:

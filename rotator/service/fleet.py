@@ -110,6 +110,12 @@ def _manage(
         policy=policy,
         calendar=Schedule(policy, provider.identity, Window.parse(policy.window), fraction),
         named_key=section.current_key,
+        ways=frozenset(
+            {
+                f"cloud {section.provider}",
+                *(f"token {config.connection_of(item).token.place}" for item in section.integrations),
+            }
+        ),
     )
 
 

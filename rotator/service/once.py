@@ -17,6 +17,7 @@ from rotator.rotation.managed import Managed
 from rotator.rotation.moment import overdue
 from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
+from rotator.service.turns import Turns, rank
 from rotator.store.journal import Journal
 
 _TURN = 1.0
@@ -55,8 +56,24 @@ def run_once(
     """
     serve_requests(fleet, journal, engine, clock)
     chosen = [managed for name, managed in fleet.managed.items() if names is None or name in names]
+    engine.keep(fleet.managed.values())
+    turns = Turns(workers)
+    turns.serve(chosen)
+    for managed in chosen:
+        turns.offer(managed.name, rank(managed, journal.load(managed.name), clock.now()), managed.ways)
+
+    def work() -> list[bool]:
+        finished = []
+        while (turn := turns.take()) is not None:
+            try:
+                finished.append(_carry(fleet.managed[turn.name], journal, engine, clock, stop))
+            finally:
+                turns.done(turn)
+        return finished
+
     with ThreadPoolExecutor(workers, thread_name_prefix="once") as pool:
-        finished = list(pool.map(lambda managed: _carry(managed, journal, engine, clock, stop), chosen))
+        passes = [pool.submit(work) for _ in range(min(workers, len(chosen)))]
+    finished = [done for each in passes for done in each.result()]
     journal.flush(required_only=False)
     now = clock.now()
     states = [(managed, journal.load(managed.name)) for managed in chosen]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
-import queue
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
 from rotator.model import Phase, State
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import overdue
+from rotator.rotation.shares import Shares, Ways
 
 _RETIRING = frozenset({Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING})
 
@@ -38,17 +42,75 @@ def rank(managed: Managed, state: State, now: datetime) -> Rank:
     return Rank.DUE if due or state.phase in _RETIRING or state.phase is Phase.MINTING else Rank.LOOK
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A credential that a worker has taken, until the worker is done with it."""
+
+    name: str
+    ways: Ways
+
+
+_Waiting = tuple[Rank, int, str]
+"""Its rank, its place in the order of coming, and its name."""
+
+
 class Turns:
-    """The credentials that are to be looked at now. Thread-safe."""
+    """The credentials that are to be looked at now, and those that are looked at. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        workers: how many there are.
+    """
+
+    def __init__(self, workers: int) -> None:
         self._order = itertools.count()
-        self._ready: queue.PriorityQueue[tuple[Rank, int, str]] = queue.PriorityQueue()
+        self._lock = threading.Lock()
+        self._shares = Shares(workers)
+        self._ready: dict[Ways, list[_Waiting]] = {}
+        self._at_work: set[str] = set()
+        self._again: dict[str, tuple[Rank, Ways]] = {}
 
-    def offer(self, name: str, rank: Rank) -> None:
-        """This credential is ready for a worker."""
-        self._ready.put((rank, next(self._order), name))
+    def serve(self, fleet: Iterable[Managed]) -> None:
+        """The credentials that there are."""
+        with self._lock:
+            self._shares.serve([managed.ways for managed in fleet])
 
-    def take(self) -> str:
-        """The most urgent one; among equals, the one that came first. One must have been offered."""
-        return self._ready.get_nowait()[2]
+    def offer(self, name: str, rank: Rank, ways: Ways) -> None:
+        """This credential is ready for a worker; one that a worker has already, once that worker is done."""
+        with self._lock:
+            if name in self._at_work:
+                self._again[name] = (rank, ways)
+            else:
+                heapq.heappush(self._ready.setdefault(ways, []), (rank, next(self._order), name))
+
+    def take(self) -> Turn | None:
+        """The most urgent one; among equals, of the cloud that is worked at least, and then the one that came first.
+
+        Returns:
+            None if none is ready, or if what is ready has its share of the workers: one of these takes it when done.
+        """
+        with self._lock:
+            while (ways := self._next()) is not None:
+                _, _, name = heapq.heappop(self._ready[ways])
+                if not self._ready[ways]:
+                    del self._ready[ways]
+                if name not in self._at_work:
+                    self._at_work.add(name)
+                    self._shares.take(ways)
+                    return Turn(name, ways)
+            return None
+
+    def done(self, turn: Turn) -> None:
+        """The worker is done with it."""
+        with self._lock:
+            self._at_work.discard(turn.name)
+            self._shares.leave(turn.ways)
+            again = self._again.pop(turn.name, None)
+        if again is not None:
+            self.offer(turn.name, *again)
+
+    def _next(self) -> Ways | None:
+        """The ways of the most urgent one that may be taken now."""
+        open_ = [ways for ways in self._ready if self._shares.allow(ways)]
+        return min(
+            open_, key=lambda w: (self._ready[w][0][0], self._shares.taken(w), self._ready[w][0][1]), default=None
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.attention import FindingKind
 from rotator.model import Phase
+from rotator.rotation.admission import FULL, Admission
 from rotator.sandbox.wire.rules import Canned
 from tests.support.fixtures import MakeRig
 from tests.support.rig import Rig
@@ -110,3 +112,19 @@ def test_waits_cost_northflank_no_call(fleet: Rig) -> None:
     for name in waiting:
         fleet.tick(name)
     assert len(fleet.faults.requests()) == before
+
+
+def test_one_cloud_has_three_quarters_of_the_places_at_most(fleet: Rig) -> None:
+    aws, azure = frozenset({"cloud aws"}), frozenset({"cloud azure"})
+    credentials = [
+        replace(fleet.managed(name), ways=azure if n == COUNT - 1 else aws) for n, name in enumerate(names())
+    ]
+    admission = Admission(4)
+    admission.serve(credentials)
+    assert [admission.enter(managed) for managed in credentials] == [None, None, None, FULL, FULL, None]
+    assert admission.may_try() == ()
+    admission.settle(credentials[-1], in_hand=False)
+    assert admission.may_try() == (), "the last place isn't AWS's"
+    admission.settle(credentials[0], in_hand=False)
+    assert admission.may_try() == (names()[3],)
+    assert admission.enter(credentials[3]) is None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,23 @@ def test_systemd_is_told_of_the_start_each_reload_the_work_and_the_end(made: Tri
         assert service.stop() == 0
         systemd.wait_for("STOPPING=1", after=count)
         assert "WATCHDOG=1" not in systemd.heard()[systemd.wait_for("STOPPING=1") :]
+
+
+def test_a_reload_that_takes_long_silences_nothing(made: Trial, tmp_path: Path) -> None:
+    with Supervisor(tmp_path) as systemd:
+        service = made.start(("env", f"NOTIFY_SOCKET={systemd.address}", *RUN))
+        service.wait_for("key.adopted")
+        count = systemd.wait_for("WATCHDOG=1")
+        with closing(sqlite3.connect(made.stage.store_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # the reload has to wait for it to end
+            service.process.send_signal(signal.SIGHUP)
+            count = systemd.wait_for("RELOADING=1", after=count)
+            beat = systemd.wait_for("WATCHDOG=1", after=count)
+            beat = systemd.wait_for("WATCHDOG=1", after=beat)
+            assert "READY=1" not in systemd.heard()[count:beat]
+            other.execute("ROLLBACK")
+        systemd.wait_for("READY=1", after=count)
+        assert service.stop() == 0
 
 
 def test_a_socket_in_the_abstract_namespace_is_found_and_the_variable_is_for_nobody_else() -> None:
