@@ -230,6 +230,25 @@ def _credential(managed: Managed) -> Iterator[Line]:
             yield Line(result, managed.name, right.name, right.remedy or unknown)
     except CallFailed as failure:
         yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
+    yield from _clock(managed)
+
+
+def _clock(managed: Managed) -> Iterator[Line]:
+    """Whose clock dates the waits that protect a consumer, where it isn't the cloud's and this machine's together."""
+    try:
+        if managed.provider.list_keys().cloud_time is not None:
+            return
+        stands_in = managed.targets[0].read(fresh=True).at is not None
+    except CallFailed:
+        return  # the lines above say so
+    if stands_in:
+        found = "the cloud's answers have no date that rotator can read; Northflank's date stands in"
+        yield Line(Finds.WARN, managed.name, found, "check what stands between rotator and the cloud.")
+        return
+    found = (
+        "neither the cloud's answers nor Northflank's have a date that rotator can read: this machine's clock decides"
+    )
+    yield Line(Finds.WARN, managed.name, found, "keep this clock right (NTP): all waits depend on it.")
 
 
 def _keyless(fleet: Fleet, section: CredentialSection) -> Iterator[Line]:

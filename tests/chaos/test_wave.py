@@ -91,7 +91,7 @@ def check(made: Trial) -> None:
 
 
 def test_a_kill_in_a_wave_loses_no_more_candidates_than_are_in_hand(made: Trial) -> None:
-    made.northflank.put(Rule(method="POST", fault=Canned(status=503, body="<html>")))
+    made.northflank.put(Rule(method="POST", times=None, fault=Canned(status=503, body="<html>")))
     service = start(made)
     heard(service, "finding", COUNT - IN_HAND, reason=FULL)
     service.kill()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -13,6 +14,7 @@ from rotator.clock import SystemClock
 from rotator.sandbox.aws.scene import USER
 from rotator.sandbox.northflank.account import ApiToken
 from rotator.sandbox.stage import CREDENTIAL, INTEGRATION, Stage
+from rotator.sandbox.wire.rules import Canned, Rule
 from tests.support.desk import Desk, Done, patient
 
 pytestmark = pytest.mark.realtime
@@ -132,3 +134,31 @@ def test_a_place_that_can_not_be_looked_at_is_a_line_like_any_other(desk: Desk) 
     told = lines(checked, "fail")
     assert any("this user can't access " in each and "File name too long" in each for each in told), told
     assert "unforeseen" not in checked.stderr
+
+
+LISTED = (
+    "<r><ListAccessKeysResult><IsTruncated>false</IsTruncated><AccessKeyMetadata/></ListAccessKeysResult>"
+    "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></r>"
+)
+
+
+def undated(body: str, content_type: str) -> Canned:
+    return Canned(status=200, body=body, content_type=content_type, headers={"Date": ""})
+
+
+def test_whose_clock_decides_is_a_line_where_the_cloud_dates_nothing(stage: Stage, desk: Desk) -> None:
+    stage.aws.faults.put(Rule(action="ListAccessKeys", times=None, fault=undated(LISTED, "text/xml")))
+    done = desk.rotator("check", "--json")
+    [(found, remedy)] = [pair for pair in lines(done, "warn").items() if "date" in pair[0]]
+    assert found == "the cloud's answers have no date that rotator can read; Northflank's date stands in"
+    assert remedy == "check what stands between rotator and the cloud."
+
+    one = httpx.get(
+        f"{stage.server.url}/v1/cloud-providers/integrations/{INTEGRATION}",
+        headers={"Authorization": f"Bearer {stage.token_file.read_text()}"},
+    )
+    rule = Rule(method="GET", path=f"{INTEGRATION}$", times=None, fault=undated(one.text, "application/json"))
+    stage.faults.put(rule)
+    [(found, remedy)] = [pair for pair in lines(desk.rotator("check", "--json"), "warn").items() if "date" in pair[0]]
+    assert "this machine's clock decides" in found
+    assert "NTP" in remedy
