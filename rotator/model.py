@@ -344,6 +344,7 @@ class Capabilities:
     supplied: bool = False
     use_resolution: timedelta = timedelta(0)
     use_lag: timedelta = timedelta(0)
+    use_is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,16 @@ def unmet(name: str, failure: CallFailed, *, grant: str = "", denied: Collection
     return Right(name, holds, f"{failure.message}. {remedy}".strip())
 
 
+def unseen(name: str, failure: CallFailed) -> Right:
+    """The right to see when keys are used, which rotator can do without: then it only waits out `grace`.
+
+    Args:
+        name: of the right.
+        failure: of the call that tried it.
+    """
+    return Right(name, None, f"{failure.message}. Without it, silence is all there is. {failure.remedy}".strip())
+
+
 def tried(name: str, call: Callable[[], object], *, grant: str = "", denied: Collection[str] = ()) -> Right:
     """The right that this call needs, by making the call. Arguments as of `unmet`."""
     try:

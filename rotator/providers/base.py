@@ -96,6 +96,10 @@ class TellsUse(Protocol):
     def use_lag(self) -> timedelta:
         """How long after a use the cloud may still not tell it. Its source is in the provider."""
 
+    @property
+    def use_is_certain(self) -> bool:
+        """A use that the cloud shows was of that very key. False where it may have been of another key of the same."""
+
     def last_used(self, key_id: str) -> LastUse | None:
         """When the key was last used, None if never. Read-only. Raises CallFailed, `untold` as said there."""
 
@@ -135,6 +139,7 @@ class Abilities:
             has_evidence=self.tells_use is not None,
             use_resolution=self.tells_use.use_resolution if self.tells_use is not None else timedelta(0),
             use_lag=self.tells_use.use_lag if self.tells_use is not None else timedelta(0),
+            use_is_certain=self.tells_use is None or self.tells_use.use_is_certain,
             supplied=self.supplied is not None,
         )
 

@@ -185,9 +185,10 @@ def _not_taken_up(state: State, facts: Facts) -> str:
     if not times.taken_up:
         said = f" ({facts.use_untold})" if facts.use_untold else ""
         return f"the new key {state.current} has not been seen in use since its push{said}"
-    if len(times.integrations) > 1 and not times.quiet_long:
-        return f"the old key {listed_as(working)} has not been silent for max_grace, and one use can't vouch for all"
-    return ""
+    if times.quiet_long or (facts.can.use_is_certain and len(times.integrations) == 1):
+        return ""
+    doubt = "one use can't vouch for all" if facts.can.use_is_certain else "the use shown may be another key's"
+    return f"the old key {listed_as(working)} has not been silent for max_grace, and {doubt}"
 
 
 def _users(state: State, facts: Facts) -> str:

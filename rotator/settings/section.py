@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from ipaddress import ip_address
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 
 class Section(BaseModel):
@@ -44,6 +44,16 @@ class ProviderSettings(Section):
     @abstractmethod
     def principal(self) -> tuple[str | None, ...]:
         """What makes one identity in this cloud differ from another, as far as the config knows."""
+
+
+def _no_number(value: object) -> object:
+    if value is not True and value is not False and isinstance(value, int):
+        raise ValueError("allowed are auto, true and false")  # pydantic reports ValueErrors
+    return value
+
+
+Evidence = Annotated[Literal["auto", True, False], BeforeValidator(_no_number)]
+"""Whether the cloud is asked when a key was last used: where rotator has the right; it must have the right; never."""
 
 
 def _endpoint(url: str) -> str:

@@ -65,6 +65,7 @@ class Cloud:
         bring: a person makes the next key, and brings it. None where rotator makes the keys.
         interrupted: there is no working key to be held: a person has ended it by making the next one.
         settings: what the credential's entry in the config has beside the scene's.
+        sees_use: it shows rotator when keys were used.
         prepare: what its scene needs where time is moved.
     """
 
@@ -79,6 +80,7 @@ class Cloud:
     bring: Callable[[Any], None] | None = None
     interrupted: Callable[[Any, Mapping[str, str]], bool] = lambda _scene, _held: False
     settings: Mapping[str, object] = field(default_factory=dict)
+    sees_use: bool = False
     prepare: Callable[[Any], None] = lambda _scene: None
 
 
@@ -116,6 +118,7 @@ AWS = Cloud(
     rights={"create": "iam:CreateAccessKey", "delete": "iam:DeleteAccessKey"},
     make_key=lambda scene: scene.aws.create_key(USER).public["accessKey"],
     secrets=lambda scene: scene.aws.secrets,
+    sees_use=True,
     prepare=_sign_by_the_machine,
 )
 

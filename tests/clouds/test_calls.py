@@ -38,7 +38,7 @@ def is_resolved(rig: Rig, *, made: bool) -> None:
     """What the lost mint made, if anything, is current or gone; and there is a new key."""
     lost = rig.events("key.create", outcome="unknown")
     assert len(lost) == 1
-    if made and not rig.can.exact and not rig.can.has_evidence:
+    if made and not rig.can.exact and not rig.cloud.sees_use:
         [ours] = rig.listed().keys() - {rig.state.current}
         assert ours in rig.hold(HoldReason.UNATTRIBUTED).detail
         assert rig.ask("resume", ours=[ours]).accepted

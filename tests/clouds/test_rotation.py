@@ -98,7 +98,7 @@ def test_an_old_key_in_use_is_held_where_the_cloud_can_tell(rig: Rig) -> None:
         rig.scene.use(rig.first)
         rig.wait(timedelta(hours=11))
         rig.tick()
-    if rig.can.has_evidence:
+    if rig.cloud.sees_use:
         assert rig.state.hold is not None
         assert rig.state.hold.reason is HoldReason.STILL_USED
         assert old in rig.state.hold.detail

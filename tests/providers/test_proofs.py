@@ -15,6 +15,7 @@ from tests.support.derived import ROOT
 TABLES = {
     "aws": "rotator.providers.aws.provider",
     "civo": "rotator.providers.civo.quota",
+    "gcp": "rotator.providers.gcp.proof",
     "oci": "rotator.providers.oci.provider",
 }
 """Where the constant `PROOFS` of each cloud is: it decides, by the answer's code."""

@@ -116,6 +116,11 @@ class AwsUser:
         """AWS brings the last use up to date some hours late; other endpoints than AWS's own show it at once."""
         return timedelta(0) if self._section.iam_endpoint else timedelta(hours=4)
 
+    @property
+    def use_is_certain(self) -> bool:
+        """It is shown key by key."""
+        return True
+
     def last_used(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed, which AWS brings up to date some hours late."""
         return ask(

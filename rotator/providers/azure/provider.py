@@ -112,6 +112,11 @@ class AzureApp:
         """Graph's report is a day late."""
         return timedelta(days=2)
 
+    @property
+    def use_is_certain(self) -> bool:
+        """It is shown key by key."""
+        return True
+
     def last_used(self, key_id: str) -> LastUse | None:
         """The report on credentials, which Microsoft brings up to date about a day late."""
         return azure_evidence.last_use(self._graph, self._client_id, key_id)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rotator.errors import CallFailed
 from rotator.model import Key
-from rotator.providers._shared import apart, met, unmet
+from rotator.providers._shared import apart, met, unmet, unseen
 from rotator.providers.base import Provider, Right, TellsUse
 from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
 
@@ -55,5 +55,5 @@ def _evidence(provider: Provider, tells_use: TellsUse) -> Right:
             return Right(ANALYSE, holds=None, remedy="The account has no key yet to ask about.")
         tells_use.last_used(keys[0].key_id)
     except CallFailed as failure:
-        return unmet(ANALYSE, failure)
+        return unseen(ANALYSE, failure) if failure.untold else unmet(ANALYSE, failure)
     return met(ANALYSE)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from google.api_core.exceptions import GoogleAPICallError
-from google.rpc.error_details_pb2 import PreconditionFailure, RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, PreconditionFailure, RetryInfo
 from grpc import StatusCode
 
 from rotator.errors import CallFailed, Verdict
@@ -58,7 +58,7 @@ _REMEDIES = {
 }
 """The refusals that only an operator can clear, and how."""
 
-_CONSTRAINT = re.compile(r"constraints/([\w.]+)")
+_CONSTRAINT = re.compile(r"(?:constraints|customConstraints)/[\w.]+")
 
 
 def attempt(what: str, make: Callable[[], Value]) -> Value:
@@ -109,7 +109,7 @@ def _refused(what: str, code: StatusCode, message: str, error: GoogleAPICallErro
     constraint = _constraint(message, error)
     if constraint is not None:
         return CallFailed(
-            f"{what}: the organisation policy constraints/{constraint} forbids it: {outside_text(message)}",
+            f"{what}: the organisation policy {constraint} forbids it: {outside_text(message)}",
             verdict=Verdict.REFUSED,
             code=ORG_POLICY,
             permanent=True,
@@ -131,20 +131,21 @@ def _constraint(message: str, error: GoogleAPICallError) -> str | None:
         if isinstance(detail, PreconditionFailure)
         for violation in detail.violations
     ]
-    found = _CONSTRAINT.search(" ".join([*violations, message]))
-    return None if found is None else found[1]
+    named = [value for detail in error.details if isinstance(detail, ErrorInfo) for value in detail.metadata.values()]
+    found = _CONSTRAINT.search(" ".join([*violations, *named, message]))
+    return None if found is None else found[0]
 
 
 def _exemption(constraint: str) -> str:
     if constraint.endswith("serviceAccountKeyExpiryHours"):
-        return f"Shorten `max_age` or `grace`: the sum of both is over constraints/{constraint}."
+        return f"Shorten `max_age` or `grace`: the sum of both is over {constraint}."
     other = ""
     if constraint.endswith("KeyUpload"):
         other = ", or set `key_origin: google`"
     elif constraint.endswith("KeyCreation"):
         other = ", or set `key_origin: upload`"
     return (
-        f"Let the organisation policy administrator exempt the project from constraints/{constraint}{other}; or let "
+        f"Let the organisation policy administrator exempt the project from {constraint}{other}; or let "
         "Northflank impersonate the account without a key (crossAccountRole)."
     )
 

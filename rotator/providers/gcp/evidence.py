@@ -44,7 +44,7 @@ def last_use(http: httpx.Client, url: str, token: str, key_name: str, span: Span
         span: the time there is for it.
 
     Raises:
-        CallFailed: it could not be asked, or refuses.
+        CallFailed: it could not be asked, or refuses; `untold` where the right is missing or the API isn't enabled.
     """
     project = key_name.split("/")[1]
     query = urlencode({"filter": f'activities.fullResourceName="//iam.googleapis.com/{key_name}"'})
@@ -79,6 +79,7 @@ def _refused(answer: Answer, body: Mapping[str, Any]) -> CallFailed:
         verdict=Verdict.REFUSED,
         code=outside_text(named),
         permanent=True,
+        untold=answer.status == HTTPStatus.FORBIDDEN,
         remedy=_REMEDY,
     )
 

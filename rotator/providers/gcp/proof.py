@@ -30,9 +30,18 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SCOPE = "https://www.googleapis.com/auth/userinfo.email"  # enough for a proof; the token is dropped at once
 _LIFETIME = 600  # seconds
 _WHAT = "the candidate's access token"
+PROOFS: Mapping[str, Proof] = {
+    "invalid_grant: Invalid JWT Signature": Proof.NOT_YET,
+    "invalid_grant: account not found": Proof.NOT_YET,
+    "invalid_grant: timeframe": Proof.CLOCK,
+    "deleted_client": Proof.NOT_YET,
+    "invalid_client": Proof.NOT_YET,
+}
+"""What the token endpoint's refusal says about the candidate: by its error, and by words of its description where one
+error has several meanings. The page says why, one by one."""
+
 _REMEDIES = {
     "disabled_client": "Enable the service account: it is disabled.",
-    "deleted_client": "Check `service_account`: Google Cloud says that the account was deleted.",
     "invalid_grant": "Check `service_account`, and `token_uri` and `universe_domain` of the `gcp` section.",
 }
 
@@ -80,10 +89,10 @@ def _read(answer: Answer) -> Proof:
     refused = answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if not refused or not isinstance(error, str):
         raise GOOGLE.unclear(_WHAT, answer)
-    if error == "invalid_grant" and "signature" in description.casefold():
-        return Proof.NOT_YET
-    if error == "invalid_grant" and "timeframe" in description.casefold():
-        return Proof.CLOCK
+    for said, proof in PROOFS.items():
+        known, _, words = said.partition(": ")
+        if error == known and words.casefold() in description.casefold():
+            return proof
     raise CallFailed(
         f"{_WHAT}: {outside_text(error)}: {description}",
         verdict=Verdict.REFUSED,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,12 +35,12 @@ from rotator.providers.gcp import proof as gcp_proof
 from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.clients import GcpClients, clients_for
 from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, attempt
+from rotator.providers.gcp.listed import key_id_of, listed_key
 from rotator.providers.gcp.settings import GcpSettings, project_of
 
 Value = TypeVar("Value")
 
 _SLOTS = 10
-_NO_END = 9999  # the year of the end of a key that has none
 _FIELD = "keyfileJson"
 _ANALYZER = "https://policyanalyzer.googleapis.com"
 _KINDS = iam.ListServiceAccountKeysRequest.KeyType
@@ -79,7 +79,8 @@ class GcpAccount:
         self._endpoint = section.endpoint
         self._token_uri = section.token_uri
         self._analyzer = section.analyzer_url or _ANALYZER
-        self._has_evidence = section.evidence
+        self._evidence = section.evidence
+        self._shows_use = settings.shows_use
         # By the wildcard for a project, Google calls forbidden what is absent.
         self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
         self._tools = tools
@@ -95,7 +96,7 @@ class GcpAccount:
             exact=self._uploads,
             proves=self,
             disables=self,
-            tells_use=self if self._has_evidence else None,
+            tells_use=self if self._shows_use else None,
         )
 
     @property
@@ -122,12 +123,26 @@ class GcpAccount:
         """The policy analyzer tells of a use a day or more late."""
         return timedelta(days=2)
 
+    @property
+    def use_is_certain(self) -> bool:
+        """Google may count as a use that it listed the account's keys while it checked another one."""
+        return False
+
     def last_used(self, key_id: str) -> LastUse | None:
-        """By the policy analyzer: the beginning of the day, in Pacific Standard Time."""
+        """By the policy analyzer: the beginning of the day, in Pacific Standard Time.
+
+        Raises:
+            CallFailed: `untold` where rotator lacks the right to ask and `evidence` is auto.
+        """
         span = self._span()
         project = self._account(span).project_id
         name = f"projects/{project}/serviceAccounts/{self._email}/keys/{key_id}"
-        return gcp_evidence.last_use(self._http, self._analyzer, self._gcp.token(self._http, span), name, span)
+        token = self._gcp.token(self._http, span)
+        try:
+            return gcp_evidence.last_use(self._http, self._analyzer, token, name, span)
+        except CallFailed as failure:
+            failure.untold = failure.untold and self._evidence == "auto"
+            raise
 
     def draft(self, store_id: str, generation: int) -> Draft:  # noqa: ARG002  # a public key says all that a name would
         """The key pair and its certificate, where they are made here."""
@@ -152,6 +167,7 @@ class GcpAccount:
         except CallFailed as failure:
             if failure.code == BARE_PRECONDITION:
                 failure.slots_full = self._is_full(span)
+            _back_off(failure)
             raise
 
     def prove(self, material: Material) -> Proof:
@@ -192,7 +208,7 @@ class GcpAccount:
         request = iam.UploadServiceAccountKeyRequest(name=self._name, public_key_data=draft.certificate)
 
         def read(answer: iam.ServiceAccountKey) -> Minted:
-            key = _key(answer, draft.mark)
+            key = replace(listed_key(answer), mark=draft.mark)
             return _minted(key, gcp_keys.key_file(draft.pair, key.key_id, account, self._universe))
 
         return self._ask("UploadServiceAccountKey", self._gcp.iam.upload_service_account_key, request, read, span)
@@ -205,7 +221,7 @@ class GcpAccount:
         )
 
         def read(answer: iam.ServiceAccountKey) -> Minted:
-            key, key_file = _key(answer, None), answer.private_key_data.decode()
+            key, key_file = listed_key(answer), answer.private_key_data.decode()
             fields = json.loads(key_file)
             if fields["private_key_id"] != key.key_id or not fields["private_key"]:
                 raise ValueError("the answer has no key file of its key")
@@ -234,30 +250,41 @@ class GcpAccount:
             span,
         )
         self._refuse_own()
-        keys = tuple(_key(each, self._mark(each, span)) for each in listed)
+        keys = tuple(self._marked(each, span) for each in listed if key_id_of(each.name))
         self._marks = {key.key_id: key.mark for key in keys if key.mark is not None}
         return Listing(keys, date)
 
-    def _mark(self, listed: iam.ServiceAccountKey, span: Span) -> str | None:
-        """Only for keys that may be ours, and once for each: it costs a call."""
+    def _marked(self, listed: iam.ServiceAccountKey, span: Span) -> Key:
+        """The key with its mark. Only keys that may be ours have one, and it is asked for once: it costs a call."""
+        key = listed_key(listed)
         if not self._uploads or listed.key_origin != _ORIGINS.USER_PROVIDED:
-            return None
-        known = self._marks.get(_id(listed.name))
-        if known is not None:
-            return known
+            return key
+        mark = self._marks.get(key.key_id) or self._asked_mark(key.key_id, span)
+        unread = [*([key.odd] if key.odd else []), *(["the public key"] if mark is None else [])]
+        return replace(key, mark=mark, odd=" and ".join(unread) or None)
+
+    def _asked_mark(self, key_id: str, span: Span) -> str | None:
+        """None where Google lists the key and doesn't know it (yet, or any more), or shows no readable public key."""
         request = iam.GetServiceAccountKeyRequest(
-            name=self._key_name(_id(listed.name)),
-            public_key_type=iam.ServiceAccountPublicKeyType.TYPE_RAW_PUBLIC_KEY,
+            name=self._key_name(key_id), public_key_type=iam.ServiceAccountPublicKeyType.TYPE_RAW_PUBLIC_KEY
         )
-        return self._read(
-            "GetServiceAccountKey",
-            lambda metadata, timeout: gcp_keys.mark_of(
-                self._gcp.iam.get_service_account_key(
-                    request, retry=None, timeout=timeout, metadata=metadata
-                ).public_key_data
-            ),
-            span,
-        )
+        try:
+            shown: bytes = self._read(
+                "GetServiceAccountKey",
+                lambda metadata, timeout: (
+                    self._gcp.iam.get_service_account_key(
+                        request, retry=None, timeout=timeout, metadata=metadata
+                    ).public_key_data
+                ),
+                span,
+            )
+            return gcp_keys.mark_of(shown)
+        except ValueError:
+            return None
+        except CallFailed as failure:
+            if failure.code != NOT_FOUND:
+                raise
+            return None
 
     def _account(self, span: Span) -> iam.ServiceAccount:
         request = iam.GetServiceAccountRequest(name=self._name)
@@ -298,7 +325,11 @@ class GcpAccount:
     ) -> Value:
         """One attempt on the wire."""
         metadata, left = self._gcp.metadata(self._http, span), _left(span)
-        return attempt(what, lambda: read(call(request, retry=None, timeout=left, metadata=metadata)))
+        try:
+            return attempt(what, lambda: read(call(request, retry=None, timeout=left, metadata=metadata)))
+        except CallFailed as failure:
+            _back_off(failure)
+            raise
 
     def _read(self, what: str, make: Callable[[tuple[tuple[str, str], ...], float], Value], span: Span) -> Value:
         """What only reads is tried again, once, within the same time."""
@@ -324,40 +355,20 @@ def _left(span: Span) -> float:
 
 def _with_date(
     answered: tuple[iam.ListServiceAccountKeysResponse, Any],
-) -> tuple[list[iam.ServiceAccountKey], datetime]:
+) -> tuple[list[iam.ServiceAccountKey], datetime | None]:
     answer, call = answered
-    at = http_date(dict(call.initial_metadata()).get("date"))
-    if at is None:
-        raise ValueError("the answer has no date")
-    return list(answer.keys), at
+    return list(answer.keys), http_date(dict(call.initial_metadata()).get("date"))
+
+
+def _back_off(refused: CallFailed) -> None:
+    """Of a change: a replica that lags knows neither an account nor a key that was made just now; a list does."""
+    refused.permanent = refused.permanent and refused.code != NOT_FOUND
 
 
 def _whole(account: iam.ServiceAccount) -> iam.ServiceAccount:
     if not (account.project_id and account.unique_id and account.email):
         raise ValueError("the answer has no service account")
     return account
-
-
-def _key(answer: iam.ServiceAccountKey, mark: str | None) -> Key:
-    key_id = _id(answer.name)
-    after, before = answer.valid_after_time, answer.valid_before_time
-    if not key_id or after is None:
-        raise ValueError("the answer has no key")
-    return Key(
-        key_id,
-        _utc(after),
-        enabled=not answer.disabled,
-        expires_at=_utc(before) if before is not None and before.year < _NO_END else None,
-        mark=mark,
-    )
-
-
-def _utc(at: Any) -> datetime:
-    return datetime.fromtimestamp(at.timestamp(), UTC)  # a plain one: the SDK's has nanoseconds beside it
-
-
-def _id(name: str) -> str:
-    return name.rpartition("/keys/")[2]
 
 
 def _minted(key: Key, key_file: str) -> Minted:

@@ -28,12 +28,12 @@ includedPermissions:
 # gcloud iam roles create {_ROLE} --project {project} --file rotator-role.yaml
 # gcloud iam service-accounts add-iam-policy-binding {email} \\
 #     --project {project} --member ROTATOR --role projects/{project}/roles/{_ROLE}
-{_evidence(project) if settings.gcp.evidence else ""}"""
+{_evidence(project) if settings.shows_use else ""}"""
 
 
 def _evidence(project: str) -> str:
     return f"""
-# For `evidence: true`; this one can be granted on the whole project only, and only reads:
+# To see when a key was last used (`evidence`); this one can be granted on the whole project only, and only reads:
 # gcloud services enable policyanalyzer.googleapis.com --project {project}
 # gcloud projects add-iam-policy-binding {project} \\
 #     --member ROTATOR --role roles/policyanalyzer.activityAnalysisViewer

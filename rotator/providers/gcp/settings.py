@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section
 
 _ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
 
@@ -33,10 +33,10 @@ class GcpSection(Section):
     universe_domain: str = Field(
         "googleapis.com", pattern=r"^[a-z0-9.-]{1,253}$", description="The domain of a sovereign cloud's services."
     )
-    evidence: bool = Field(
-        default=False,
-        strict=True,
-        description="Ask the policy analyzer when a key was last used (needs a role of its own; a day late).",
+    evidence: Evidence = Field(
+        "auto",
+        description="Ask the policy analyzer when a key was last used, a day late. auto: where rotator has the right; "
+        "true: rotator must have it; false: never.",
     )
     analyzer_url: Endpoint | None = Field(None, description="Where the policy analyzer is asked; null: Google's own.")
     ca_file: AbsolutePath | None = Field(None, description="The CA of the endpoints; null: those of the machine.")
@@ -58,6 +58,12 @@ class GcpSettings(ProviderSettings):
     gcp: GcpSection = Field(
         default_factory=GcpSection, description="How keys are made, and how rotator reaches Google Cloud."
     )
+
+    @property
+    def shows_use(self) -> bool:
+        """The policy analyzer is asked; with auto not where Google's own address may be out of reach or another's."""
+        own = self.gcp.endpoint is None and self.gcp.universe_domain == "googleapis.com"
+        return self.gcp.evidence is True or (self.gcp.evidence == "auto" and (own or self.gcp.analyzer_url is not None))
 
     @property
     def principal(self) -> tuple[str | None, ...]:

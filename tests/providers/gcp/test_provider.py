@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
+from google.cloud import iam_admin_v1 as iam
+from pydantic import ValidationError
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Proof
 from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.gcp.access import GcpAccess
+from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
+from rotator.providers.gcp.proof import PROOFS
 from rotator.providers.gcp.provider import open_provider
 from rotator.providers.gcp.rights import rights
 from rotator.providers.gcp.settings import GcpSettings
@@ -114,9 +118,28 @@ class TestMark:
         of_google(world).list_keys()
         assert world.count("GetServiceAccountKey") == 2
 
-    def test_without_a_readable_mark_the_list_is_of_no_use(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            refusal(5, "Not found."),
+            Canned(status=200, content_type="application/grpc", body="\0" * 5, headers={"grpc-status": "0"}),
+        ],
+        ids=["a key that Get doesn't know", "a key without a public key"],
+    )
+    def test_a_key_without_a_readable_mark_costs_only_itself(self, world: World, answer: Canned) -> None:
+        good = world.mint().key
+        world.provider.list_keys()
+        late = world.mint().key
+        world.spoil("GetServiceAccountKey", answer)
+        shown = {key.key_id: key for key in world.provider.list_keys().keys}
+        assert (shown[good.key_id].mark, shown[good.key_id].odd) == (good.mark, None)
+        assert (shown[late.key_id].mark, shown[late.key_id].odd) == (None, "the public key")
+        world.gcp.faults.put()
+        assert {key.key_id: key.mark for key in world.provider.list_keys().keys}[late.key_id] == late.mark
+
+    def test_without_the_right_to_read_marks_the_list_is_of_no_use(self, world: World) -> None:
         world.mint()
-        world.spoil("GetServiceAccountKey", refusal(5, "Not found."))
+        world.gcp.denied.add("iam.serviceAccountKeys.get")
         assert failure_of(world.provider.list_keys).verdict is Verdict.REFUSED
 
     def test_a_key_that_google_makes_has_none(self, world: World) -> None:
@@ -128,14 +151,23 @@ class TestMark:
 class TestRefusals:
     @pytest.mark.parametrize(
         ("code", "name", "permanent"),
-        [(3, "INVALID_ARGUMENT", True), (5, "NOT_FOUND", True), (9, "FAILED_PRECONDITION", False)],
+        [(3, "INVALID_ARGUMENT", True), (5, "NOT_FOUND", False), (9, "FAILED_PRECONDITION", False)],
     )
     def test_what_grpc_never_makes_up_is_google_s(self, world: World, code: int, name: str, permanent: bool) -> None:
         world.spoil("UploadServiceAccountKey", refusal(code, "Not this one."))
         failure = failure_of(world.mint)
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, name, permanent)
         assert "Not this one." in failure.message
-        assert bool(failure.remedy) is permanent
+        assert bool(failure.remedy) is (code != 9)
+
+    @pytest.mark.parametrize("path", ["GetServiceAccount$", "DisableServiceAccountKey", "EnableServiceAccountKey"])
+    def test_what_a_replica_that_lags_does_not_know_is_tried_again(self, world: World, path: str) -> None:
+        key_id = world.mint().key.key_id
+        world.spoil(path, refusal(5, "Not found."))
+        provider = world.provider
+        call = {"G": world.mint, "D": lambda: provider.disable(key_id), "E": lambda: provider.enable(key_id)}[path[0]]
+        failure = failure_of(call)
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, False)
 
     @pytest.mark.parametrize("code", [1, 2, 4, 7, 8, 12, 13, 14, 15, 16])
     def test_what_grpc_may_make_of_a_proxy_is_unknown(self, world: World, code: int) -> None:
@@ -199,6 +231,13 @@ class TestRefusals:
         assert failure.permanent
         assert f"constraints/{EXPIRY}" in failure.remedy
         assert "`max_age`" in failure.remedy
+
+    def test_a_constraint_of_the_organisations_own_is_named(self, world: World) -> None:
+        said = 'Operation denied by custom org policy: ["customConstraints/custom.noKeys": "No keys."]'
+        world.spoil("UploadServiceAccountKey", refusal(9, said))
+        failure = failure_of(world.mint)
+        assert (failure.permanent, failure.slots_full) == (True, False)
+        assert "exempt the project from customConstraints/custom.noKeys" in failure.remedy
 
     def test_a_bare_refusal_with_slots_left_is_not_full(self, world: World) -> None:
         world.spoil("UploadServiceAccountKey", refusal(9, "Precondition check failed."))
@@ -278,7 +317,7 @@ class TestProof:
         ("status", "error", "description"),
         [
             (401, "disabled_client", "The OAuth client was disabled."),
-            (400, "invalid_grant", "Invalid grant: account not found"),
+            (401, "unauthorized_client", "Client is unauthorized to retrieve access tokens using this method."),
             (400, "invalid_grant", "Invalid JWT: Failed audience check."),
         ],
     )
@@ -290,6 +329,19 @@ class TestProof:
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, error, True)
         assert description in failure.message
         assert failure.remedy
+
+    @pytest.mark.parametrize(("said", "proof"), PROOFS.items())
+    def test_each_answer_means_what_the_page_says(self, world: World, said: str, proof: Proof) -> None:
+        material = world.mint().material
+        error, _, words = said.partition(": ")
+        body = json.dumps({"error": error, "error_description": f"Invalid: {words}."})
+        world.spoil("^/token$", Canned(status=400, body=body))
+        assert world.provider.prove(material) is proof
+
+    def test_an_account_that_google_does_not_know_yet(self, world: World) -> None:
+        material = world.mint().material
+        world.gcp.delete_account(world.email)
+        assert world.provider.prove(material) is Proof.NOT_YET
 
     @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
     def test_a_token_endpoint_that_asks_to_wait_is_no_proof_and_is_heard(
@@ -328,8 +380,25 @@ class TestEvidence:
         failure = failure_of(lambda: world.provider.last_used("0" * 40))
         assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
         assert "evidence: false" in failure.remedy
+        assert not failure.untold
         world.mint()
         assert [right.holds for right in world.provider.check() if right.name.startswith("policyanalyzer")] == [False]
+
+    def test_with_auto_it_is_asked_where_the_right_is_there(self, world: World) -> None:
+        provider = world.open(evidence="auto")
+        key_id = world.mint().key.key_id
+        assert provider.last_used(key_id) is None
+        world.gcp.denied.add(ANALYSE)
+        assert failure_of(lambda: provider.last_used(key_id)).untold
+        [right] = [right for right in provider.check() if right.name == ANALYSE]
+        assert right.holds is None
+        assert ANALYSE in right.remedy
+        assert "silence is all there is" in right.remedy
+
+    @pytest.mark.parametrize("fault", [Canned(status=503), Canned(status=401), Canned(status=403, body="<html/>")])
+    def test_with_auto_only_a_missing_right_is_left_at_silence(self, world: World, fault: Canned) -> None:
+        world.spoil("activities:query", fault)
+        assert not failure_of(lambda: world.open(evidence="auto").last_used("0" * 40)).untold
 
     @pytest.mark.parametrize("body", ["<html/>", "[]", '{"activities": [{}]}', '{"activities": 5}'])
     def test_an_unreadable_answer_is_not_never(self, world: World, body: str) -> None:
@@ -342,8 +411,27 @@ class TestEvidence:
         failure = failure_of(lambda: world.provider.last_used("0" * 40))
         assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
-    def test_by_default_there_is_none(self, world: World) -> None:
-        assert world.open(evidence=False).abilities.tells_use is None
+    @pytest.mark.parametrize(
+        ("section", "asked"),
+        [
+            ({}, True),
+            ({"evidence": False}, False),
+            ({"evidence": True, "endpoint": "https://iam.internal"}, True),
+            ({"endpoint": "https://iam.internal"}, False),
+            ({"universe_domain": "sovereign.example"}, False),
+            ({"endpoint": "https://iam.internal", "analyzer_url": "https://analyzer.internal"}, True),
+        ],
+    )
+    def test_by_default_google_itself_is_asked_and_an_address_that_the_config_names(
+        self, section: dict[str, object], asked: bool
+    ) -> None:
+        settings = GcpSettings.model_validate({"service_account": "a@b.iam.gserviceaccount.com", "gcp": section})
+        assert settings.shows_use is asked
+
+    @pytest.mark.parametrize("word", ["yes", 1, 0, "true", None])
+    def test_no_other_word_is_taken_for_one(self, word: object) -> None:
+        with pytest.raises(ValidationError):
+            GcpSettings.model_validate({"service_account": "a@b.iam.gserviceaccount.com", "gcp": {"evidence": word}})
 
 
 class TestList:
@@ -354,11 +442,21 @@ class TestList:
         assert world.provider.list_keys().cloud_time == noon
 
     @pytest.mark.parametrize("date", ["soon", "Mon, 23 Nov 2026 12:00:00"])
-    def test_without_a_readable_date_the_list_is_of_no_use(self, world: World, date: str) -> None:
+    def test_a_list_without_a_readable_date_has_no_time(self, world: World, date: str) -> None:
         headers = {"Date": date, "grpc-status": "0"}
         answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
         world.spoil("ListServiceAccountKeys", answer)
-        assert failure_of(world.provider.list_keys).verdict is Verdict.UNKNOWN
+        assert world.provider.list_keys().cloud_time is None
+
+    def test_an_odd_key_costs_only_itself_and_one_without_an_id_is_left_out(self, world: World) -> None:
+        names = (f"projects/p/serviceAccounts/{world.email}/keys/0a", "no name of a key", "")
+        said = iam.ListServiceAccountKeysResponse(keys=[iam.ServiceAccountKey(name=name) for name in names])
+        message = iam.ListServiceAccountKeysResponse.serialize(said)
+        body = (b"\0" + len(message).to_bytes(4, "big") + message).decode("ascii")
+        answer = Canned(status=200, content_type="application/grpc", body=body, headers={"grpc-status": "0"})
+        world.spoil("ListServiceAccountKeys", answer)
+        [key] = of_google(world).list_keys().keys
+        assert (key.key_id, key.enabled, key.odd) == ("0a", True, "the time of creation")
 
     def test_an_empty_answer_with_a_date_is_an_empty_list(self, world: World) -> None:
         headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "grpc-status": "0"}
@@ -377,7 +475,7 @@ class TestDelete:
 
 class TestCheck:
     def test_with_the_least_rights(self, world: World) -> None:
-        rights = world.provider.check()
+        rights = world.open(evidence=False).check()
         assert all(right.holds for right in rights)
         assert sum(right.name.startswith("iam.") for right in rights) == 7
         assert rights[0].name == f"IAM at 127.0.0.1:{world.gcp.iam.port}, from endpoint"
@@ -406,8 +504,8 @@ class TestPolicy:
         assert all(f"  - {permission}\n" in text for permission in needed)
         assert "gcloud iam service-accounts add-iam-policy-binding nf@acme.iam.gserviceaccount.com" in text
         assert "--project acme" in text
-        assert "policyanalyzer" not in text
-        assert "policyanalyzer" in self.told(evidence=True)
+        assert "policyanalyzer" in text
+        assert "policyanalyzer" not in self.told(evidence=False)
 
     def test_a_project_that_the_address_does_not_tell(self) -> None:
         assert "--project PROJECT" in self.told("acme@appspot.gserviceaccount.com")
