@@ -11,11 +11,13 @@ from rotator.cli.prompt import typed
 from rotator.cli.render import note, show_table
 from rotator.cli.request import ask
 from rotator.cli.session import CLOCK, begin
-from rotator.errors import ExitCode, UsageError
+from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.model import Key
+from rotator.providers.base import AGES_AGO
 from rotator.rotation.managed import Managed
 
-_HEADINGS = ("KEY", "CREATED", "AGE", "STATE", "LAST USED", "BY")
+_HEADINGS = ("KEY", "NAME", "CREATED", "AGE", "STATE", "LAST USED", "BY")
+_LONGEST_NAME = 40
 
 
 @asks()
@@ -94,13 +96,28 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
 
 
 def _row(managed: Managed, key: Key) -> tuple[object, ...]:
-    tells_use = managed.provider.abilities.tells_use
-    use = tells_use.last_used(key.key_id) if tells_use is not None else None
+    used, by = _last_use(managed, key)
+    dated = key.created_at != AGES_AGO
     return (
         key.key_id,
-        key.created_at,
-        CLOCK.now() - key.created_at,
+        key.mark if key.mark not in {None, key.key_id} and len(key.mark or "") <= _LONGEST_NAME else None,
+        key.created_at if dated else "not known",
+        CLOCK.now() - key.created_at if dated else "not known",
         "enabled" if key.enabled else "disabled",
-        use.at if use is not None else "never" if tells_use is not None else "not known",
-        f"{use.service} {use.region}".strip() if use is not None else None,
+        used,
+        by,
     )
+
+
+def _last_use(managed: Managed, key: Key) -> tuple[object, str | None]:
+    """When the key was last used, or why that can't be said; and by what."""
+    tells_use = managed.provider.abilities.tells_use
+    if tells_use is None:
+        return "not known", None
+    try:
+        use = tells_use.last_used(key.key_id)
+    except CallFailed as failure:
+        if not failure.untold:
+            raise
+        return "not known", None
+    return ("never", None) if use is None else (use.at, f"{use.service} {use.region}".strip())

@@ -254,7 +254,7 @@ def _kubernetes(method: str, path: str) -> Requests:
 def _token_secret(scene: ByokScene) -> str:
     name = f"by-hand-{len(scene.keys())}"
     scene.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, name)
-    return name
+    return scene.kubernetes.uid_of(NAMESPACE, name)
 
 
 BYOK = Cloud(

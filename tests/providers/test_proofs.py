@@ -14,6 +14,8 @@ from tests.support.derived import ROOT
 
 TABLES = {
     "aws": "rotator.providers.aws.provider",
+    "azure": "rotator.providers.azure.proof",
+    "byok": "rotator.providers.byok.provider",
     "civo": "rotator.providers.civo.quota",
     "gcp": "rotator.providers.gcp.proof",
     "oci": "rotator.providers.oci.provider",

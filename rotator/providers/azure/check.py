@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from rotator.errors import CallFailed
 from rotator.http.answers import json_object
-from rotator.providers._shared import apart, met, tried, unmet
+from rotator.providers._shared import apart, met, tried, unmet, unseen
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import MICROSOFT
 from rotator.providers.azure.evidence import PERMISSION
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import OwnToken
-from rotator.providers.base import Provider, Right
+from rotator.providers.base import Provider, Right, TellsUse
 
 LEAST = "Application.ReadWrite.OwnedBy"
 _ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -42,7 +42,15 @@ def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str
     yield tried("the application's secrets can be listed", provider.list_keys)
     tells_use = provider.abilities.tells_use
     if tells_use is not None:
-        yield tried(PERMISSION, lambda: tells_use.last_used("none"))
+        yield _evidence(tells_use)
+
+
+def _evidence(tells_use: TellsUse) -> Right:
+    try:
+        tells_use.last_used("none")
+    except CallFailed as failure:
+        return unseen(PERMISSION, failure) if failure.untold else unmet(PERMISSION, failure)
+    return met(PERMISSION)
 
 
 def _permission(token: OwnToken) -> Right:

@@ -17,7 +17,7 @@ from rotator.http.calls import patiently, send
 from rotator.http.exchange import Span
 from rotator.providers._shared import Shared, own_identity
 from rotator.providers.azure.access import AzureAccess
-from rotator.providers.azure.errors import refusal
+from rotator.providers.azure.errors import NOT_FOUND, refusal
 from rotator.providers.azure.identity import OwnLogin, OwnToken
 from rotator.providers.base import Tools
 
@@ -116,7 +116,12 @@ class Graph:
         token = self._token(span)
         with self._turns.taken(span):
             body = json.dumps(content).encode("ascii")
-            return self._send(what, path, token, content=body, span=span, done=done)
+            try:
+                return self._send(what, path, token, content=body, span=span, done=done)
+            except CallFailed as failure:
+                # A replica that lags doesn't know an application that was made just now; the list does.
+                failure.permanent = failure.permanent and failure.code != NOT_FOUND
+                raise
 
     def _token(self, span: Span) -> OwnToken:
         token = self._login.token(span)

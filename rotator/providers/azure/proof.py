@@ -5,6 +5,7 @@ Nothing of azure-identity is used: it keeps tokens, and a proof must not be answ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -22,15 +23,19 @@ from rotator.providers.azure.errors import MICROSOFT, OAuthError, ODataError, re
 _LOGIN, _SUBSCRIPTION = "the candidate's access token", "GET subscription"
 _ARM_VERSION = "2022-12-01"
 
-# https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
-_PROOFS = {
-    "AADSTS7000215": Proof.NOT_YET,  # an invalid secret: so is one that not every replica knows yet
-    "AADSTS7000222": Proof.DEAD,  # an expired one
+PROOFS: Mapping[str, Proof] = {
+    "AADSTS7000215": Proof.NOT_YET,
+    "AADSTS7000222": Proof.NOT_YET,
+    "AADSTS7000229": Proof.NOT_YET,
+    "AADSTS700016": Proof.NOT_YET,
+    "invalid_client": Proof.NOT_YET,
+    "unauthorized_client": Proof.NOT_YET,
 }
+"""What the login's refusal says about the candidate, by Microsoft's code, or OAuth's where there is none. The page says
+why, one by one. Source: https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes"""
+
 _REMEDIES = {
-    "AADSTS700016": "Check `client_id`, `tenant_id` and `authority`: that tenant doesn't know the application.",
     "AADSTS7000112": "Enable the application's service principal: the application is disabled.",
-    "AADSTS7000229": "Run `az ad sp create --id CLIENT_ID`: the application has no service principal in the tenant.",
     "AADSTS90002": "Check `tenant_id` and `authority`: there is no such tenant.",
     "AADSTS53003": "Let the application in from where rotator runs: a Conditional Access policy keeps it out.",
 }
@@ -91,8 +96,8 @@ def _without_token(answer: Answer) -> Proof:
         )
     if error is None:
         raise MICROSOFT.unclear(_LOGIN, answer)
-    if error.code in _PROOFS:
-        return _PROOFS[error.code]
+    if error.code in PROOFS:
+        return PROOFS[error.code]
     raise CallFailed(
         f"{_LOGIN}: {error.description}",
         verdict=Verdict.REFUSED,

@@ -8,10 +8,9 @@ unknown to some of the login's replicas for seconds, at times for minutes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -30,10 +29,7 @@ from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
 from rotator.providers.azure.identity import login_for
 from rotator.providers.azure.settings import AzureSection, AzureSettings
-from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
-
-_UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
-"""When a secret began that has no such date, as some that other programs made. It is as old as can be."""
+from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 
 
 def open_provider(settings: AzureSettings, tools: Tools) -> AzureApp:
@@ -68,7 +64,7 @@ class AzureApp:
         }
         self._client_id = self._fixed["clientId"].lower()
         self._path = f"/v1.0/applications(appId='{self._client_id}')"
-        self._has_evidence = section.evidence
+        self._evidence = section.evidence
         self._access = access
         self._graph = graph
         self._http = http
@@ -76,8 +72,8 @@ class AzureApp:
 
     @property
     def abilities(self) -> Abilities:
-        """A secret is recognised by its display name. It can't be disabled. Evidence only where it was asked for."""
-        return Abilities(slots=None, exact=True, proves=self, tells_use=self if self._has_evidence else None)
+        """A secret is recognised by its display name. It can't be disabled."""
+        return Abilities(slots=None, exact=True, proves=self, tells_use=self if self._evidence is not False else None)
 
     @property
     def identity(self) -> str:
@@ -95,10 +91,10 @@ class AzureApp:
         said, date = json_object(answer.body) or {}, date_of(answer)
         keys: list[Key] | None
         try:
-            keys = [_key(each) for each in said["passwordCredentials"]]
-        except (KeyError, TypeError, ValueError):
+            keys = [key for each in said["passwordCredentials"] if (key := _key(each)) is not None]
+        except (KeyError, TypeError):
             keys = None
-        if keys is None or date is None or str(said.get("appId")).lower() != self._client_id:
+        if keys is None or str(said.get("appId")).lower() != self._client_id:
             raise MICROSOFT.unclear(what, answer)
         return Listing(tuple(keys), date)
 
@@ -118,8 +114,17 @@ class AzureApp:
         return True
 
     def last_used(self, key_id: str) -> LastUse | None:
-        """The report on credentials, which Microsoft brings up to date about a day late."""
-        return azure_evidence.last_use(self._graph, self._client_id, key_id)
+        """The report on credentials, which Microsoft brings up to date about a day late.
+
+        Raises:
+            CallFailed: `untold` where Graph refuses the report and `evidence` is auto: for want of the permission or
+                of the licence, or because this cloud has no such report.
+        """
+        try:
+            return azure_evidence.last_use(self._graph, self._client_id, key_id)
+        except CallFailed as failure:
+            failure.untold = failure.permanent and self._evidence == "auto"
+            raise
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """Choose the secret's display name. A part of it is random: a journal put back from a backup counts again."""
@@ -172,34 +177,43 @@ class AzureApp:
 
     def _minted(self, answer: Answer, draft: Draft) -> Minted | None:
         said = json_object(answer.body) or {}
-        secret = said.get("secretText")
-        try:
-            key = _key(said)
-        except (KeyError, TypeError, ValueError):
-            return None
-        if not isinstance(secret, str) or not secret or key.mark != draft.mark or MICROSOFT.request_id(answer) is None:
+        secret, key = said.get("secretText"), _key(said)
+        if (
+            key is None
+            or not isinstance(secret, str)
+            or not secret
+            or key.mark != draft.mark
+            or MICROSOFT.request_id(answer) is None
+        ):
             return None
         material = Material(public=self._fixed, secret={"secret": SecretStr(secret)})
         return Minted(key, material, f"{key.key_id[:8]}..{key.key_id[-4:]}", MICROSOFT.request_id(answer))
 
 
-def _key(said: Mapping[str, Any]) -> Key:
-    """A secret as Graph shows it, to the second, as the Date header is."""
-    key_id, mark = said["keyId"], said.get("displayName")
-    if not isinstance(key_id, str) or not key_id:
-        raise ValueError("a secret without an id")
+def _key(said: object) -> Key | None:
+    """A secret as Graph shows it, to the second, as the Date header is; None if it has no id."""
+    key_id = said.get("keyId") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(key_id, str) or not key_id:
+        return None
+    mark, begins, ends = said.get("displayName"), _time(said.get("startDateTime")), _time(said.get("endDateTime"))
+    unread = [
+        *([] if begins is not None else ["the time of creation"]),
+        *([] if ends is not None or said.get("endDateTime") is None else ["the end"]),
+        *([] if mark is None or isinstance(mark, str) else ["the name"]),
+    ]
     return Key(
         key_id,
-        _time(said.get("startDateTime")) or _UNTOLD,
-        expires_at=_time(said.get("endDateTime")),
+        begins or AGES_AGO,
+        expires_at=ends,
         mark=mark if isinstance(mark, str) else None,
+        odd=" and ".join(unread) or None,
     )
 
 
-def _time(text: str | None) -> datetime | None:
-    if text is None:
+def _time(text: object) -> datetime | None:
+    """None if it is none with a zone."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return at.astimezone(UTC).replace(microsecond=0) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return at.astimezone(UTC).replace(microsecond=0)

@@ -16,9 +16,9 @@ def rights(settings: AzureSettings) -> str:
     rotator = azure.admin.client_id or "CLIENT_ID_OF_ROTATOR"
     roles = f"{_OWNED_BY}"
     also = ""
-    if azure.evidence:
+    if settings.shows_use:
         roles += f" {_AUDIT_LOG}"
-        also = "\n# AuditLog.Read.All, for `evidence: true`: read the report that says when a secret was last used."
+        also = "\n# AuditLog.Read.All, to see when a secret was last used (`evidence`): read the report on credentials."
     return f"""\
 # The least that rotator needs for the application {azure.client_id}
 # in the tenant {azure.tenant_id}. To paste by someone who may grant application permissions

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -38,10 +38,10 @@ class AzureSection(Section):
     object_id: str = Field(pattern=_GUID, description="The object id that the integration is given.")
     subscription_id: str = Field(pattern=_GUID, description="The subscription that the integration works in.")
     admin: AzureAdmin = Field(default_factory=AzureAdmin, description="Who rotator is in Azure.")
-    evidence: bool = Field(
-        default=False,
-        strict=True,
-        description="Ask Graph's beta reports when a secret was last used (needs AuditLog.Read.All; a day late).",
+    evidence: Evidence = Field(
+        "auto",
+        description="Ask Graph's beta reports when a secret was last used, a day late. auto: where rotator has "
+        "AuditLog.Read.All; true: rotator must have it; false: never.",
     )
     authority: Endpoint | None = Field(
         None, description="Where tokens come from, https; null: AZURE_AUTHORITY_HOST, or the public cloud's."
@@ -89,6 +89,11 @@ class AzureSettings(ProviderSettings):
     @classmethod
     def _as_graph_writes_it(cls, key_id: str | None) -> str | None:
         return key_id.lower() if key_id is not None else None
+
+    @property
+    def shows_use(self) -> bool:
+        """Graph's report is asked for."""
+        return self.azure.evidence is not False
 
     @property
     def principal(self) -> tuple[str | None, ...]:

@@ -6,10 +6,12 @@ follows the file of a token by asking twice, and drops the headers. So it is giv
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import httpx2
@@ -20,7 +22,7 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock
 from rotator.errors import CallFailed, Verdict
-from rotator.http.answers import Answer, date_of
+from rotator.http.answers import Answer, date_of, json_object
 from rotator.http.calls import patiently, send
 from rotator.http.exchange import Span
 from rotator.providers.byok.access import Access
@@ -68,7 +70,7 @@ class Api:
         return patiently(lambda span: read(self._visit(bearer, span)), clock=self._clock, deadline=self._deadline)
 
     def _visit(self, bearer: Callable[[], str] | None, span: Span) -> Visit:
-        carrier = _Carrier(self._http, bearer, span)
+        carrier = _Carrier(self._access.server, self._http, bearer, span)
         return Visit(Client(self._config, transport=carrier, trust_env=False, field_manager="rotator"), carrier)
 
 
@@ -85,16 +87,43 @@ class Visit:
         return CLUSTER.request_id(self._carrier.last())
 
     @property
-    def date(self) -> datetime:
-        """The latest answer's Date header (aware UTC).
+    def date(self) -> datetime | None:
+        """The latest answer's Date header (aware UTC), if it had one that can be read."""
+        return date_of(self._carrier.last())
+
+    def items(self, what: str, path: str, query: Mapping[str, str]) -> Iterator[object]:
+        """The items of a list, page by page, as they are: lightkube's types would refuse the whole list for an odd one.
+
+        Args:
+            what: names it in the error, e.g. `list secrets`.
+            path: of the collection.
+            query: of each page; the token that continues the list is added.
 
         Raises:
-            CallFailed: it had none.
+            CallFailed: as `ask`.
         """
-        date = date_of(self._carrier.last())
-        if date is None:
-            raise CallFailed("an answer without a Date header", verdict=Verdict.UNKNOWN, code="no-date")
-        return date
+        self._carrier.what = what
+        page: Mapping[str, Any] = {}
+        while page == {} or _continued(page):
+            after = {"continue": _continued(page)} if page else {}
+            answer = self._carrier.carry("GET", f"{self._carrier.server}{path}?{urlencode({**query, **after})}")
+            page = json_object(answer.body) or {}
+            items = [] if page.get("items", 0) is None else page.get("items")  # Go writes an empty list as null
+            if not isinstance(items, list):
+                raise CLUSTER.unclear(what, answer)
+            yield from items
+
+    def delete(self, what: str, path: str, uid: str) -> None:
+        """Delete the object at this path if it is the one with this uid: another may have its name by now.
+
+        Raises:
+            CallFailed: as `ask`; Conflict where it is another one.
+        """
+        self._carrier.what = what
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        self._carrier.carry(
+            "DELETE", f"{self._carrier.server}{path}", json.dumps(options).encode("ascii"), "application/json"
+        )
 
     def ask(self, what: str, call: Callable[[Client], Value]) -> Value:
         """Do something with lightkube.
@@ -134,8 +163,9 @@ class Visit:
 class _Carrier(httpx2.BaseTransport):
     """Sends what lightkube made, and lets it see only what the API server carried out."""
 
-    def __init__(self, http: httpx.Client, bearer: Callable[[], str] | None, span: Span) -> None:
+    def __init__(self, server: str, http: httpx.Client, bearer: Callable[[], str] | None, span: Span) -> None:
         self.span = span
+        self.server = server
         self.what = ""
         self._latest: Answer | None = None
         self._http = http
@@ -145,26 +175,28 @@ class _Carrier(httpx2.BaseTransport):
         assert self._latest is not None  # noqa: S101  # asked for only after an answer
         return self._latest
 
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        body = request.read()
+    def carry(self, method: str, url: str, body: bytes = b"", content_type: str = "") -> Answer:
         headers = {"Accept": "application/json"}
         if body:
-            headers["Content-Type"] = request.headers["Content-Type"]
+            headers["Content-Type"] = content_type
         if self._bearer is not None:
             headers["Authorization"] = f"Bearer {self._bearer()}"
-        answer = send(
-            self._http,
-            request.method,
-            str(request.url),
-            what=self.what,
-            headers=headers,
-            content=body or None,
-            span=self.span,
-        )
+        answer = send(self._http, method, url, what=self.what, headers=headers, content=body or None, span=self.span)
         failure = failure_in(self.what, answer)
         if failure is not None:
             raise failure
         self._latest = answer
+        return answer
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = self.carry(request.method, str(request.url), request.read(), request.headers.get("Content-Type", ""))
         return httpx2.Response(
             answer.status, headers={"Content-Type": "application/json"}, content=answer.body, request=request
         )
+
+
+def _continued(page: Mapping[str, Any]) -> str:
+    """The token with which the list goes on; empty at its end."""
+    metadata = page.get("metadata")
+    after = metadata.get("continue") if isinstance(metadata, dict) else None
+    return after if isinstance(after, str) else ""

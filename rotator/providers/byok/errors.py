@@ -15,7 +15,8 @@ from rotator.http.answers import Answer, is_refusal, json_object
 from rotator.http.calls import Vendor
 from rotator.http.outside_text import outside_text
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, ALREADY_EXISTS = "Unauthorized", "Forbidden", "NotFound", "AlreadyExists"
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = "Unauthorized", "Forbidden", "NotFound"
+ALREADY_EXISTS, CONFLICT = "AlreadyExists", "Conflict"
 
 CLUSTER = Vendor(
     "the cluster",

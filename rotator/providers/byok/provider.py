@@ -1,7 +1,8 @@
 """byok: the tokens of one service account in a Kubernetes cluster of the operator's, each in a kubeconfig.
 
-A key is a Secret, and its id the Secret's name. `token: bound` asks for a token that is bound to an empty Secret of
-ours; `token: secret` makes a Secret that the cluster's token controller fills in. Either way the token dies with it.
+A key is a Secret. Its id is the Secret's uid, since a name may come twice, and its mark the Secret's name. `token:
+bound` asks for a token that is bound to an empty Secret of ours; `token: secret` makes a Secret that the cluster's
+token controller fills in. Either way the token dies with it.
 
 Facts from the Kubernetes API reference and kube-apiserver's `pkg/registry/core/serviceaccount/storage/token.go`: a
 token lives ten minutes at least; what is asked for may be cut short, and the answer says so; a namespace that isn't
@@ -11,11 +12,11 @@ there lists as empty.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
-from lightkube.core.client import Client, FieldSelector, LabelSelector
+from lightkube.core.client import Client
 from lightkube.models.authentication_v1 import BoundObjectReference, TokenRequestSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Secret, ServiceAccount, ServiceAccountToken
@@ -29,17 +30,19 @@ from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Too
 from rotator.providers.byok.access import Access
 from rotator.providers.byok.api import Api, Visit
 from rotator.providers.byok.check import rights
-from rotator.providers.byok.errors import ALREADY_EXISTS, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
+from rotator.providers.byok.errors import ALREADY_EXISTS, CONFLICT, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnAccount, username
+from rotator.providers.byok.secret import ACCOUNT, EXPIRES, account_of, listed_key
 from rotator.providers.byok.settings import ByokSettings
 
 _TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a type of Secret
-_ACCOUNT = "kubernetes.io/service-account.name"
-_EXPIRES = "rotator/expires-at"
 _OURS = {"app.kubernetes.io/managed-by": "rotator"}
 _PAGE = 100  # Secrets in one answer
 _SHORTEST = timedelta(minutes=10)
+
+PROOFS: Mapping[str, Proof] = {FORBIDDEN: Proof.ALIVE, UNAUTHORIZED: Proof.NOT_YET}
+"""What the API server's refusal of a candidate says about it, by its reason. The page says why, one by one."""
 
 
 def open_provider(settings: ByokSettings, tools: Tools) -> ByokAccount:
@@ -117,12 +120,15 @@ class ByokAccount:
         if draft.mark is None:
             raise ValueError("a draft of another provider")
         visit = self._api.visit()
-        made = self._create(visit, draft.mark)
+        try:
+            made = self._create(visit, draft.mark)
+        except CallFailed as failed:
+            raise _backing_off(failed) from None
         try:
             return self._bound_token(visit, made) if self._bound else self._filled(visit, made)
         except CallFailed as failed:
-            failure = failed
-        raise self._taken_back(visit, draft.mark, failure).with_traceback(None)
+            failure = _backing_off(failed)
+        raise self._taken_back(visit, made, failure).with_traceback(None)
 
     def prove(self, material: Material) -> Proof:
         """Ask the API server, with the candidate, who it is: once, and not repeated.
@@ -133,12 +139,12 @@ class ByokAccount:
         try:
             found = username(self._api.visit(token_of(material)))
         except CallFailed as failure:
-            if failure.verdict is Verdict.REFUSED and failure.code == UNAUTHORIZED:
-                return Proof.NOT_YET
-            # Who isn't allowed to ask is named in the refusal, and so is known.
-            if failure.code != FORBIDDEN or f'User "{self._target.username}"' not in failure.message:
+            if failure.verdict is not Verdict.REFUSED or failure.code not in PROOFS:
                 raise
-            return Proof.ALIVE
+            # Who isn't allowed to ask is named in the refusal, and so is known.
+            if failure.code == FORBIDDEN and f'User "{self._target.username}"' not in failure.message:
+                raise
+            return PROOFS[failure.code]
         if found == self._target.username:
             return Proof.ALIVE
         raise CallFailed(
@@ -150,13 +156,15 @@ class ByokAccount:
         )
 
     def delete(self, key_id: str) -> Reply:
-        """Delete the Secret. That it is gone already is success; that its account is gone is not."""
+        """Delete the Secret with this uid. That it is gone already is success; that its account is gone is not."""
         visit = self._api.visit()
-        self._stands(visit)
+        key = next((key for key in self._listing(visit).keys if key.key_id == key_id), None)
+        if key is None or key.mark is None:
+            return Reply(visit.request_id)
         try:
-            self._delete(visit, key_id)
+            self._delete(visit, key.mark, key_id)
         except CallFailed as failure:
-            if failure.code != NOT_FOUND:
+            if failure.code not in {NOT_FOUND, CONFLICT}:
                 raise
             return Reply(failure.request_id)
         return Reply(visit.request_id)
@@ -174,24 +182,28 @@ class ByokAccount:
 
     def _listing(self, visit: Visit) -> Listing:
         self._stands(visit)
-        ours = visit.ask("list secrets", lambda client: self._listed(client, {**_OURS}, None))
-        tokens = visit.ask("list secrets", lambda client: self._listed(client, None, {"type": _TOKEN_SECRET}))
+        ours = self._listed(visit, {"labelSelector": ",".join(f"{name}={value}" for name, value in _OURS.items())})
+        tokens = self._listed(visit, {"fieldSelector": f"type={_TOKEN_SECRET}"})
         return Listing(tuple((tokens | ours).values()), visit.date)  # a token Secret that we made is in both
 
-    def _listed(self, client: Client, labels: LabelSelector | None, fields: FieldSelector | None) -> dict[str, Key]:
-        found = client.list(Secret, namespace=self._target.namespace, chunk_size=_PAGE, labels=labels, fields=fields)
-        keys = (_key(secret) for secret in found if _annotation(secret, _ACCOUNT) == self._target.account)
-        return {key.key_id: key for key in keys}
+    def _listed(self, visit: Visit, chosen: Mapping[str, str]) -> dict[str, Key]:
+        found = visit.items("list secrets", f"{self._secrets}", {"limit": str(_PAGE), **chosen})
+        keys = (listed_key(item) for item in found if account_of(item) == self._target.account)
+        return {key.key_id: key for key in keys if key is not None}
+
+    @property
+    def _secrets(self) -> str:
+        return f"/api/v1/namespaces/{self._target.namespace}/secrets"
 
     def _create(self, visit: Visit, name: str) -> Secret:
         wanted = Secret(
-            metadata=ObjectMeta(name=name, labels=_OURS, annotations={_ACCOUNT: self._target.account}),
+            metadata=ObjectMeta(name=name, labels=_OURS, annotations={ACCOUNT: self._target.account}),
             type="Opaque" if self._bound else _TOKEN_SECRET,
         )
 
         def create(client: Client) -> Secret:
             made = client.create(wanted, namespace=self._target.namespace)
-            if _key(made).key_id != name or made.metadata is None or not made.metadata.uid:
+            if _key(made).mark != name:
                 raise ValueError("another Secret")
             return made
 
@@ -205,10 +217,8 @@ class ByokAccount:
         raise failure
 
     def _bound_token(self, visit: Visit, made: Secret) -> Minted:
-        key = _key(made)
-        reference = BoundObjectReference(
-            apiVersion="v1", kind="Secret", name=key.key_id, uid=made.metadata.uid if made.metadata else None
-        )
+        key, name = _key(made), _name(made)
+        reference = BoundObjectReference(apiVersion="v1", kind="Secret", name=name, uid=key.key_id)
         request = ServiceAccountToken(
             metadata=ObjectMeta(),
             spec=TokenRequestSpec(
@@ -227,18 +237,18 @@ class ByokAccount:
         token, expires_at = visit.ask("create serviceaccounts/token", ask)
         request_id = visit.request_id
         # No listing shows when a bound token ends; so the Secret has to say it, as the cluster granted it.
-        patch = {"metadata": {"annotations": {_EXPIRES: expires_at.isoformat()}}}
+        patch = {"metadata": {"annotations": {EXPIRES: expires_at.isoformat()}}}
         noted = visit.ask(
             "patch secrets",
-            lambda client: _key(client.patch(Secret, key.key_id, patch, namespace=self._target.namespace)),
+            lambda client: _key(client.patch(Secret, name, patch, namespace=self._target.namespace)),
         )
-        return Minted(noted, self._target.material(token.get_secret_value()), _hint(key.key_id), request_id)
+        return Minted(noted, self._target.material(token.get_secret_value()), _hint(name), request_id)
 
     def _filled(self, visit: Visit, made: Secret) -> Minted:
-        key, request_id = _key(made), visit.request_id
+        key, name, request_id = _key(made), _name(made), visit.request_id
 
         def look(client: Client) -> SecretStr | None:
-            data = client.get(Secret, key.key_id, namespace=self._target.namespace).data or {}
+            data = client.get(Secret, name, namespace=self._target.namespace).data or {}
             return (
                 SecretStr(base64.b64decode(data["token"], validate=True).decode("ascii")) if "token" in data else None
             )
@@ -246,42 +256,45 @@ class ByokAccount:
         token = visit.until("get secrets", look)
         if token is None:
             raise CallFailed(
-                f"the cluster has put no token into the Secret {key.key_id}",
+                f"the cluster has put no token into the Secret {name}",
                 verdict=Verdict.UNKNOWN,
                 code="no-token",
                 remedy="Check that the token controller of kube-controller-manager runs.",
             )
-        return Minted(key, self._target.material(token.get_secret_value()), _hint(key.key_id), request_id)
+        return Minted(key, self._target.material(token.get_secret_value()), _hint(name), request_id)
 
-    def _taken_back(self, visit: Visit, name: str, failure: CallFailed) -> CallFailed:
+    def _taken_back(self, visit: Visit, made: Secret, failure: CallFailed) -> CallFailed:
         """The failure of a mint whose Secret was made, with the verdict that is true once this is over."""
         if failure.verdict is not Verdict.UNKNOWN:
             try:
-                self._delete(visit, name)
+                self._delete(visit, _name(made), _key(made).key_id)
             except CallFailed as kept:
-                if kept.code != NOT_FOUND:
+                if kept.code not in {NOT_FOUND, CONFLICT}:
                     failure.verdict, failure.permanent = Verdict.UNKNOWN, False
         return failure
 
-    def _delete(self, visit: Visit, name: str) -> None:
-        visit.ask("delete secrets", lambda client: client.delete(Secret, name, namespace=self._target.namespace))
+    def _delete(self, visit: Visit, name: str, uid: str) -> None:
+        visit.delete("delete secrets", f"{self._secrets}/{name}", uid)
 
 
 def _key(secret: Secret) -> Key:
-    metadata = secret.metadata
-    if metadata is None or not metadata.name or metadata.creationTimestamp is None:
+    """The key of a Secret that was made or changed just now. Raises ValueError if the answer isn't whole."""
+    key = listed_key(secret.to_dict())
+    if key is None or key.odd is not None:
         raise ValueError("no whole Secret")
-    expires_at = _annotation(secret, _EXPIRES)
-    return Key(
-        metadata.name,
-        _utc(metadata.creationTimestamp),
-        expires_at=None if expires_at is None else _utc(datetime.fromisoformat(expires_at)),
-        mark=metadata.name,
-    )
+    return key
 
 
-def _annotation(secret: Secret, name: str) -> str | None:
-    return ((secret.metadata and secret.metadata.annotations) or {}).get(name)
+def _backing_off(refused: CallFailed) -> CallFailed:
+    """Of a mint: an API server may not know yet what was made just now, and the list knew the account."""
+    refused.permanent = refused.permanent and refused.code != NOT_FOUND
+    return refused
+
+
+def _name(made: Secret) -> str:
+    if made.metadata is None or not made.metadata.name:
+        raise ValueError("a Secret without a name")
+    return made.metadata.name
 
 
 def _utc(at: datetime) -> datetime:

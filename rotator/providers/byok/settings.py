@@ -45,8 +45,8 @@ class ByokSettings(ProviderSettings):
 
     current_key: str | None = Field(
         None,
-        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
-        description="The Secret of the token that Northflank holds now; read at first contact only.",
+        pattern=r"^(unmanaged|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
+        description="The uid of the Secret whose token Northflank holds now; read at first contact only.",
     )
     byok: ByokSection = Field(description="The service account, and how rotator itself reaches the cluster.")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import jwt
 
+from rotator.sandbox.uses import Uses
 from rotator.sandbox.wire.serving import utc_now
 
 GRAPH, MANAGEMENT = "https://graph.microsoft.com", "https://management.azure.com"
@@ -53,7 +55,7 @@ class App:
         enabled: its principal may sign in.
         certificates: public keys, as PEM, by which it may sign assertions.
         federated: tokens of other issuers that are taken for it.
-        used: when each secret was last used.
+        uses: when each secret was used.
     """
 
     app_id: str
@@ -67,7 +69,7 @@ class App:
     secrets: list[Secret] = field(default_factory=list)
     certificates: list[bytes] = field(default_factory=list)
     federated: set[str] = field(default_factory=set)
-    used: dict[str, datetime] = field(default_factory=dict)
+    uses: defaultdict[str, Uses] = field(default_factory=lambda: defaultdict(Uses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Directory:
         clock: what time it is (aware UTC).
         propagation: how long a fresh secret is unknown to the login.
         policy: the tenant's app management policy.
+        report_every, report_lag: how often the report on credentials is made, and how old its latest use is then.
         change_seconds: how long a change takes; one that comes meanwhile is refused.
         changed: once it is set, no change takes any longer.
         known_secrets: every secret that was ever here, for tests that look for them.
@@ -105,10 +108,16 @@ class Directory:
         self.clock = clock
         self.propagation = timedelta(0)
         self.policy = AppPolicy()
+        self.report_every, self.report_lag = timedelta(days=1), timedelta(hours=6)
         self.change_seconds = 0.0
         self.known_secrets: set[str] = set()
         self.apps: dict[str, App] = {}
         self._signing_key = secrets.token_bytes(32)
+
+    def reported_until(self) -> datetime:
+        """Of what moment the latest report on credentials is."""
+        now, every = self.clock(), self.report_every.total_seconds()
+        return datetime.fromtimestamp(now.timestamp() // every * every, UTC) - self.report_lag
 
     def add_app(self, name: str) -> App:
         """Register an application, with a service principal."""

@@ -155,7 +155,8 @@ class GraphApi:
             raise _bad_request("Invalid filter clause.")
         with self._directory.lock:
             app = self._directory.apps.get(wanted[1])
-            rows = [] if app is None else [_activity(app, each) for each in app.secrets]
+            until = self._directory.reported_until()
+            rows = [] if app is None else [_activity(app, each, until) for each in app.secrets]
         start = int(request.args.get("$skiptoken", "0"))
         page: dict[str, object] = {"value": rows[start : start + _PAGE]}
         if start + _PAGE < len(rows):
@@ -262,8 +263,8 @@ def _secret(made: Secret) -> dict[str, object]:
     }
 
 
-def _activity(app: App, made: Secret) -> dict[str, object]:
-    used = app.used.get(made.key_id)
+def _activity(app: App, made: Secret, until: datetime) -> dict[str, object]:
+    used = app.uses[made.key_id].latest(until)
     at = None if used is None else f"{used:%Y-%m-%dT%H:%M:%SZ}"
     return {
         "id": str(uuid4()),

@@ -104,7 +104,7 @@ class Login:
         if audience not in {GRAPH, MANAGEMENT}:
             raise LoginRefused("invalid_resource", 500011, f"The resource principal named {audience} was not found.")
         if used is not None:
-            app.used[used.key_id] = self._directory.clock()
+            app.uses[used.key_id].note(self._directory.clock())
         token, seconds = self._directory.issue(app, audience)
         return _json({"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token})
 

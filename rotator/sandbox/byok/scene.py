@@ -66,6 +66,7 @@ class ByokScene(Served):
         self.kubernetes.apply(rights(_SETTINGS))
         target = ClusterAddress(SERVER, None, NAMESPACE, SERVICE_ACCOUNT)
         self.held = target.material(self.kubernetes.add_token(NAMESPACE, SERVICE_ACCOUNT, FIRST))
+        self._first = self.kubernetes.uid_of(NAMESPACE, FIRST)
         self._own = directory / "own-cluster-kubeconfig"
         self._http = httpx.Client(timeout=10)
         self.serving = (self.kubernetes, closing(self._http))
@@ -79,7 +80,11 @@ class ByokScene(Served):
     @property
     def settings(self) -> Mapping[str, object]:
         """The service account, the key that is held, and where rotator's own kubeconfig is."""
-        return {"provider": "byok", "current_key": FIRST, "byok": {"kubeconfig": str(self._own), **_SECTION}}
+        return {
+            "provider": "byok",
+            "current_key": self._first,
+            "byok": {"kubeconfig": str(self._own), **_SECTION},
+        }
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -127,6 +127,11 @@ class KubernetesStandIn(Served):
         with self.cluster.lock:
             return self.cluster.add_token(self.cluster.account(namespace, account), name)
 
+    def uid_of(self, namespace: str, name: str) -> str:
+        """The uid of a Secret. Raises Refused if there is none of this name."""
+        with self.cluster.lock:
+            return str(self.cluster.secret(namespace, name)["metadata"]["uid"])
+
     def keys(self, namespace: str, account: str) -> tuple[Key, ...]:
         """The Secrets that tokens of this account live with, as their annotations say."""
         with self.cluster.lock:
@@ -263,7 +268,7 @@ def _key(found: Json) -> Key:
     metadata = found["metadata"]
     ends = metadata["annotations"].get("rotator/expires-at")
     return Key(
-        metadata["name"],
+        metadata["uid"],
         datetime.fromisoformat(metadata["creationTimestamp"]),
         expires_at=None if ends is None else datetime.fromisoformat(ends),
         mark=metadata["name"],

@@ -20,6 +20,7 @@ GOOGLES_AUDIENCE = "https://oauth2.googleapis.com/token"
 ANALYSE = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SKEW = timedelta(minutes=5)
+_MOMENT = timedelta(microseconds=1)
 _ACTIVITIES = re.compile(
     r"/v1/projects/([^/]+)/locations/global/activityTypes/serviceAccountKeyLastAuthentication/activities:query"
 )
@@ -143,7 +144,8 @@ class TokensAndActivities:
         account = self._project.account(email)
         key = next((key for key in self._project.keys(account) if key.key_id == asked[2]), None) if account else None
         seen_until = _day(self._project.clock() - self._activity_lag())
-        if key is None or key.last_used is None or _day(key.last_used) >= seen_until:
+        used = key.uses.latest(seen_until - _MOMENT) if key is not None else None
+        if used is None:
             return _json({})
         return _json(
             {
@@ -156,7 +158,7 @@ class TokensAndActivities:
                             "endTime": _text(seen_until),
                         },
                         "activity": {
-                            "lastAuthenticatedTime": _text(_day(key.last_used)),
+                            "lastAuthenticatedTime": _text(_day(used)),
                             "serviceAccountKey": {"fullResourceName": name},
                         },
                     }

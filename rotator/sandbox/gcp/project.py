@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 
 from rotator.sandbox.gcp.refusal import GcpRefusal, not_found, org_policy
+from rotator.sandbox.uses import Uses
 
 SLOTS = 10
 TOKEN_LIFETIME = timedelta(hours=1)
@@ -36,7 +37,7 @@ class StoredKey:
     known_from: datetime
     uploaded: bool
     disabled: bool = False
-    last_used: datetime | None = None
+    uses: Uses = field(default_factory=Uses)
 
 
 @dataclass(slots=True)
@@ -193,7 +194,7 @@ class Project:
     def give_token(self, email: str, key: StoredKey, now: datetime) -> str:
         """An access token for the account; the same one for as long as it lives."""
         with self._lock:
-            key.last_used = now
+            key.uses.note(now)
             token = self._token_of.get(key.key_id)
             if token is None or self._tokens[token][1] <= now:
                 if token is not None:

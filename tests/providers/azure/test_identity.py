@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from rotator.settings.secret import SecretRef
 from tests.providers.azure.world import (
     CREATE,
     IMPATIENT,
+    REPORT,
     TOKEN,
     World,
     forget_this_machine,
@@ -192,10 +193,10 @@ class TestOwnToken:
 
 
 class TestEvidence:
-    def test_there_is_none_unless_asked_for(self, world: World) -> None:
-        assert world.provider.abilities.tells_use is None
-        provider = world.open(evidence=True)
-        assert provider.abilities.tells_use is provider
+    def test_there_is_some_unless_it_is_switched_off(self, world: World) -> None:
+        assert world.open(evidence=False).abilities.tells_use is None
+        for provider in (world.provider, world.open(evidence=True)):
+            assert provider.abilities.tells_use is provider
 
     def test_the_use_of_one_among_several_pages(self, world: World) -> None:
         world.azure.admin.roles.add("AuditLog.Read.All")
@@ -204,6 +205,8 @@ class TestEvidence:
         assert provider.last_used(minted[4].key.key_id) is None
         before = utc_now().replace(microsecond=0)
         assert world.azure.works(minted[4].material)
+        assert provider.last_used(minted[4].key.key_id) is None, "the report is made once a day"
+        world.azure.tenant.report_every, world.azure.tenant.report_lag = timedelta(milliseconds=1), timedelta(0)
         used = provider.last_used(minted[4].key.key_id)
         assert used is not None
         assert before <= used.at <= utc_now()
@@ -213,6 +216,50 @@ class TestEvidence:
         with pytest.raises(CallFailed, match="AuditLog") as caught:
             world.open(evidence=True).last_used("k")
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+        assert not caught.value.untold
+
+    def test_a_use_shows_in_the_report_of_the_next_day(self, world: World) -> None:
+        world.azure.admin.roles.add("AuditLog.Read.All")
+        minted = world.mint()
+        noon = utc_now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        for hour in (0, 11):
+            world.azure.tenant.clock = lambda hour=hour: noon + timedelta(hours=hour)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
+            assert world.azure.works(minted.material)
+        world.azure.tenant.clock = lambda: noon + timedelta(hours=13)
+        used = world.open(evidence=True).last_used(minted.key.key_id)
+        assert used is not None
+        assert used.at == noon, "of the use at 23 o'clock the report of midnight is silent"
+
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [
+            (403, "Authentication_MSGraphPermissionMissing"),
+            (403, "Authorization_RequestDenied"),
+            (403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant"),
+            (400, "BadRequest"),
+            (404, "UnknownError"),
+        ],
+    )
+    def test_with_auto_a_report_that_graph_refuses_is_left_at_silence(
+        self, world: World, status: int, code: str
+    ) -> None:
+        world.azure.admin.roles.add("AuditLog.Read.All")
+        provider = world.open(evidence="auto")
+        assert provider.last_used("k") is None
+        world.spoil(REPORT, says(status, code, "No."))
+        with pytest.raises(CallFailed, match=code) as caught:
+            provider.last_used("k")
+        assert caught.value.untold
+        [right] = [right for right in provider.check() if right.name == "AuditLog.Read.All"]
+        assert right.holds is None
+        assert "silence is all there is" in right.remedy
+
+    @pytest.mark.parametrize("answer", [Canned(status=503), Canned(status=403, body="<html/>"), Canned(status=200)])
+    def test_with_auto_any_other_failure_is_none_of_silence(self, world: World, answer: Canned) -> None:
+        world.spoil(REPORT, answer)
+        with pytest.raises(CallFailed) as caught:
+            world.open(evidence="auto").last_used("k")
+        assert not caught.value.untold
 
 
 class TestClouds:
@@ -319,12 +366,12 @@ def test_rotators_own_application_is_refused_whatever_is_asked(world: World) -> 
 
 
 def test_the_policy_names_application_permission_and_owner() -> None:
-    text = rights(AzureSettings(azure=section()))
+    text = rights(AzureSettings(azure=section(evidence=False)))
     assert f"az ad app owner add --id {GUID}" in text
     assert "18a4783c-866b-4cc7-a460-3d5e5662c884" in text
     assert "AuditLog" not in text
     own = "99999999-9999-9999-9999-999999999999"
-    with_report = rights(AzureSettings(azure=section(admin={"client_id": own}, evidence=True)))
+    with_report = rights(AzureSettings(azure=section(admin={"client_id": own})))
     assert "AuditLog.Read.All" in with_report
     assert f"az ad sp show --id {own}" in with_report
     parsed = subprocess.run(["/bin/sh", "-n"], input=with_report, text=True, check=False)  # it parses only

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
+from rotator.material import Material
 from rotator.model import Proof
+from rotator.providers.azure.proof import PROOFS
 from rotator.providers.azure.provider import open_provider
 from rotator.providers.azure.settings import AzureSettings
-from rotator.providers.base import OpenProvider
+from rotator.providers.base import AGES_AGO, OpenProvider
 from rotator.sandbox.azure.directory import AppPolicy
 from rotator.sandbox.wire.rules import Canned, Delay, Rule
 from rotator.sandbox.wire.serving import utc_now
@@ -31,6 +35,8 @@ from tests.providers.azure.world import (
 )
 from tests.providers.contract import HTML, Harness, ProviderContract
 from tests.support.given import LIFETIME
+
+GOOD = "2026-01-01T00:00:00Z"
 
 opens: OpenProvider[AzureSettings] = open_provider  # for the type checker
 
@@ -92,15 +98,48 @@ class TestKeys:
         )
         world.spoil(READ, Canned(status=200, body=body))
         (key,) = world.provider.list_keys().keys
-        assert (key.key_id, key.mark, key.created_at.year) == ("k", None, 1970)
+        assert (key.key_id, key.mark, key.created_at) == ("k", None, AGES_AGO)
+
+    @pytest.mark.parametrize(
+        ("entry", "odd"),
+        [
+            ({}, "the time of creation"),
+            ({"startDateTime": "yesterday"}, "the time of creation"),
+            ({"startDateTime": 7}, "the time of creation"),
+            ({"startDateTime": "2026-01-01T00:00:00"}, "the time of creation"),
+            ({"startDateTime": "9999-12-31T23:59:59-23:59"}, "the time of creation"),
+            ({"startDateTime": GOOD, "endDateTime": "never"}, "the end"),
+            ({"startDateTime": GOOD, "displayName": ["x"]}, "the name"),
+            ({"startDateTime": GOOD, "displayName": None, "endDateTime": None}, None),
+        ],
+    )
+    def test_an_odd_secret_costs_only_itself(self, world: World, entry: dict[str, object], odd: str | None) -> None:
+        good = {"keyId": "good", "startDateTime": GOOD}
+        body = {"appId": world.app.app_id, "passwordCredentials": [{"keyId": "strange", **entry}, good]}
+        world.spoil(READ, Canned(status=200, body=json.dumps(body)))
+        [strange, known] = world.provider.list_keys().keys
+        assert (strange.key_id, strange.enabled, strange.odd) == ("strange", True, odd)
+        assert (known.key_id, known.odd) == ("good", None)
+
+    @pytest.mark.parametrize("entry", [None, 1, "k", [], {}, {"keyId": None}, {"keyId": 1}, {"keyId": ""}])
+    def test_an_entry_without_an_id_is_left_out(self, world: World, entry: object) -> None:
+        good = {"keyId": "good", "startDateTime": GOOD}
+        body = {"appId": world.app.app_id, "passwordCredentials": [entry, good]}
+        world.spoil(READ, Canned(status=200, body=json.dumps(body)))
+        assert [key.key_id for key in world.provider.list_keys().keys] == ["good"]
+
+    @pytest.mark.parametrize("date", ["", "soon", "Mon, 23 Nov 2026 12:00:00"])
+    def test_a_list_without_a_readable_date_has_no_time(self, world: World, date: str) -> None:
+        body = f'{{"appId": "{world.app.app_id}", "passwordCredentials": []}}'
+        world.spoil(READ, Canned(status=200, body=body, headers={"Date": date}))
+        assert world.provider.list_keys().cloud_time is None
 
     @pytest.mark.parametrize(
         "body",
         [
             '{"appId": "somebody-else", "passwordCredentials": []}',
             '{"appId": "APP"}',
-            '{"appId": "APP", "passwordCredentials": [{"displayName": "x"}]}',
-            '{"appId": "APP", "passwordCredentials": [{"keyId": "k", "startDateTime": "2026-01-01T00:00:00"}]}',
+            '{"appId": "APP", "passwordCredentials": null}',
             '{"appId": "APP", "passwordCredentials": {}',
         ],
     )
@@ -133,7 +172,7 @@ class TestRefusals:
         ("status", "code", "permanent", "remedy"),
         [
             (403, "Authorization_RequestDenied", True, "rotator policy"),
-            (404, "Request_ResourceNotFound", True, "client_id"),
+            (404, "Request_ResourceNotFound", False, "client_id"),
             (400, "Request_BadRequest", True, "rotator check"),
             (401, "InvalidAuthenticationToken", False, ""),
             (409, "Conflict", False, ""),
@@ -232,10 +271,26 @@ class TestProof:
         world.provider.delete(minted.key.key_id)
         assert world.provider.prove(minted.material) is Proof.NOT_YET
 
-    def test_one_that_has_ended_is_dead(self, world: World) -> None:
+    def test_one_that_has_ended_is_given_up_no_sooner_than_one_that_is_late(self, world: World) -> None:
+        """A replica that knows only former secrets, all of them ended, says the same of a fresh one."""
         material = world.mint().material
         world.azure.tenant.clock = lambda: utc_now() + LIFETIME + timedelta(days=1)
-        assert world.provider.prove(material) is Proof.DEAD
+        assert world.provider.prove(material) is Proof.NOT_YET
+
+    @pytest.mark.parametrize(("code", "proof"), PROOFS.items())
+    def test_each_code_means_what_the_page_says(self, world: World, code: str, proof: Proof) -> None:
+        error = code if code.islower() else "invalid_client"
+        said = {"error": error, "error_description": "No." if code.islower() else f"{code}: No. Trace ID: 1"}
+        world.spoil(TOKEN, Canned(status=401, body=json.dumps(said)))
+        material = Material(secret={"secret": SecretStr("x")})
+        assert world.provider.prove(material) is proof
+
+    @pytest.mark.parametrize("code", ["AADSTS90002", "AADSTS53003", "AADSTS500011", "AADSTS700027"])
+    def test_any_other_code_is_no_verdict(self, world: World, code: str) -> None:
+        said = {"error": "invalid_client", "error_description": f"{code}: No. Trace ID: 1"}
+        world.spoil(TOKEN, Canned(status=401, body=json.dumps(said)))
+        with pytest.raises(CallFailed, match=code):
+            world.provider.prove(Material(secret={"secret": SecretStr("x")}))
 
     def test_a_missing_role_is_no_fault_of_the_secret(self, world: World) -> None:
         world.app.reader = False

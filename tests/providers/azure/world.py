@@ -30,6 +30,7 @@ DELETE = {"method": "POST", "path": "/removePassword$"}
 READ = {"method": "GET", "path": r"appId='[^']*'\)$"}
 OWNERS = {"method": "GET", "path": "/owners$"}
 TOKEN = {"method": "POST", "path": "/oauth2/v2.0/token$"}
+REPORT = {"method": "GET", "path": "/appCredentialSignInActivities$"}
 SUBSCRIPTION = {"method": "GET", "path": "^/subscriptions/"}
 
 

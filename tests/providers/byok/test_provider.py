@@ -18,8 +18,10 @@ from rotator.model import Key, Proof, Stamp
 from rotator.northflank.stamp import compose, parse
 from rotator.providers.base import Minted, OpenProvider, Rights
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
-from rotator.providers.byok.provider import ByokAccount, open_provider
+from rotator.providers.byok.provider import PROOFS, ByokAccount, open_provider
 from rotator.providers.byok.rights import rights
+from rotator.providers.byok.secret import ACCOUNT as ACCOUNT_NAME
+from rotator.providers.byok.secret import EXPIRES
 from rotator.providers.byok.settings import ByokSettings
 from rotator.sandbox.byok.stand_in import KubernetesStandIn
 from rotator.sandbox.wire.rules import Canned, Cut, Fault, Reset, Rule, When
@@ -31,6 +33,7 @@ from tests.support.patience import patience
 NAMESPACE, ACCOUNT = "byoc", "northflank"
 PATIENT = timedelta(seconds=patience(20))
 IMPATIENT = timedelta(seconds=patience(1))
+MADE = "2026-11-23T12:00:00Z"
 SECRETS, TOKEN, REVIEW = "/secrets$", "/token$", "/selfsubjectreviews$"
 ONE_SECRET = "/secrets/"
 
@@ -103,7 +106,7 @@ class Contract(ProviderContract):
         def foreign_key() -> str:
             name = f"by-hand-{next(names)}"
             kubernetes.add_token(NAMESPACE, ACCOUNT, name)
-            return name
+            return kubernetes.uid_of(NAMESPACE, name)
 
         def delete_identity() -> None:
             kubernetes.cluster.delete_account(NAMESPACE, ACCOUNT)
@@ -184,7 +187,7 @@ class TestMint:
         assert caught.value.verdict is Verdict.UNKNOWN
         assert len(world.kubernetes.faults.requests(method=method, path=path)) == 1
         (found,) = world.provider.list_keys().keys
-        assert found.mark == found.key_id == draft.mark
+        assert found.mark == draft.mark
         world.provider.delete(found.key_id)
         assert world.listed() == ()
         assert not any(world.kubernetes.works(each) for each in world.kubernetes.secrets - {world.kubernetes.admin})
@@ -271,13 +274,13 @@ class TestListing:
         world.kubernetes.cluster.add_account(NAMESPACE, "another")
         world.kubernetes.add_token(NAMESPACE, "another", "not-ours")
         minted = world.mint()
-        assert {key.key_id for key in world.provider.list_keys().keys} == {"by-hand", minted.key.key_id}
+        assert {key.mark for key in world.provider.list_keys().keys} == {"by-hand", minted.key.mark}
 
     def test_every_page_is_read(self, world: World) -> None:
         names = {f"by-hand-{number:03}" for number in range(230)}
         for name in names:
             world.kubernetes.add_token(NAMESPACE, ACCOUNT, name)
-        assert {key.key_id for key in world.provider.list_keys().keys} == names
+        assert {key.mark for key in world.provider.list_keys().keys} == names
         assert len(world.kubernetes.faults.requests(method="GET", path=SECRETS)) == 1 + 3
 
     def test_a_change_of_mode_keeps_the_old_keys_in_sight(self, world: World) -> None:
@@ -285,6 +288,71 @@ class TestListing:
         world.kubernetes.apply(rights(said(token="secret")))
         secret = world.mint(world.open(token="secret")).key
         assert set(world.provider.list_keys().keys) == {bound, secret}
+
+    @pytest.mark.parametrize(
+        ("metadata", "odd"),
+        [
+            ({"creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT, EXPIRES: "never"}}, "the end"),
+            ({"creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT, EXPIRES: ""}}, "the end"),
+            ({"creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT, EXPIRES: 7}}, "the end"),
+            (
+                {"creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT, EXPIRES: "2027-01-01T00:00"}},
+                "the end",
+            ),
+            ({"creationTimestamp": "yesterday"}, "the time of creation"),
+            ({"creationTimestamp": None}, "the time of creation"),
+            ({"creationTimestamp": "9999-12-31T23:59:59-23:59"}, "the time of creation"),
+            ({}, "the time of creation"),
+            ({"creationTimestamp": MADE, "labels": 7, "managedFields": "x"}, None),
+        ],
+    )
+    def test_an_odd_secret_costs_only_itself(self, world: World, metadata: dict[str, object], odd: str | None) -> None:
+        usual: dict[str, object] = {"uid": "u-odd", "name": "odd", "annotations": {ACCOUNT_NAME: ACCOUNT}}
+        good = {"uid": "u-good", "name": "good", "creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT}}
+        self.shows(world, {"metadata": {**usual, **metadata}}, {"metadata": good})
+        [strange, known] = world.provider.list_keys().keys
+        assert (strange.key_id, strange.mark, strange.enabled, strange.odd) == ("u-odd", "odd", True, odd)
+        assert (known.key_id, known.mark, known.odd) == ("u-good", "good", None)
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            None,
+            "x",
+            [],
+            {},
+            {"metadata": None},
+            {"metadata": {"annotations": None}},
+            {"metadata": {"annotations": {ACCOUNT_NAME: 7}}},
+            {"metadata": {"name": "n", "annotations": {ACCOUNT_NAME: ACCOUNT}}},
+            {"metadata": {"uid": 7, "name": "n", "annotations": {ACCOUNT_NAME: ACCOUNT}}},
+            {"metadata": {"uid": "u", "annotations": {ACCOUNT_NAME: ACCOUNT}}},
+        ],
+    )
+    def test_an_entry_without_an_id_is_left_out(self, world: World, item: object) -> None:
+        good = {"uid": "u-good", "name": "good", "creationTimestamp": MADE, "annotations": {ACCOUNT_NAME: ACCOUNT}}
+        self.shows(world, item, {"metadata": good})
+        assert [key.key_id for key in world.provider.list_keys().keys] == ["u-good"]
+
+    @pytest.mark.parametrize("date", ["", "soon", "Mon, 23 Nov 2026 12:00:00"])
+    def test_a_list_without_a_readable_date_has_no_time(self, world: World, date: str) -> None:
+        self.shows(world, Date=date)
+        assert world.provider.list_keys().cloud_time is None
+
+    @pytest.mark.parametrize("items", [7, {}, "x"])
+    def test_what_is_no_list_is_unknown(self, world: World, items: object) -> None:
+        body = {"kind": "SecretList", "apiVersion": "v1", "items": items}
+        world.kubernetes.faults.put(
+            Rule(method="GET", path=SECRETS, times=None, fault=Canned(status=200, body=json.dumps(body)))
+        )
+        with pytest.raises(CallFailed) as caught:
+            world.provider.list_keys()
+        assert caught.value.verdict is Verdict.UNKNOWN
+
+    def shows(self, world: World, *items: object, **headers: str) -> None:
+        body = {"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": items}
+        answer = Canned(status=200, body=json.dumps(body), headers=headers)
+        world.kubernetes.faults.put(Rule(method="GET", path=SECRETS, times=None, fault=answer))
 
     def test_rotators_own_account_is_refused(self, world: World) -> None:
         world.kubernetes.apply(rights(said(namespace="rotator", service_account="rotator")))
@@ -296,13 +364,40 @@ class TestListing:
         assert len(world.kubernetes.faults.requests(path=REVIEW)) == 1
 
 
+class TestIdentity:
+    """A name may come twice, a uid can't."""
+
+    def test_a_key_is_the_uid_of_its_secret(self, world: World) -> None:
+        minted = world.mint()
+        assert minted.key.key_id == world.kubernetes.uid_of(NAMESPACE, minted.key.mark or "")
+
+    def test_another_secret_of_the_same_name_is_left_alone(self, world: World) -> None:
+        world.kubernetes.add_token(NAMESPACE, ACCOUNT, "twice")
+        first = world.kubernetes.uid_of(NAMESPACE, "twice")
+        world.kubernetes.cluster.delete(NAMESPACE, "twice", {})
+        world.kubernetes.add_token(NAMESPACE, ACCOUNT, "twice")
+        world.provider.delete(first)
+        assert [key.key_id for key in world.listed()] == [world.kubernetes.uid_of(NAMESPACE, "twice")] != [first]
+
+    def test_so_is_one_that_takes_the_name_between_the_look_and_the_deletion(self, world: World) -> None:
+        world.kubernetes.add_token(NAMESPACE, ACCOUNT, "twice")
+        listed = {"kind": "SecretList", "apiVersion": "v1", "items": list(world.kubernetes.cluster.listed(NAMESPACE))}
+        first = world.kubernetes.uid_of(NAMESPACE, "twice")
+        world.kubernetes.cluster.delete(NAMESPACE, "twice", {})
+        world.kubernetes.add_token(NAMESPACE, ACCOUNT, "twice")
+        late = Canned(status=200, body=json.dumps(listed))
+        world.kubernetes.faults.put(Rule(method="GET", path=SECRETS, times=None, fault=late))
+        world.provider.delete(first)
+        assert [key.key_id for key in world.listed()] == [world.kubernetes.uid_of(NAMESPACE, "twice")] != [first]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("answer", "verdict", "permanent"),
         [
             (status(401, "Unauthorized"), Verdict.REFUSED, True),
             (status(403, "Forbidden"), Verdict.REFUSED, True),
-            (status(404, "NotFound"), Verdict.REFUSED, True),
+            (status(404, "NotFound"), Verdict.REFUSED, False),
             (status(422, "Invalid"), Verdict.REFUSED, True),
             (status(409, "Conflict"), Verdict.REFUSED, False),
             (status(429, "TooManyRequests"), Verdict.NOT_APPLIED, False),
@@ -395,6 +490,21 @@ class TestProof:
         with pytest.raises(CallFailed, match=f"{NAMESPACE}:another") as caught:
             world.provider.prove(ClusterAddress("https://x", None, NAMESPACE, ACCOUNT).material(token))
         assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+
+    @pytest.mark.parametrize(
+        ("number", "reason"),
+        [(400, "BadRequest"), (404, "NotFound"), (405, "MethodNotAllowed"), (406, "NotAcceptable"), (422, "Invalid")],
+    )
+    def test_any_other_reason_is_no_verdict(self, world: World, number: int, reason: str) -> None:
+        material = world.mint().material
+        world.kubernetes.faults.put(Rule(path=REVIEW, times=None, fault=status(number, reason)))
+        with pytest.raises(CallFailed, match=reason):
+            world.provider.prove(material)
+
+    def test_each_reason_means_what_the_page_says(self, world: World) -> None:
+        material = world.mint().material
+        world.kubernetes.faults.put(Rule(path=REVIEW, times=None, fault=status(401, "Unauthorized")))
+        assert world.provider.prove(material) is PROOFS["Unauthorized"] is Proof.NOT_YET
 
     def test_throttling_is_no_proof(self, world: World) -> None:
         material = world.mint().material

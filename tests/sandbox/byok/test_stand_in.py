@@ -339,5 +339,5 @@ def test_a_workload_of_the_scene_fails_when_its_key_is_gone(tmp_path: Path) -> N
         (key,) = scene.keys()
         assert scene.use(held) == ""
         with scene.kubernetes.cluster.lock:
-            scene.kubernetes.cluster.delete("northflank", key.key_id, {})
+            scene.kubernetes.cluster.delete("northflank", key.mark or "", {})
         assert "401" in scene.use(held)
