@@ -51,6 +51,14 @@ def test_what_is_sound_is_ok_and_nothing_is_changed(stage: Stage, desk: Desk) ->
     assert not desk.data.exists()
 
 
+def test_it_goes_by_the_list_of_integrations(stage: Stage, desk: Desk) -> None:
+    """A call for each would cost a large fleet the hour's limit."""
+    assert desk.rotator("check").code == 0
+    asked = [seen.path for seen in stage.faults.requests()]
+    assert sum(path.endswith("/cloud-providers/integrations") for path in asked) == 1
+    assert not any(path.endswith(f"/{INTEGRATION}") for path in asked)
+
+
 def test_each_thing_that_is_wrong_is_a_line_with_what_to_do(stage: Stage, desk: Desk) -> None:
     secret = stage.token_file.read_text()
     stage.aws.denied.add("iam:ListAccessKeys")

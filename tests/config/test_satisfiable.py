@@ -74,6 +74,28 @@ audit: {file: null, stdout: false, require: [file, stdout]}
     ]
 
 
+OCI = (
+    "provider: oci, oci: {tenancy: ocid1.tenancy.oc1..a, user: ocid1.user.oc1..a, region: eu-frankfurt-1, "
+    "compartment: ocid1.compartment.oc1..a}"
+)
+GCP = "provider: gcp, service_account: a@b.iam.gserviceaccount.com"
+INSISTS = "  - {{name: x, integrations: [x], policy: {{confirm_use: always}}, {}}}\n"
+
+
+@pytest.mark.parametrize("rest", ["provider: aws, user: x", GCP, f"{GCP}, gcp: {{evidence: true}}"])
+def test_use_can_be_insisted_on_where_it_may_show(config: Load, rest: str) -> None:
+    assert config(INSISTS.format(rest)).credentials[1].shows_use
+
+
+@pytest.mark.parametrize(("rest", "cloud"), [(OCI, "oci"), (f"{GCP}, gcp: {{evidence: false}}", "gcp")])
+def test_use_can_not_be_insisted_on_where_it_never_shows(problems: Problems, rest: str, cloud: str) -> None:
+    [problem] = problems(INSISTS.format(rest))
+    assert problem == (
+        "rotator.yaml:6: credentials[1].policy: confirm_use is always; allowed for x is auto or never, since rotator "
+        f"can't see when a key of this {cloud} credential is used"
+    )
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
