@@ -8,8 +8,9 @@ import pytest
 
 from rotator.attention import HoldReason, Severity
 from rotator.model import Origin, Phase
-from rotator.sandbox.wire.rules import Canned, Reset
+from rotator.sandbox.wire.rules import Canned, Late, Reset
 from tests.support.fixtures import MakeRig
+from tests.support.patience import patience
 from tests.support.rig import Rig
 
 pytestmark = pytest.mark.realtime
@@ -205,6 +206,23 @@ class TestAnOldKey:
         assert rig.ask("undo").accepted
         later(rig)
         assert rig.listed()[rig.first_key]
+
+    def test_stays_enabled_after_undo_though_its_disable_lands_later(self, rig: Rig) -> None:
+        """The disable was rotator's from its intent on, so its late landing is no act of another."""
+        rig.begin()
+        rig.to(Phase.GRACE)
+        rig.spoil(Late(), aws="UpdateAccessKey")
+        rig.run(lambda state: state.phase is Phase.DISABLING and state.failures > 0)
+        assert rig.listed()[rig.first_key], "it is still under way"
+        assert rig.ask("undo").accepted
+        rig.tick()
+        rig.aws.faults.release()
+        rig.aws.faults.wait_for(1, action="UpdateAccessKey", state="processed", timeout=patience())
+        assert not rig.listed()[rig.first_key]
+        later(rig)
+        assert rig.listed()[rig.first_key]
+        assert rig.state.hold is not None
+        assert rig.state.hold.reason is HoldReason.UNDONE
 
 
 class TestACandidate:
