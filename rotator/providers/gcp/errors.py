@@ -24,6 +24,7 @@ Value = TypeVar("Value")
 GOOGLE = Vendor("Google Cloud", remedy="If this repeats, check what stands between rotator and Google Cloud.")
 
 NOT_FOUND = StatusCode.NOT_FOUND.name
+PERMISSION_DENIED = StatusCode.PERMISSION_DENIED.name
 BARE_PRECONDITION = StatusCode.FAILED_PRECONDITION.name
 ORG_POLICY = "OrgPolicy"
 """The code of a refusal by an organisation's constraint."""
@@ -58,7 +59,7 @@ _REMEDIES = {
 }
 """The refusals that only an operator can clear, and how."""
 
-_CONSTRAINT = re.compile(r"(?:constraints|customConstraints)/[\w.]+")
+_CONSTRAINT = re.compile(r"(?:constraints|customConstraints)/[\w.]*\w")
 
 
 def attempt(what: str, make: Callable[[], Value]) -> Value:

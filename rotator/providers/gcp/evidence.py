@@ -27,6 +27,7 @@ PERMISSION = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query
 _TYPE = "serviceAccountKeyLastAuthentication"
 _WHAT = "the policy analyzer"
 _SERVICE = "Google Cloud"  # the analyzer doesn't say which service
+_MISSING = "PERMISSION_DENIED"  # also where the API isn't enabled: the reason is then SERVICE_DISABLED (AIP-193)
 _REMEDY = (
     f"Enable the Policy Analyzer API in the account's project and grant rotator {PERMISSION} there, or set "
     "`evidence: false`."
@@ -79,7 +80,7 @@ def _refused(answer: Answer, body: Mapping[str, Any]) -> CallFailed:
         verdict=Verdict.REFUSED,
         code=outside_text(named),
         permanent=True,
-        untold=answer.status == HTTPStatus.FORBIDDEN,
+        untold=answer.status == HTTPStatus.FORBIDDEN and named == _MISSING,
         remedy=_REMEDY,
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -42,7 +43,10 @@ def mark_of(pem: bytes) -> str:
     Raises:
         ValueError: it isn't one.
     """
-    return mark(load_pem_public_key(pem))
+    try:
+        return mark(load_pem_public_key(pem))
+    except UnsupportedAlgorithm:
+        raise ValueError("a public key of an unknown kind") from None
 
 
 def certificate(pair: RSAPrivateKey, now: datetime, lifetime: timedelta) -> bytes:

@@ -2,7 +2,8 @@
 
 Google's answers, as its clients' issue trackers show them: to a key that it doesn't know, or no longer, 400
 `invalid_grant` "Invalid JWT Signature."; to a wrong clock the same, "Token must be a short-lived token (60 minutes) and
-in a reasonable timeframe".
+in a reasonable timeframe". "No valid verifier found for issuer" comes and goes for keys that work
+(googleapis/google-auth-library-python#301).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _WHAT = "the candidate's access token"
 PROOFS: Mapping[str, Proof] = {
     "invalid_grant: Invalid JWT Signature": Proof.NOT_YET,
     "invalid_grant: account not found": Proof.NOT_YET,
+    "invalid_grant: No valid verifier found for issuer": Proof.NOT_YET,
     "invalid_grant: timeframe": Proof.CLOCK,
     "deleted_client": Proof.NOT_YET,
     "invalid_client": Proof.NOT_YET,

@@ -8,7 +8,7 @@ front ends carry a date, those of gRPC as well (googleapis/googleapis.github.io#
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,8 +34,9 @@ from rotator.providers.gcp import keys as gcp_keys
 from rotator.providers.gcp import proof as gcp_proof
 from rotator.providers.gcp.access import GcpAccess
 from rotator.providers.gcp.clients import GcpClients, clients_for
-from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, attempt
+from rotator.providers.gcp.errors import BARE_PRECONDITION, NOT_FOUND, PERMISSION_DENIED, attempt
 from rotator.providers.gcp.listed import key_id_of, listed_key
+from rotator.providers.gcp.marks import Marks
 from rotator.providers.gcp.settings import GcpSettings, project_of
 
 Value = TypeVar("Value")
@@ -81,12 +82,14 @@ class GcpAccount:
         self._analyzer = section.analyzer_url or _ANALYZER
         self._evidence = section.evidence
         self._shows_use = settings.shows_use
-        # By the wildcard for a project, Google calls forbidden what is absent.
-        self._name = f"projects/{project_of(self._email) or '-'}/serviceAccounts/{self._email}"
+        project = project_of(self._email)
+        self._name = f"projects/{project or '-'}/serviceAccounts/{self._email}"
+        # By the wildcard for a project, Google calls forbidden what is absent (reference of projects.serviceAccounts).
+        self._unknown = {NOT_FOUND} if project else {NOT_FOUND, PERMISSION_DENIED}
         self._tools = tools
         self._http = tools.http.trusting(section.ca_file)
         self._gcp = clients
-        self._marks: dict[str, str] = {}  # a key's public key never changes
+        self._marks = Marks()
 
     @property
     def abilities(self) -> Abilities:
@@ -167,7 +170,7 @@ class GcpAccount:
         except CallFailed as failure:
             if failure.code == BARE_PRECONDITION:
                 failure.slots_full = self._is_full(span)
-            _back_off(failure)
+            self._back_off(failure)
             raise
 
     def prove(self, material: Material) -> Proof:
@@ -195,7 +198,11 @@ class GcpAccount:
                 raise
             refused = failure
         # One code for both. The list shows which: without the account it is refused in the same way, and raises.
-        return gone(refused, key_id, self.list_keys())
+        try:
+            return gone(refused, key_id, self.list_keys())
+        except CallFailed as failure:
+            self._back_off(failure)
+            raise
 
     def check(self) -> Sequence[Right]:
         """Asks IAM which of the rights it has (TestIamPermissions)."""
@@ -250,41 +257,25 @@ class GcpAccount:
             span,
         )
         self._refuse_own()
-        keys = tuple(self._marked(each, span) for each in listed if key_id_of(each.name))
-        self._marks = {key.key_id: key.mark for key in keys if key.mark is not None}
-        return Listing(keys, date)
+        shown = {key_id_of(each.name): each for each in listed if key_id_of(each.name)}
+        # Only keys that may be ours have a mark.
+        ours = [each for each in shown if self._uploads and shown[each].key_origin != _ORIGINS.GOOGLE_PROVIDED]
+        marks = self._marks.of(ours, partial(self._public_key, span))
+        return Listing(tuple(_marked(listed_key(each), marks, ours) for each in shown.values()), date)
 
-    def _marked(self, listed: iam.ServiceAccountKey, span: Span) -> Key:
-        """The key with its mark. Only keys that may be ours have one, and it is asked for once: it costs a call."""
-        key = listed_key(listed)
-        if not self._uploads or listed.key_origin != _ORIGINS.USER_PROVIDED:
-            return key
-        mark = self._marks.get(key.key_id) or self._asked_mark(key.key_id, span)
-        unread = [*([key.odd] if key.odd else []), *(["the public key"] if mark is None else [])]
-        return replace(key, mark=mark, odd=" and ".join(unread) or None)
-
-    def _asked_mark(self, key_id: str, span: Span) -> str | None:
-        """None where Google lists the key and doesn't know it (yet, or any more), or shows no readable public key."""
+    def _public_key(self, span: Span, key_id: str) -> bytes:
         request = iam.GetServiceAccountKeyRequest(
             name=self._key_name(key_id), public_key_type=iam.ServiceAccountPublicKeyType.TYPE_RAW_PUBLIC_KEY
         )
-        try:
-            shown: bytes = self._read(
-                "GetServiceAccountKey",
-                lambda metadata, timeout: (
-                    self._gcp.iam.get_service_account_key(
-                        request, retry=None, timeout=timeout, metadata=metadata
-                    ).public_key_data
-                ),
-                span,
-            )
-            return gcp_keys.mark_of(shown)
-        except ValueError:
-            return None
-        except CallFailed as failure:
-            if failure.code != NOT_FOUND:
-                raise
-            return None
+        return self._read(
+            "GetServiceAccountKey",
+            lambda metadata, timeout: bytes(
+                self._gcp.iam.get_service_account_key(
+                    request, retry=None, timeout=timeout, metadata=metadata
+                ).public_key_data
+            ),
+            span,
+        )
 
     def _account(self, span: Span) -> iam.ServiceAccount:
         request = iam.GetServiceAccountRequest(name=self._name)
@@ -328,8 +319,12 @@ class GcpAccount:
         try:
             return attempt(what, lambda: read(call(request, retry=None, timeout=left, metadata=metadata)))
         except CallFailed as failure:
-            _back_off(failure)
+            self._back_off(failure)
             raise
+
+    def _back_off(self, refused: CallFailed) -> None:
+        """Of a change: a replica that lags knows neither an account nor a key that was made just now; a list does."""
+        refused.permanent = refused.permanent and refused.code not in self._unknown
 
     def _read(self, what: str, make: Callable[[tuple[tuple[str, str], ...], float], Value], span: Span) -> Value:
         """What only reads is tried again, once, within the same time."""
@@ -360,15 +355,18 @@ def _with_date(
     return list(answer.keys), http_date(dict(call.initial_metadata()).get("date"))
 
 
-def _back_off(refused: CallFailed) -> None:
-    """Of a change: a replica that lags knows neither an account nor a key that was made just now; a list does."""
-    refused.permanent = refused.permanent and refused.code != NOT_FOUND
-
-
 def _whole(account: iam.ServiceAccount) -> iam.ServiceAccount:
     if not (account.project_id and account.unique_id and account.email):
         raise ValueError("the answer has no service account")
     return account
+
+
+def _marked(key: Key, marks: Mapping[str, str], ours: Collection[str]) -> Key:
+    unread = [
+        *([key.odd] if key.odd else []),
+        *(["the public key"] if key.key_id in ours and key.key_id not in marks else []),
+    ]
+    return replace(key, mark=marks.get(key.key_id), odd=" and ".join(unread) or None)
 
 
 def _minted(key: Key, key_file: str) -> Minted:

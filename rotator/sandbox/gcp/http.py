@@ -6,7 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +19,7 @@ from rotator.sandbox.gcp.project import TOKEN_LIFETIME, Project, ProjectAccount,
 
 GOOGLES_AUDIENCE = "https://oauth2.googleapis.com/token"
 ANALYSE = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
+_MIDNIGHT = datetime(1970, 1, 1, 8, tzinfo=UTC)  # in Pacific Standard Time, whose days are the analyzer's
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SKEW = timedelta(minutes=5)
 _MOMENT = timedelta(microseconds=1)
@@ -27,6 +29,19 @@ _ACTIVITIES = re.compile(
 _FILTER = re.compile(
     r'activities\.full_?[rR]esource_?[nN]ame ?= ?"//iam\.googleapis\.com/projects/([^/"]+)/[^"]*/keys/([0-9a-f]+)"'
 )
+
+
+@dataclass(slots=True)
+class Activity:
+    """What the policy analyzer shows of a key's use: as Google's, a day's beginning, one to two days later.
+
+    Args:
+        resolution: of what length of time it shows the beginning; whole seconds.
+        lag: how long after its end it shows that.
+    """
+
+    resolution: timedelta = timedelta(days=1)
+    lag: timedelta = timedelta(days=1)
 
 
 class _NoGrant(Exception):
@@ -43,7 +58,7 @@ class TokensAndActivities:
         project: whose keys sign for tokens.
         clock_of: what the times in an account's assertions are compared with.
         caller: who sends a request, by its access token.
-        activity_lag: how late the analyzer reports a use.
+        activity: how late and how coarse the analyzer shows a use.
         denied: permissions that are refused whatever was granted.
     """
 
@@ -52,13 +67,13 @@ class TokensAndActivities:
         project: Project,
         clock_of: Callable[[ProjectAccount], datetime],
         caller: Callable[[Request], ProjectAccount | None],
-        activity_lag: Callable[[], timedelta],
+        activity: Activity,
         denied: set[str],
     ) -> None:
         self._project = project
         self._clock_of = clock_of
         self._caller = caller
-        self._activity_lag = activity_lag
+        self._activity = activity
         self._denied = denied
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -143,7 +158,7 @@ class TokensAndActivities:
         email = name.split("/")[-3]
         account = self._project.account(email)
         key = next((key for key in self._project.keys(account) if key.key_id == asked[2]), None) if account else None
-        seen_until = _day(self._project.clock() - self._activity_lag())
+        seen_until = self._begin(self._project.clock() - self._activity.lag)
         used = key.uses.latest(seen_until - _MOMENT) if key is not None else None
         if used is None:
             return _json({})
@@ -158,7 +173,7 @@ class TokensAndActivities:
                             "endTime": _text(seen_until),
                         },
                         "activity": {
-                            "lastAuthenticatedTime": _text(_day(used)),
+                            "lastAuthenticatedTime": _text(self._begin(used)),
                             "serviceAccountKey": {"fullResourceName": name},
                         },
                     }
@@ -166,10 +181,9 @@ class TokensAndActivities:
             }
         )
 
-
-def _day(at: datetime) -> datetime:
-    """The beginning of its day in Pacific Standard Time, which is the analyzer's."""
-    return (at - timedelta(hours=8)).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=8)
+    def _begin(self, at: datetime) -> datetime:
+        """Of the grain in which a time is."""
+        return at - (at - _MIDNIGHT) % self._activity.resolution
 
 
 def _text(at: datetime) -> str:

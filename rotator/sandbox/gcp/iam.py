@@ -29,12 +29,20 @@ class IamService:
         project: what it shows and changes.
         caller: who sends this request, by its access token.
         denied: permissions that are refused whatever was granted.
+        strays: what a list shows beside an account's keys.
     """
 
-    def __init__(self, project: Project, caller: Callable[[Request], ProjectAccount | None], denied: set[str]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        caller: Callable[[Request], ProjectAccount | None],
+        denied: set[str],
+        strays: Sequence[iam.ServiceAccountKey] = (),
+    ) -> None:
         self._project = project
         self._caller = caller
         self._denied = denied
+        self._strays = strays
         self._methods: Mapping[str, Callable[[ProjectAccount, bytes], bytes]] = {
             "GetServiceAccount": self._get_account,
             "TestIamPermissions": self._test_permissions,
@@ -110,7 +118,7 @@ class IamService:
         kinds = iam.ListServiceAccountKeysRequest.KeyType
         listed = []
         if not asked.key_types or kinds.USER_MANAGED in asked.key_types:
-            listed += [_shown(account, key) for key in self._project.keys(account)]
+            listed += [*self._strays, *(_shown(account, key) for key in self._project.keys(account))]
         if not asked.key_types or kinds.SYSTEM_MANAGED in asked.key_types:
             listed.append(
                 iam.ServiceAccountKey(

@@ -15,13 +15,14 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from google.auth import jwt
 from google.auth.crypt import RSASigner
+from google.cloud.iam_admin_v1 import ServiceAccountKey
 from pydantic import SecretStr
 from werkzeug.test import Client
 from werkzeug.wrappers import Request
 
 from rotator.material import Material
 from rotator.model import Key
-from rotator.sandbox.gcp.http import ANALYSE, GOOGLES_AUDIENCE, TokensAndActivities
+from rotator.sandbox.gcp.http import ANALYSE, GOOGLES_AUDIENCE, Activity, TokensAndActivities
 from rotator.sandbox.gcp.iam import KEY_PERMISSIONS, SERVICE, IamService
 from rotator.sandbox.gcp.project import Project, ProjectAccount
 from rotator.sandbox.wire.faults import Faults
@@ -47,7 +48,8 @@ class GcpStandIn(Served):
             with instead, where the clock is moved and the SDK's can't be: it signs by the clock of its machine.
         project: the state. `project.propagation`, `project.constraints` and `project.longest` may be set.
         denied: permissions, like `iam.serviceAccountKeys.create`, that are refused whatever was granted.
-        activity_lag: how late the policy analyzer reports a use.
+        activity: how late and how coarse the policy analyzer shows a use, to those who may ask (`allow_analysis`).
+        strays: what ListServiceAccountKeys shows beside each account's keys, and no other call knows.
         faults: what goes wrong, and what was asked, of both servers.
         iam: where IAM listens.
         http: where the token endpoint and the policy analyzer listen, and the fault plan is set over HTTP.
@@ -57,12 +59,11 @@ class GcpStandIn(Served):
         self.clock = clock
         self.signing_clock: Callable[[], datetime] = self._now
         self.denied: set[str] = set()
-        self.activity_lag = timedelta(days=1)
+        self.activity = Activity()
+        self.strays: list[ServiceAccountKey] = []
         self.project = Project(f"sandbox-{token_hex(3)}", self._now)
-        self._iam = IamService(self.project, self._caller, self.denied)
-        self._others = TokensAndActivities(
-            self.project, self._clock_of, self._caller, lambda: self.activity_lag, self.denied
-        )
+        self._iam = IamService(self.project, self._caller, self.denied, self.strays)
+        self._others = TokensAndActivities(self.project, self._clock_of, self._caller, self.activity, self.denied)
         self.faults = Faults(self._respond)
         self.iam = Http2Server(self.faults, clock=self._now)
         self.http = Server(self.faults, clock=self._now)

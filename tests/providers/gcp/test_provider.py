@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from google.cloud import iam_admin_v1 as iam
-from pydantic import ValidationError
+from google.rpc.error_details_pb2 import ErrorInfo
 
-from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.errors import RotatorError, Verdict
 from rotator.material import Material
 from rotator.model import Proof
 from rotator.providers.base import Draft, OpenProvider, Provider
 from rotator.providers.gcp.access import GcpAccess
-from rotator.providers.gcp.evidence import PERMISSION as ANALYSE
 from rotator.providers.gcp.proof import PROOFS
 from rotator.providers.gcp.provider import open_provider
 from rotator.providers.gcp.rights import rights
 from rotator.providers.gcp.settings import GcpSettings
 from rotator.sandbox.gcp.project import private_key
+from rotator.sandbox.gcp.refusal import GcpRefusal
 from rotator.sandbox.wire.rules import Canned, Reset
 from rotator.sandbox.wire.serving import utc_now
 from tests.providers.contract import everything_in
-from tests.providers.gcp.world import World, a_world, refusal
+from tests.providers.gcp.world import World, a_world, failure_of, refusal
 from tests.support.given import LIFETIME
 
 CREATION = "iam.disableServiceAccountKeyCreation"
@@ -49,12 +49,6 @@ def of_google(world: World) -> Provider:
 def key_file(material: Material) -> dict[str, str]:
     read: dict[str, str] = json.loads(material.reveal()["keyfileJson"])
     return read
-
-
-def failure_of(call: Callable[[], object]) -> CallFailed:
-    with pytest.raises(CallFailed) as caught:
-        call()
-    return caught.value
 
 
 class TestKeyFile:
@@ -118,25 +112,6 @@ class TestMark:
         of_google(world).list_keys()
         assert world.count("GetServiceAccountKey") == 2
 
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            refusal(5, "Not found."),
-            Canned(status=200, content_type="application/grpc", body="\0" * 5, headers={"grpc-status": "0"}),
-        ],
-        ids=["a key that Get doesn't know", "a key without a public key"],
-    )
-    def test_a_key_without_a_readable_mark_costs_only_itself(self, world: World, answer: Canned) -> None:
-        good = world.mint().key
-        world.provider.list_keys()
-        late = world.mint().key
-        world.spoil("GetServiceAccountKey", answer)
-        shown = {key.key_id: key for key in world.provider.list_keys().keys}
-        assert (shown[good.key_id].mark, shown[good.key_id].odd) == (good.mark, None)
-        assert (shown[late.key_id].mark, shown[late.key_id].odd) == (None, "the public key")
-        world.gcp.faults.put()
-        assert {key.key_id: key.mark for key in world.provider.list_keys().keys}[late.key_id] == late.mark
-
     def test_without_the_right_to_read_marks_the_list_is_of_no_use(self, world: World) -> None:
         world.mint()
         world.gcp.denied.add("iam.serviceAccountKeys.get")
@@ -168,6 +143,20 @@ class TestRefusals:
         call = {"G": world.mint, "D": lambda: provider.disable(key_id), "E": lambda: provider.enable(key_id)}[path[0]]
         failure = failure_of(call)
         assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, False)
+
+    def test_by_the_wildcard_for_a_project_what_is_absent_is_forbidden(self, world: World) -> None:
+        """So a replica that lags says of an account whose address names no project."""
+        provider = world.open(service_account="acme@appspot.gserviceaccount.com")
+        changes: list[Callable[[], object]] = [
+            lambda: provider.mint(provider.draft("7f3a", 1)),
+            lambda: provider.disable("0a"),
+            lambda: provider.enable("0a"),
+            lambda: provider.delete("0a"),
+        ]
+        for change in changes:
+            failure = failure_of(change)
+            assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "PERMISSION_DENIED", False)
+        assert failure_of(provider.list_keys).permanent
 
     @pytest.mark.parametrize("code", [1, 2, 4, 7, 8, 12, 13, 14, 15, 16])
     def test_what_grpc_may_make_of_a_proxy_is_unknown(self, world: World, code: int) -> None:
@@ -232,12 +221,34 @@ class TestRefusals:
         assert f"constraints/{EXPIRY}" in failure.remedy
         assert "`max_age`" in failure.remedy
 
-    def test_a_constraint_of_the_organisations_own_is_named(self, world: World) -> None:
-        said = 'Operation denied by custom org policy: ["customConstraints/custom.noKeys": "No keys."]'
-        world.spoil("UploadServiceAccountKey", refusal(9, said))
+    @pytest.mark.parametrize("path", ["UploadServiceAccountKey", "DeleteServiceAccountKey"])
+    @pytest.mark.parametrize(
+        "said",
+        [
+            'Operation denied by custom org policy: ["customConstraints/custom.noKeys": "No keys."]',
+            "It violates organizations/123/customConstraints/custom.noKeys.",
+        ],
+    )
+    def test_a_constraint_of_the_organisations_own_is_named(self, world: World, said: str, path: str) -> None:
+        key_id = world.mint().key.key_id
+        world.spoil(path, refusal(9, said))
+        failure = failure_of(world.mint if path[0] == "U" else lambda: world.provider.delete(key_id))
+        assert (failure.code, failure.permanent, failure.slots_full) == ("OrgPolicy", True, False)
+        assert "exempt the project from customConstraints/custom.noKeys;" in failure.remedy
+        assert "the organisation policy customConstraints/custom.noKeys forbids it" in failure.message
+
+    def test_a_constraint_that_only_the_details_name(self, world: World) -> None:
+        info = ErrorInfo(
+            reason="CUSTOM_ORG_POLICY_VIOLATION",
+            domain="googleapis.com",
+            metadata={"customConstraints": "customConstraints/custom.noKeys"},
+        )
+        status = GcpRefusal("FAILED_PRECONDITION", "Operation denied.", info).status()
+        details = {"grpc-status-details-bin": b64encode(status).decode().rstrip("=")}
+        world.spoil("UploadServiceAccountKey", refusal(9, "Operation denied.", **details))
         failure = failure_of(world.mint)
-        assert (failure.permanent, failure.slots_full) == (True, False)
-        assert "exempt the project from customConstraints/custom.noKeys" in failure.remedy
+        assert (failure.code, failure.permanent) == ("OrgPolicy", True)
+        assert "customConstraints/custom.noKeys" in failure.remedy
 
     def test_a_bare_refusal_with_slots_left_is_not_full(self, world: World) -> None:
         world.spoil("UploadServiceAccountKey", refusal(9, "Precondition check failed."))
@@ -353,87 +364,6 @@ class TestProof:
         assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
 
 
-class TestEvidence:
-    @pytest.fixture
-    def world(self, tmp_path: Path) -> Iterator[World]:
-        with a_world(tmp_path, evidence=True) as opened:
-            opened.gcp.signing_clock = utc_now
-            opened.gcp.allow_analysis()
-            yield opened
-
-    def test_the_day_of_the_last_use_told_late(self, world: World) -> None:
-        minted = world.mint()
-        assert world.provider.abilities.tells_use is world.provider
-        assert world.provider.last_used(minted.key.key_id) is None
-        used = utc_now()
-        assert world.gcp.works(minted.material)
-        assert world.provider.last_used(minted.key.key_id) is None
-        world.gcp.clock = lambda: used + timedelta(days=3)
-        use = world.provider.last_used(minted.key.key_id)
-        assert use is not None
-        assert used - timedelta(days=1) < use.at <= used
-        assert use.at.tzinfo is UTC
-        assert (use.at.hour, use.at.minute) == (8, 0)
-
-    def test_without_the_right_it_says_which(self, world: World) -> None:
-        world.gcp.denied.add("policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query")
-        failure = failure_of(lambda: world.provider.last_used("0" * 40))
-        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, True)
-        assert "evidence: false" in failure.remedy
-        assert not failure.untold
-        world.mint()
-        assert [right.holds for right in world.provider.check() if right.name.startswith("policyanalyzer")] == [False]
-
-    def test_with_auto_it_is_asked_where_the_right_is_there(self, world: World) -> None:
-        provider = world.open(evidence="auto")
-        key_id = world.mint().key.key_id
-        assert provider.last_used(key_id) is None
-        world.gcp.denied.add(ANALYSE)
-        assert failure_of(lambda: provider.last_used(key_id)).untold
-        [right] = [right for right in provider.check() if right.name == ANALYSE]
-        assert right.holds is None
-        assert ANALYSE in right.remedy
-        assert "silence is all there is" in right.remedy
-
-    @pytest.mark.parametrize("fault", [Canned(status=503), Canned(status=401), Canned(status=403, body="<html/>")])
-    def test_with_auto_only_a_missing_right_is_left_at_silence(self, world: World, fault: Canned) -> None:
-        world.spoil("activities:query", fault)
-        assert not failure_of(lambda: world.open(evidence="auto").last_used("0" * 40)).untold
-
-    @pytest.mark.parametrize("body", ["<html/>", "[]", '{"activities": [{}]}', '{"activities": 5}'])
-    def test_an_unreadable_answer_is_not_never(self, world: World, body: str) -> None:
-        world.spoil("activities:query", Canned(status=200, body=body))
-        assert failure_of(lambda: world.provider.last_used("0" * 40)).verdict is Verdict.UNKNOWN
-
-    @pytest.mark.parametrize(("status", "verdict"), [(429, Verdict.NOT_APPLIED), (503, Verdict.UNKNOWN)])
-    def test_an_analyzer_that_asks_to_wait_is_heard(self, world: World, status: int, verdict: Verdict) -> None:
-        world.spoil("activities:query", Canned(status=status, body="<html/>", headers={"Retry-After": "17"}))
-        failure = failure_of(lambda: world.provider.last_used("0" * 40))
-        assert (failure.verdict, failure.retry_after) == (verdict, timedelta(seconds=17))
-
-    @pytest.mark.parametrize(
-        ("section", "asked"),
-        [
-            ({}, True),
-            ({"evidence": False}, False),
-            ({"evidence": True, "endpoint": "https://iam.internal"}, True),
-            ({"endpoint": "https://iam.internal"}, False),
-            ({"universe_domain": "sovereign.example"}, False),
-            ({"endpoint": "https://iam.internal", "analyzer_url": "https://analyzer.internal"}, True),
-        ],
-    )
-    def test_by_default_google_itself_is_asked_and_an_address_that_the_config_names(
-        self, section: dict[str, object], asked: bool
-    ) -> None:
-        settings = GcpSettings.model_validate({"service_account": "a@b.iam.gserviceaccount.com", "gcp": section})
-        assert settings.shows_use is asked
-
-    @pytest.mark.parametrize("word", ["yes", 1, 0, "true", None])
-    def test_no_other_word_is_taken_for_one(self, word: object) -> None:
-        with pytest.raises(ValidationError):
-            GcpSettings.model_validate({"service_account": "a@b.iam.gserviceaccount.com", "gcp": {"evidence": word}})
-
-
 class TestList:
     def test_the_clouds_time_is_the_date_of_the_answer(self, world: World) -> None:
         noon = utc_now().replace(microsecond=0) + timedelta(minutes=3)
@@ -448,16 +378,6 @@ class TestList:
         world.spoil("ListServiceAccountKeys", answer)
         assert world.provider.list_keys().cloud_time is None
 
-    def test_an_odd_key_costs_only_itself_and_one_without_an_id_is_left_out(self, world: World) -> None:
-        names = (f"projects/p/serviceAccounts/{world.email}/keys/0a", "no name of a key", "")
-        said = iam.ListServiceAccountKeysResponse(keys=[iam.ServiceAccountKey(name=name) for name in names])
-        message = iam.ListServiceAccountKeysResponse.serialize(said)
-        body = (b"\0" + len(message).to_bytes(4, "big") + message).decode("ascii")
-        answer = Canned(status=200, content_type="application/grpc", body=body, headers={"grpc-status": "0"})
-        world.spoil("ListServiceAccountKeys", answer)
-        [key] = of_google(world).list_keys().keys
-        assert (key.key_id, key.enabled, key.odd) == ("0a", True, "the time of creation")
-
     def test_an_empty_answer_with_a_date_is_an_empty_list(self, world: World) -> None:
         headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "grpc-status": "0"}
         answer = Canned(status=200, content_type="application/grpc", body="\0" * 5, headers=headers)
@@ -470,7 +390,16 @@ class TestDelete:
     def test_a_key_that_is_listed_though_it_is_said_to_be_gone(self, world: World) -> None:
         key_id = world.mint().key.key_id
         world.spoil("DeleteServiceAccountKey", refusal(5, "It does not exist."))
-        assert failure_of(lambda: world.provider.delete(key_id)).verdict is Verdict.NOT_APPLIED
+        failure = failure_of(lambda: world.provider.delete(key_id))
+        assert (failure.verdict, failure.permanent) == (Verdict.NOT_APPLIED, False)
+        world.gcp.faults.put()
+        world.provider.delete(key_id)
+        assert world.listed() == []
+
+    def test_a_key_that_is_gone_and_a_list_that_does_not_know_the_account_yet(self, world: World) -> None:
+        world.spoil("ListServiceAccountKeys", refusal(5, "Unknown service account."))
+        failure = failure_of(lambda: world.provider.delete("0" * 40))
+        assert (failure.verdict, failure.permanent) == (Verdict.REFUSED, False)
 
 
 class TestCheck:

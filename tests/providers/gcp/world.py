@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from rotator.errors import CallFailed
 from rotator.model import Key
@@ -106,6 +107,13 @@ def a_world(directory: Path, **section: object) -> Iterator[World]:
             **section,
         }
         yield World(gcp, email, whole, open_provider(_settings(email, whole), tools(PATIENT, http=HTTP)))
+
+
+def failure_of(call: Callable[[], object]) -> CallFailed:
+    """What a call fails with."""
+    with pytest.raises(CallFailed) as caught:
+        call()
+    return caught.value
 
 
 def refusal(code: int, message: str = "No.", **headers: str) -> Canned:
