@@ -259,7 +259,7 @@ class GcpAccount:
         self._refuse_own()
         shown = {key_id_of(each.name): each for each in listed if key_id_of(each.name)}
         # Only keys that may be ours have a mark.
-        ours = [each for each in shown if self._uploads and shown[each].key_origin != _ORIGINS.GOOGLE_PROVIDED]
+        ours = [each for each in shown if self._uploads and _origin(shown[each]) != _ORIGINS.GOOGLE_PROVIDED]
         marks = self._marks.of(ours, partial(self._public_key, span))
         return Listing(tuple(_marked(listed_key(each), marks, ours) for each in shown.values()), date)
 
@@ -359,6 +359,10 @@ def _whole(account: iam.ServiceAccount) -> iam.ServiceAccount:
     if not (account.project_id and account.unique_id and account.email):
         raise ValueError("the answer has no service account")
     return account
+
+
+def _origin(listed: iam.ServiceAccountKey) -> int:
+    return int(iam.ServiceAccountKey.pb(listed).key_origin)  # the SDK's own reading warns of what it doesn't know
 
 
 def _marked(key: Key, marks: Mapping[str, str], ours: Collection[str]) -> Key:
