@@ -112,9 +112,20 @@ def _says(answer: iam.ServiceAccountKey) -> Canned:
         _shows(""),
         _shows("no key"),
         _shows("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+        _shows("-----BEGIN PUBLIC KEY-----\nMAowBQYDK2VzAwEA\n-----END PUBLIC KEY-----\n"),
         Canned(status=200, content_type="application/grpc", body="\0\0\0\0\1\7", headers={"grpc-status": "0"}),
     ],
-    ids=["invalid", "unknown", "precondition", "internal", "empty", "no PEM", "no public key", "no message"],
+    ids=[
+        "invalid",
+        "unknown",
+        "precondition",
+        "internal",
+        "empty",
+        "no PEM",
+        "no public key",
+        "an unknown kind",
+        "no message",
+    ],
 )
 def test_one_whose_public_key_google_does_not_show(world: World, answer: Canned) -> None:
     good = world.mint().key
