@@ -100,7 +100,7 @@ class Live:
 
     def forget_moments(self, state: State) -> None:
         """Keep only the moments that the journal still has."""
-        kept = {state.unsettled_since, state.changed_at, state.lost_since, state.clock_off_since}
+        kept = {state.since, state.unsettled_since, state.changed_at, state.lost_since, state.clock_off_since}
         self._first_seen = {moment: seen for moment, seen in self._first_seen.items() if moment in kept}
 
     def forget(self) -> None:

@@ -162,7 +162,7 @@ def moment_of(
         window=calendar.window_open(now),
         frozen=frozen,
         clock_off_long=state.clock_off_since is not None and age(state.clock_off_since) >= policy.proving_timeout,
-        proving_over=state.since is not None and now >= state.since + policy.proving_timeout,
+        proving_over=state.since is not None and age(state.since) >= policy.proving_timeout,
         retry_at=_retry_at(state, calendar, now),
         quarantine_until=now + policy.quarantine,
         attempts_spared=_attempts_spared(state, policy, now),

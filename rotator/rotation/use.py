@@ -57,7 +57,10 @@ class Use:
     clocks: Clocks
 
     def silent_for(self, wait: timedelta) -> bool:
-        """Every old key that is left has been silent for so long since the push, as far as the cloud shows use."""
+        """Every old key that is left has been silent for so long since the push, as far as the cloud shows use.
+
+        Silence is only known once the evidence's own lag has passed as well; beyond `max_grace` nothing is waited for.
+        """
         if not self.can.has_evidence:
             return True
         if self.seen.use_untold is not None:
@@ -65,8 +68,9 @@ class Use:
         since = self.state.since or self.clocks.now
         if self.clocks.now < since + wait:
             return not self._left()
+        known = wait + min(self.can.use_lag, max(self.policy.max_grace - wait, timedelta(0)))
         return all(
-            key_id in self._last_used and self._vendor_now >= self._last_sign(key_id) + wait for key_id in self._left()
+            key_id in self._last_used and self._vendor_now >= self._last_sign(key_id) + known for key_id in self._left()
         )
 
     def before_the_push(self) -> bool:

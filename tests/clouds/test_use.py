@@ -100,3 +100,15 @@ def test_a_right_that_is_taken_away_in_grace_is_no_silence(rig: Rig) -> None:
     assert rig.state.hold is not None
     assert len(rig.alive()) == 2
     assert FindingKind.USE_UNTOLD in {finding.kind for finding in rig.state.findings}
+
+
+def test_an_old_key_in_use_that_the_evidence_does_not_show_yet_is_kept(rig: Rig) -> None:
+    """A consumer of the old key beside those of the new one, several times a day: the report is of yesterday."""
+    allow(rig)
+    rig.begin()
+    rig.to(Phase.GRACE)
+    for _ in range(6 * 4):
+        assert rig.scene.use(rig.first) == ""
+        rig.wait(6 * HOURS)
+        rig.tick()
+    assert len(rig.alive()) == 2

@@ -162,3 +162,30 @@ def test_a_request_of_the_future_expires_too(rig: Rig) -> None:
     assert answered is not None
     assert answered.accepted is False
     assert rig.state.asked is None
+
+
+class TestAJumpInMidRotation:
+    @pytest.mark.parametrize("by", [timedelta(hours=25), timedelta(hours=-25)])
+    def test_gives_no_candidate_up(self, rig: Rig, by: timedelta) -> None:
+        rig.aws.propagation = timedelta(minutes=2)
+        rig.begin()
+        candidate = rig.to(Phase.PROVING).candidate
+        rig.clock.jump(by)
+        rig.tick()
+        rig.wait(timedelta(seconds=10))
+        rig.tick()
+        rig.clock.jump(-by)
+        assert rig.to(Phase.GRACE).current == candidate
+
+    def test_leaves_no_wait_behind_that_only_it_had_set(self, rig: Rig) -> None:
+        rig.begin()
+        rig.spoil(Canned(status=503, body="<html>"), northflank="POST", times=None)
+        rig.to(Phase.PUSHING)
+        rig.clock.jump(timedelta(hours=25))
+        rig.wait(timedelta(minutes=2))
+        rig.tick()
+        rig.heal()
+        rig.clock.jump(timedelta(hours=-25))
+        right = rig.clock.world()
+        rig.to(Phase.GRACE)
+        assert rig.clock.world() - right < timedelta(minutes=20)
