@@ -259,6 +259,7 @@ class State:
     attempts: int = 0
     failures: int = 0  # calls and reads that failed in a row: drives the backoff
     not_before: datetime | None = None
+    waits: timedelta | None = None  # how long that was when it began, should the clock be set meanwhile
     roll_forwards: int = 0
     since: datetime | None = None  # when the present phase began, or its wait was started again
     since_vendor: datetime | None = None  # the same by the vendor's clock, once an answer has shown it

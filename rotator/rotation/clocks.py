@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from rotator.model import State, Suspect
 from rotator.policy import Policy
-from rotator.rotation.schedule import backoff
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far our clock may be from the vendor's before nothing is minted, confirmed or revoked by it."""
@@ -71,19 +70,14 @@ def within_reason(state: State, clocks: Clocks, policy: Policy, *, settled: bool
     )
     if clocks.apart:
         return dated  # a clock that is off judges none of its own moments
+    longest = max(policy.backoff_max, LONGEST_RETRY)
+    waits = longest if state.waits is None else min(state.waits, longest)
     return replace(
         dated,
         since=_not_ahead(state.since, clocks.now),
-        not_before=None if state.not_before is None else min(state.not_before, clocks.now + _longest(state, policy)),
+        not_before=None if state.not_before is None else min(state.not_before, clocks.now + waits),
         suspects=tuple(_suspect(suspect, clocks, policy.quarantine) for suspect in state.suspects),
     )
-
-
-def _longest(state: State, policy: Policy) -> timedelta:
-    """The longest that may be waited before another try: what this failure asks for, where a clock was off till now."""
-    if state.clock_off_since is None:
-        return max(policy.backoff_max, LONGEST_RETRY)
-    return backoff(policy.backoff_first, policy.backoff_max, max(state.failures, state.attempts, 1), fraction=1)
 
 
 def _not_ahead(moment: datetime | None, now: datetime | None) -> datetime | None:

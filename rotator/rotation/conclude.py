@@ -11,7 +11,7 @@ from rotator.errors import Verdict
 from rotator.model import Call, Change, KeyRecord, Origin, Outcome, Phase, State
 from rotator.rotation.moment import Moment
 from rotator.rotation.rows import Row
-from rotator.rotation.step import Step, give_up_candidate, hold, without
+from rotator.rotation.step import Step, give_up_candidate, hold, later, without
 
 
 def conclude(state: State, outcome: Outcome, times: Moment) -> Step:
@@ -175,7 +175,7 @@ def _disabled_by_us(state: State, call: Call) -> State:
 
 def _retry(state: State, outcome: Outcome, times: Moment) -> State:
     asked = times.now + outcome.retry_after if outcome.retry_after is not None else times.retry_at
-    return replace(state, failures=state.failures + 1, not_before=max(asked, times.now))
+    return later(replace(state, failures=state.failures + 1), max(asked, times.now), times.now)
 
 
 def _said(outcome: Outcome) -> str:

@@ -20,6 +20,7 @@ from rotator.rotation.step import (
     hold,
     is_lost,
     keep_candidate_alive,
+    later,
     listed_as,
     names,
     note,
@@ -161,7 +162,7 @@ def _proving(state: State, facts: Facts) -> Step:
 
 
 def _back_off(state: State, facts: Facts) -> State:
-    return replace(state, not_before=facts.moment.retry_at)
+    return later(state, facts.moment.retry_at, facts.moment.now)
 
 
 def _pushing(state: State, facts: Facts) -> Step:
@@ -290,7 +291,8 @@ def _push_again(state: State, facts: Facts, missing: list[Reading]) -> Step:
     unshown = frozenset(r.integration for r in missing if not r.blind)
     if not unshown:
         return wait(state, Row.PUSH_AGAIN, f"waiting for evidence that integration {listed_as(blind)} uses the new key")
-    again = replace(state, accepted=state.accepted - unshown, not_before=facts.moment.retry_at)
+    unaccepted = replace(state, accepted=state.accepted - unshown)
+    again = later(unaccepted, facts.moment.retry_at, facts.moment.now)
     return Step(
         Row.PUSH_AGAIN,
         f"integration {listed_as(sorted(unshown))} doesn't show the push",

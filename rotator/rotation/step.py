@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rotator.attention import Finding, FindingKind, Hold, HoldReason, Severity
 from rotator.model import Call, Change, KeyRecord, Origin, Phase, State, Vouched
@@ -60,6 +61,11 @@ def hold(state: State, row: Row, why: HoldReason, detail: str) -> Step:
 def call(state: State, row: Row, reason: str, change: Call, finding: Finding | None = None) -> Step:
     """Make one external change: its intent is the state with the call in it."""
     return Step(row, reason, replace(state, call=change), change, finding)
+
+
+def later(state: State, until: datetime, now: datetime) -> State:
+    """Nothing is tried before then. How long that is stays known, should the clock be set meanwhile."""
+    return replace(state, not_before=until, waits=until - now)
 
 
 def enter(state: State, phase: Phase, facts: Facts) -> State:

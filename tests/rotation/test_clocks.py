@@ -58,11 +58,12 @@ def test_no_wait_outlasts_its_own_length_once_both_clocks_are_right(
         since=set_at.now,
         since_vendor=set_at.vendor_now,
         not_before=set_at.now + wait,
+        waits=wait,
         suspects=(Suspect("k", set_at.now + POLICY.quarantine, T0 + vendor_skew + POLICY.quarantine),),
     )
     right = seen(state, Clocks(T0, T0))
     assert right.not_before is not None
-    assert right.not_before <= T0 + max(POLICY.backoff_max, LONGEST_RETRY)
+    assert right.not_before <= T0 + min(wait, max(POLICY.backoff_max, LONGEST_RETRY))
     later = T0 + CLOCK_TOLERANCE + max(POLICY.grace, POLICY.quarantine)
     assert Clocks(later, later).ended(right, POLICY.grace)
     [suspect] = right.suspects
