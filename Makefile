@@ -7,10 +7,12 @@ ORACLE := $(VENV)/oracle
 TOOLS  := $(VENV)/tools
 # ARGS=--last-failed runs again what failed last.
 PYTEST := $(BIN)/python -m pytest $(ARGS)
+MINUTES ?= 10
+SEED    ?= 1
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: demo test test-realtime test-chaos test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
+.PHONY: demo test test-realtime test-chaos soak test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
 .DEFAULT_GOAL := help
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -40,6 +42,9 @@ test-realtime: $(READY)  ## of the default run, the tests that wait for processe
 
 test-chaos: $(READY)  ## kill -9 at every journal write and every external call; with strace installed, at syncs as well
 	$(PYTEST) -n 4 -m "soak or not soak" tests/chaos
+
+soak: $(READY)  ## everything at once, for MINUTES: rotations, kills, clock jumps, others who act on keys, waves of 48
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
 
 test-contract: test-contract-js test-contract-oci  ## the clouds' and Northflank's own clients judge the stand-ins
 
