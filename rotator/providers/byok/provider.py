@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_hex
 
 from lightkube.core.client import Client
@@ -23,6 +24,7 @@ from lightkube.resources.core_v1 import Secret, ServiceAccount, ServiceAccountTo
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.calls import beforehand
 from rotator.http.clients import ca_bytes
 from rotator.material import Material
 from rotator.model import Key, Proof, Reply
@@ -33,7 +35,7 @@ from rotator.providers.byok.check import rights
 from rotator.providers.byok.errors import ALREADY_EXISTS, CONFLICT, FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from rotator.providers.byok.kubeconfig import ClusterAddress, token_of
 from rotator.providers.byok.own import OwnAccount, username
-from rotator.providers.byok.secret import ACCOUNT, EXPIRES, account_of, listed_key
+from rotator.providers.byok.secret import ACCOUNT, ACCOUNT_UID, EXPIRES, account_of, listed_key
 from rotator.providers.byok.settings import ByokSettings
 
 _TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a type of Secret
@@ -173,22 +175,27 @@ class ByokAccount:
         """Who we are, and what the cluster says that we may do."""
         return tuple(rights(self._api, self._access, self._target, self._own, bound=self._bound))
 
-    def _stands(self, visit: Visit) -> None:
-        """The account is there. Without this, another namespace or cluster would look like one without keys."""
-        target = self._target
-        visit.ask(
-            "get serviceaccounts", lambda client: client.get(ServiceAccount, target.account, namespace=target.namespace)
-        )
+    def _stands(self, visit: Visit) -> str:
+        """The account's uid, if it is there. Else another namespace or cluster would look like one without keys."""
+
+        def uid(client: Client) -> str:
+            found = client.get(ServiceAccount, self._target.account, namespace=self._target.namespace).metadata
+            if found is None or not found.uid:
+                raise ValueError("an account without a uid")
+            return found.uid
+
+        return visit.ask("get serviceaccounts", uid)
 
     def _listing(self, visit: Visit) -> Listing:
-        self._stands(visit)
-        ours = self._listed(visit, {"labelSelector": ",".join(f"{name}={value}" for name, value in _OURS.items())})
-        tokens = self._listed(visit, {"fieldSelector": f"type={_TOKEN_SECRET}"})
+        account = self._stands(visit)
+        labels = ",".join(f"{name}={value}" for name, value in _OURS.items())
+        ours = self._listed(visit, {"labelSelector": labels}, account)
+        tokens = self._listed(visit, {"fieldSelector": f"type={_TOKEN_SECRET}"}, account)
         return Listing(tuple((tokens | ours).values()), visit.date)  # a token Secret that we made is in both
 
-    def _listed(self, visit: Visit, chosen: Mapping[str, str]) -> dict[str, Key]:
+    def _listed(self, visit: Visit, chosen: Mapping[str, str], account: str) -> dict[str, Key]:
         found = visit.items("list secrets", f"{self._secrets}", {"limit": str(_PAGE), **chosen})
-        keys = (listed_key(item) for item in found if account_of(item) == self._target.account)
+        keys = (listed_key(item, account) for item in found if account_of(item) == self._target.account)
         return {key.key_id: key for key in keys if key is not None}
 
     @property
@@ -196,8 +203,10 @@ class ByokAccount:
         return f"/api/v1/namespaces/{self._target.namespace}/secrets"
 
     def _create(self, visit: Visit, name: str) -> Secret:
+        account = beforehand(partial(self._stands, visit))
+        annotations = {ACCOUNT: self._target.account, ACCOUNT_UID: account}
         wanted = Secret(
-            metadata=ObjectMeta(name=name, labels=_OURS, annotations={ACCOUNT: self._target.account}),
+            metadata=ObjectMeta(name=name, labels=_OURS, annotations=annotations),
             type="Opaque" if self._bound else _TOKEN_SECRET,
         )
 
@@ -279,7 +288,7 @@ class ByokAccount:
 
 def _key(secret: Secret) -> Key:
     """The key of a Secret that was made or changed just now. Raises ValueError if the answer isn't whole."""
-    key = listed_key(secret.to_dict())
+    key = listed_key(secret.to_dict(), None)
     if key is None or key.odd is not None:
         raise ValueError("no whole Secret")
     return key

@@ -14,6 +14,9 @@ from rotator.providers.base import AGES_AGO
 ACCOUNT = "kubernetes.io/service-account.name"
 """The annotation that says whose token it is."""
 
+ACCOUNT_UID = "kubernetes.io/service-account.uid"
+"""The annotation that says which account of that name: one that was made anew ended all tokens of the former one."""
+
 EXPIRES = "rotator/expires-at"
 """The annotation that says when a bound token ends: no listing shows it."""
 
@@ -23,8 +26,14 @@ def account_of(item: object) -> str | None:
     return _text(_annotations(item).get(ACCOUNT))
 
 
-def listed_key(item: object) -> Key | None:
-    """The key of a Secret; None if it has no uid or no name. The name is its mark."""
+def listed_key(item: object, account: str | None) -> Key | None:
+    """The key of a Secret; None if it has no uid or no name. The name is its mark.
+
+    Args:
+        item: as the API server shows it.
+        account: the uid of the service account as it is now; a token of a former one of its name works no more. None:
+            not known.
+    """
     metadata = _metadata(item)
     uid, name = _text(metadata.get("uid")), _text(metadata.get("name"))
     if uid is None or name is None:
@@ -35,7 +44,15 @@ def listed_key(item: object) -> Key | None:
         *([] if made_at is not None else ["the time of creation"]),
         *([] if ends_at is not None or expires is None else ["the end"]),
     ]
-    return Key(uid, made_at or AGES_AGO, expires_at=ends_at, mark=name, odd=" and ".join(unread) or None)
+    of_account = _text(_annotations(item).get(ACCOUNT_UID))
+    return Key(
+        uid,
+        made_at or AGES_AGO,
+        enabled=account is None or of_account in {None, account},
+        expires_at=ends_at,
+        mark=name,
+        odd=" and ".join(unread) or None,
+    )
 
 
 def _metadata(item: object) -> dict[str, Any]:

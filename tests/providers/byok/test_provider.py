@@ -390,6 +390,17 @@ class TestIdentity:
         world.provider.delete(first)
         assert [key.key_id for key in world.listed()] == [world.kubernetes.uid_of(NAMESPACE, "twice")] != [first]
 
+    def test_the_tokens_of_an_account_that_was_made_anew_work_no_more(self, world: World) -> None:
+        minted = world.mint()
+        world.kubernetes.cluster.delete_account(NAMESPACE, ACCOUNT)
+        world.kubernetes.cluster.add_account(NAMESPACE, ACCOUNT)
+        assert not world.works(minted.material)
+        fresh = world.mint()
+        shown = {key.key_id: key.enabled for key in world.provider.list_keys().keys}
+        assert shown == {minted.key.key_id: False, fresh.key.key_id: True}
+        world.provider.delete(minted.key.key_id)
+        assert [key.key_id for key in world.listed()] == [fresh.key.key_id]
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
