@@ -19,6 +19,10 @@ LONGEST_RETRY = timedelta(hours=1)
 """A vendor's Retry-After is never followed for longer than this."""
 
 
+Reading = tuple[datetime, float]
+"""This machine's clocks at one moment: the wall clock (aware UTC), and the monotonic one (seconds)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
     """One reading of both.
@@ -46,6 +50,12 @@ class Clocks:
         if self.vendor_now is None:
             return self.now >= until
         return self.now >= until and until_vendor is not None and self.vendor_now >= until_vendor
+
+
+def was_set(before: Reading, after: Reading) -> bool:
+    """This machine's clock was set between two readings: the monotonic one went on."""
+    passed = timedelta(seconds=after[1] - before[1])
+    return abs(after[0] - before[0] - passed) > CLOCK_TOLERANCE
 
 
 def within_reason(state: State, clocks: Clocks, policy: Policy, *, settled: bool, lag_over: bool) -> State:

@@ -20,7 +20,7 @@ from rotator.providers.base import Draft
 from rotator.rotation.admission import Admission, would_mint
 from rotator.rotation.answer import answer
 from rotator.rotation.caller import Caller, told_of
-from rotator.rotation.clocks import Clocks, within_reason
+from rotator.rotation.clocks import Clocks, Reading, was_set, within_reason
 from rotator.rotation.commands import Command, Ruling
 from rotator.rotation.conclude import conclude, recover
 from rotator.rotation.decide import decide
@@ -40,9 +40,6 @@ from rotator.store.requests import Answered
 
 _STEPS_PER_TICK = 100
 """No rotation has this many steps without a wait in between; a loop must not spin against a vendor's API."""
-
-Reading = tuple[datetime, float]
-"""One reading of both: the wall clock (aware UTC), and the monotonic one (seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +176,7 @@ class Engine:
                     state, untold = step.state, []
                 break
             if step.call is not None:
-                state, done = self._act(work, dated, step, facts.moment, untold)
+                state, done = self._act(work, dated, step, facts.moment, untold, at=at)
                 seen, had, untold = Observation(), Needs(), []
                 if not done:
                     break
@@ -314,12 +311,17 @@ class Engine:
 
     # Acting.
 
-    def _act(self, work: _Work, state: State, step: Step, moment: Moment, untold: list[Event]) -> tuple[State, bool]:
+    def _act(
+        self, work: _Work, state: State, step: Step, moment: Moment, untold: list[Event], *, at: Reading
+    ) -> tuple[State, bool]:
         """Make the step's change. Returns the state after it, and whether it is done."""
         intended, draft = self._draft(work, step.state)
         work.live.outcome = None
         self._commit(work.managed, intended, [*untold, *work.narrator.of_step(state, replace(step, state=intended))])
-        outcome = work.live.outcome = self._caller.change(work.managed, work.live, intended, draft)
+        outcome = self._caller.change(work.managed, work.live, intended, draft)
+        if was_set(at, self._read_clocks()):
+            outcome = replace(outcome, permanent=False)  # what was sent may have been dated by the clock that was wrong
+        work.live.outcome = outcome
         concluded = self._conclude(work, intended, outcome, moment)
         return concluded, outcome.verdict is Verdict.DONE
 

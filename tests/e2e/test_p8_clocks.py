@@ -189,3 +189,16 @@ class TestAJumpInMidRotation:
         right = rig.clock.world()
         rig.to(Phase.GRACE)
         assert rig.clock.world() - right < timedelta(minutes=20)
+
+    def test_makes_a_refusal_no_verdict(self, rig: Rig) -> None:
+        """A mint's dates may have been made by the clock that was wrong."""
+        rig.begin()
+        with rig.stalled("CreateAccessKey"):
+            rig.clock.jump(timedelta(hours=-25))
+            rig.aws.denied.add("iam:CreateAccessKey")
+        assert rig.events("key.create", outcome="refused")
+        assert rig.state.hold is None
+        rig.aws.denied.clear()
+        rig.clock.jump(timedelta(hours=25))
+        rig.finish()
+        assert rig.listed() == {rig.held(): True}
