@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import yaml
 
-from rotator.attention import HoldReason
+from rotator.attention import Hold, HoldReason
 from rotator.clock import SystemClock, new_id
 from rotator.config.load import load
 from rotator.model import Origin, Phase
@@ -245,7 +245,18 @@ class Soak:
                 hold = states[name].hold
                 if hold is not None:
                     self.report.resumed[hold.reason.value] += 1
-                    self._ask("resume", [name], **({"accept_silence": True} if hold.reason in _SILENT else {}))
+                    self._ask("resume", [name], **self._knows(name, hold))
+
+    def _knows(self, name: str, hold: Hold) -> dict[str, object]:
+        """What the operator adds to a `resume`: which keys others made, and that silence has to do."""
+        if hold.reason is not HoldReason.UNATTRIBUTED:
+            return {"accept_silence": True} if hold.reason in _SILENT else {}
+        named = [key.key_id for key in self.stage.aws.keys(name) if key.key_id in hold.detail]
+        theirs = {act.key_id for act in self._others.acts}
+        return {
+            "ours": [key_id for key_id in named if key_id not in theirs],
+            "foreign": [key_id for key_id in named if key_id in theirs],
+        }
 
     def _judge(self, providers: Mapping[str, Provider], others: Others) -> None:
         with Journal.open_read_only(self._url) as reader:
