@@ -106,14 +106,15 @@ def unmet(name: str, failure: CallFailed, *, grant: str = "", denied: Collection
     return Right(name, holds, f"{failure.message}. {remedy}".strip())
 
 
-def unseen(name: str, failure: CallFailed) -> Right:
+def unseen(name: str, failure: CallFailed, grant: str) -> Right:
     """The right to see when keys are used, which rotator can do without: then it only waits out `grace`.
 
     Args:
         name: of the right.
         failure: of the call that tried it.
+        grant: how to grant the right.
     """
-    return Right(name, None, f"{failure.message}. Without it, silence is all there is. {failure.remedy}".strip())
+    return Right(name, None, f"{failure.message.rstrip('.')}. Without it, silence is all there is. {grant}")
 
 
 def tried(name: str, call: Callable[[], object], *, grant: str = "", denied: Collection[str] = ()) -> Right:

@@ -19,6 +19,7 @@ _ALL = frozenset({"Application.ReadWrite.All", "Directory.ReadWrite.All"})
 """Rights over every application: enough, and too much."""
 
 _GRANT = "`rotator policy` prints how to grant it."
+_REPORT = f"{_GRANT} The report needs a Microsoft Entra ID P1 licence as well."
 
 
 def rights(provider: Provider, access: AzureAccess, graph: Graph, client_id: str) -> Iterator[Right]:
@@ -49,7 +50,7 @@ def _evidence(tells_use: TellsUse) -> Right:
     try:
         tells_use.last_used("none")
     except CallFailed as failure:
-        return unseen(PERMISSION, failure) if failure.untold else unmet(PERMISSION, failure)
+        return unseen(PERMISSION, failure, _REPORT) if failure.untold else unmet(PERMISSION, failure)
     return met(PERMISSION)
 
 

@@ -55,5 +55,5 @@ def _evidence(provider: Provider, tells_use: TellsUse) -> Right:
             return Right(ANALYSE, holds=None, remedy="The account has no key yet to ask about.")
         tells_use.last_used(keys[0].key_id)
     except CallFailed as failure:
-        return unseen(ANALYSE, failure) if failure.untold else unmet(ANALYSE, failure)
+        return unseen(ANALYSE, failure, _GRANT) if failure.untold else unmet(ANALYSE, failure)
     return met(ANALYSE)
