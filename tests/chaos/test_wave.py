@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from rotator.clock import new_id
 from rotator.model import Origin, Phase
 from rotator.rotation.admission import FULL
+from rotator.sandbox.azure.scene import AzureScene
 from rotator.sandbox.northflank.account import HeldIntegration
-from rotator.sandbox.wire.rules import Canned, Rule
-from tests.chaos.process import Service
-from tests.chaos.trial import Trial, trial
-from tests.support.patience import deadlines
+from rotator.sandbox.stage import Stage
+from rotator.sandbox.wire.rules import Canned, Delay, Rule
+from rotator.sandbox.wire.serving import utc_now
+from rotator.store.requests import RequestWriter
+from tests.chaos.process import RUN, Service, environment
+from tests.chaos.trial import QUICK, Trial, trial
+from tests.support.patience import deadlines, patience
 
 pytestmark = pytest.mark.realtime
 
@@ -125,3 +131,30 @@ def test_a_wave_reads_each_integration_and_never_the_whole_list_for_one(made: Tr
     assert service.stop() == 0
     assert len(made.northflank.requests(method="GET", path="/cloud-providers/integrations$")) <= 1
     assert len(made.northflank.requests()) <= 10 * COUNT, "eight, and a few that were asked again"
+
+
+def test_a_cloud_that_hangs_leaves_workers_to_the_others(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, policy={**QUICK, "watch": "1s"}, scenes=(AzureScene,), propagation=timedelta(0))
+    with stage:
+        config = yaml.safe_load(stage.config())
+        config["northflank"]["default"] |= deadlines(20)
+        config["workers"] = 4
+        aws, azure = config["credentials"]
+        for name in NAMES[:8]:
+            stage.aws.add_user(name)
+            held = stage.aws.create_key(name)
+            stage.account.put(HeldIntegration(name, name, "aws", description=name, credentials=held.reveal()))
+            own = {"name": name, "user": name, "integrations": [name], "current_key": held.public["accessKey"]}
+            config["credentials"].append({**aws, **own})
+        stage.config_file.write_text(json.dumps(config))
+        stage.aws.faults.put(Rule(action="ListAccessKeys", times=None, fault=Delay(when="before", seconds=None)))
+        (tmp_path / "output").mkdir()
+        with Service(RUN, environment(tmp_path, **stage.environment), tmp_path / "output") as service:
+            service.wait_for("key.adopted")
+            stage.aws.faults.wait_for(3, action="ListAccessKeys", timeout=patience())
+            with RequestWriter.open(f"sqlite:///{stage.store_file}", clock=utc_now, new_id=new_id) as writer:
+                writer.submit("rotate", credential=azure["name"], arguments={"now": True}, uid=0)
+            heard(service, "rotation.done", 1)
+            assert len(stage.aws.faults.requests(action="ListAccessKeys")) == 3, "three quarters of the workers"
+            stage.aws.faults.put()
+            stage.aws.faults.release()
