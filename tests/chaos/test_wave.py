@@ -123,12 +123,7 @@ def test_in_a_wave_the_first_push_comes_before_the_mint_that_is_one_too_many(mad
         if (record["event"], record.get("outcome")) == ("integration.push", "done"):
             hand.discard(record["credential"])
     assert not hand
-
-
-def test_a_wave_reads_each_integration_and_never_the_whole_list_for_one(made: Trial) -> None:
-    service = start(made)
-    heard(service, "rotation.done", COUNT)
-    assert service.stop() == 0
+    # Each integration is read for its own rotation, and never the whole list for one.
     assert len(made.northflank.requests(method="GET", path="/cloud-providers/integrations$")) <= 1
     assert len(made.northflank.requests()) <= 10 * COUNT, "eight, and a few that were asked again"
 
