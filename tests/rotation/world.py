@@ -224,6 +224,7 @@ def canonical(state: State, *, exact: bool, lags: bool) -> State:
         attempts=0,
         failures=0,
         not_before=None,
+        waits=None,
         since=None,
         since_vendor=None,
         current_since=None,
