@@ -10,7 +10,7 @@ Ways = frozenset[str]
 
 
 class Shares:
-    """Who has how much of a limited number. Not thread-safe: whoever shares something out has a lock.
+    """Who has how much of a limited number. Not thread-safe: its user holds a lock.
 
     A way that only a part of the fleet takes gets three quarters at most, so that a quarter is left for the others at
     any time. What the whole fleet takes has no others to leave anything for.

@@ -361,7 +361,14 @@ class Daemon:
     def _reload_config(self) -> None:
         """Take a new config if it is sound and fits what is in flight; else the old one stays in force."""
         try:
-            config, fleet = reread(self._config_path, self._config, self._fleet, self._journal, self._clock)
+            config, fleet = reread(
+                self._config_path,
+                self._config,
+                self._fleet,
+                self._journal,
+                self._clock,
+                beat=self._engine.pulse.beat,
+            )
         except Exception as error:  # noqa: BLE001  # whatever breaks over the new config, the service goes on with the old
             why = str(error) if isinstance(error, RotatorError) else f"an unforeseen {type(error).__name__}"
             self._reloaded = False

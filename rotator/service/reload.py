@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from rotator.clock import Clock
@@ -16,7 +17,9 @@ AT_START_ONLY = ("store", "audit", "health", "in_hand", "workers")
 """Sections of the config that a reload can't change."""
 
 
-def reread(path: Path, old: Config, fleet: Fleet, journal: Journal, clock: Clock) -> tuple[Config, Fleet]:
+def reread(
+    path: Path, old: Config, fleet: Fleet, journal: Journal, clock: Clock, *, beat: Callable[[], None]
+) -> tuple[Config, Fleet]:
     """The config as it is now, and its credentials, which the journal then knows.
 
     Args:
@@ -25,14 +28,17 @@ def reread(path: Path, old: Config, fleet: Fleet, journal: Journal, clock: Clock
         fleet: its credentials, whose HTTP client the new ones use.
         journal: owned by this process.
         clock: wall and monotonic time.
+        beat: called after each part of the work, which takes seconds for a large fleet.
 
     Raises:
         RotatorError: it isn't sound, it changes what is read at start only, or it leaves out what is in flight. The
             journal is as it was.
     """
     config = load(path, os.environ)
+    beat()
     _refuse_what_needs_a_restart(old, config)
     new = assemble(config, clock, fleet.http)
+    beat()
     refuse_removal_in_flight(new, journal)
     register(new, journal)
     return config, new

@@ -164,7 +164,7 @@ class Soak:
                     self._regenerate()
                 case _:
                     others.act(self._chance.choice([*(scene.name for scene in self.stage.scenes), *WAVE]))
-            time.sleep(self._chance.uniform(0.1, 0.8))
+            time.sleep(self._chance.uniform(0.1, 0.8))  # the pace of the trouble; nothing waits for it
         self.report.kills += 1
 
     def _regenerate(self) -> None:
@@ -240,7 +240,7 @@ class Soak:
             ]
             if not busy:
                 return
-            time.sleep(3)
+            time.sleep(3)  # between looks, up to `end`: an operator who comes back
             for name in busy:
                 hold = states[name].hold
                 if hold is not None:

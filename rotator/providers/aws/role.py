@@ -31,7 +31,7 @@ from rotator.providers.aws.role_check import rights
 from rotator.providers.aws.settings import AwsRoleSettings
 from rotator.providers.aws.trust import ID_LENGTH, Trust, key_id_of
 from rotator.providers.aws.trust_policy import Edit, PolicyRead, RolePolicy
-from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
+from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
@@ -248,7 +248,8 @@ class AwsRole:
 
 
 def _key(key_id: str, seen: PolicyRead) -> Key:
-    return Key(key_id, seen.created_at, mark=key_id)
+    odd = "the time of creation" if seen.created_at == AGES_AGO else None
+    return Key(key_id, seen.created_at, mark=key_id, odd=odd)
 
 
 def _changed_meanwhile(change: Edit, key_id: str, *, landed: bool) -> NoReturn:

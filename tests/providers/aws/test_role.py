@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -657,3 +658,16 @@ class TestPolicies:
         assert statement["Resource"] == resource
         assert len(statement["Action"]) == 5
         assert ("Replace ACCOUNT" in text) is ("ACCOUNT" in resource)
+
+
+def test_a_role_without_a_readable_time_is_listed_and_says_so(world: World) -> None:
+    policy = quote(json.dumps(world.aws.trust(world.role)))
+    name = world.role.rpartition("/")[2]
+    body = (
+        f"<r><GetRoleResult><Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA1</RoleId><Arn>{world.role}</Arn>"
+        f"<CreateDate>yesterday</CreateDate><AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>"
+        "</GetRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></r>"
+    )
+    world.spoil("GetRole", Canned(status=200, body=body, content_type="text/xml"))
+    [key] = world.open().list_keys().keys
+    assert (key.enabled, key.odd) == (True, "the time of creation")
