@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,20 @@ from tests.audit.lines import is_intact
 from tests.chaos.canary import leaks
 from tests.chaos.process import RUN, Service, environment
 from tests.support.books import check_nothing_under_way
-from tests.support.patience import deadlines, milliseconds
+from tests.support.patience import deadlines, milliseconds, patience
 
 QUICK: Mapping[str, object] = {
-    "grace": milliseconds(1),  # a consumer has read a key and uses it within that
+    # A consumer has read a key and uses it within that. In whole seconds, as the clouds date their answers.
+    "grace": f"{ceil(patience(1))}s",
     "quiet_for": "0s",
     "quarantine": "1s",
     "watch": "30s",
     "proving": {"successes": 2, "every": "200ms", "timeout": milliseconds(20)},
     "backoff": {"first": "200ms", "max": "1s"},
 }
-"""Waits so short, and polls so far apart, that a rotation makes the same calls each time."""
+"""Waits so short, and polls so far apart, that a rotation makes the same calls each time: but for a look or two more
+while it waits for the new key's use to be seen.
+"""
 
 CHANGES = {
     "CreateAccessKey": "key.create",
