@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -18,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.model import Shape
 from botocore.parsers import create_parser
+from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
 from rotator.errors import RotatorError
@@ -66,6 +68,7 @@ class AwsClients:
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
         endpoints: for the operator: each service's address, where that came from, and the proxy before it.
+        is_aws: IAM is asked at an address of AWS's own, a private one in a VPC included.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
@@ -104,6 +107,7 @@ class AwsClients:
         )
         about_sts = self.sts_once.meta
         self._sts_url = about_sts.endpoint_url
+        self.is_aws = _is_of_aws(acting, self.iam.meta.endpoint_url)
         self._whoami_answer = cast("Shape", about_sts.service_model.operation_model("GetCallerIdentity").output_shape)
         self._http = URLLib3Session(
             verify=own.get_config_variable("ca_bundle") or True,
@@ -214,6 +218,11 @@ class AwsClients:
             return answer
 
         return ask("GetCallerIdentity", call, lambda answer: str(answer["Arn"]))
+
+
+def _is_of_aws(session: Session, url: str) -> bool:
+    partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
+    return (urlsplit(url).hostname or "").endswith(tuple(f".{partition['dnsSuffix']}" for partition in partitions))
 
 
 # A session costs 120 ms and 10 MB, and a client 10 ms.

@@ -113,8 +113,8 @@ class AwsUser:
 
     @property
     def use_lag(self) -> timedelta:
-        """AWS brings the last use up to date some hours late; other endpoints than AWS's own show it at once."""
-        return timedelta(0) if self._section.iam_endpoint else timedelta(hours=4)
+        """AWS brings the last use up to date some hours late; what is at another address shows it at once."""
+        return timedelta(hours=4) if self._aws.is_aws else timedelta(0)
 
     @property
     def use_is_certain(self) -> bool:

@@ -638,6 +638,27 @@ class TestOpening:
         with pytest.raises(RotatorError, match="AWS profile"):
             world.open(profile="prod", sts_endpoint=None)
 
+    @pytest.mark.parametrize(
+        ("variable", "section", "hours"),
+        [
+            ("http://127.0.0.1:9", {}, 0),
+            ("", {"iam_endpoint": "http://127.0.0.1:9"}, 0),
+            ("", {"iam_endpoint": "https://amazonaws.com.example"}, 0),
+            ("", {}, 4),
+            ("", {"region": "cn-north-1"}, 4),
+            ("", {"region": "us-gov-west-1"}, 4),
+            ("", {"iam_endpoint": "https://vpce-0a1b.iam.eu-north-1.vpce.amazonaws.com"}, 4),
+        ],
+    )
+    def test_aws_shows_a_use_late_wherever_its_address_was_set(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, variable: str, section: dict[str, str], hours: int
+    ) -> None:
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        if variable:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_IAM", variable)
+        provider = world.open(**{"iam_endpoint": None, "sts_endpoint": None, **section})
+        assert provider.use_lag == timedelta(hours=hours)
+
     def test_overrides_show_in_the_check(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", world.aws.server.url)
         names = [right.name for right in world.open(sts_endpoint=None).check()]
