@@ -222,7 +222,8 @@ class AwsClients:
 
 def _is_of_aws(session: Session, url: str) -> bool:
     partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
-    return (urlsplit(url).hostname or "").endswith(tuple(f".{partition['dnsSuffix']}" for partition in partitions))
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    return host.endswith(tuple(f".{partition['dnsSuffix']}" for partition in partitions))
 
 
 # A session costs 120 ms and 10 MB, and a client 10 ms.

@@ -648,6 +648,7 @@ class TestOpening:
             ("", {"region": "cn-north-1"}, 4),
             ("", {"region": "us-gov-west-1"}, 4),
             ("", {"iam_endpoint": "https://vpce-0a1b.iam.eu-north-1.vpce.amazonaws.com"}, 4),
+            ("", {"iam_endpoint": "https://IAM.amazonaws.com."}, 4),
         ],
     )
     def test_aws_shows_a_use_late_wherever_its_address_was_set(
