@@ -14,11 +14,19 @@ class Material:
 
     Args:
         public: the fields that may be shown: ids, regions, addresses. A key's id is read here.
-        secret: all others, each value in a type that prints as asterisks. A message that repeats one is withheld.
+        secret: all others, each value in a type that prints as asterisks.
+        parts: the secrets in `secret`, where its values hold more than that: the private key of a key file that names
+            its account as well. None: each value is one.
     """
 
     public: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, SecretStr]
+    parts: tuple[SecretStr, ...] | None = None
+
+    @property
+    def guarded(self) -> tuple[SecretStr, ...]:
+        """What no message may repeat."""
+        return tuple(self.secret.values()) if self.parts is None else self.parts
 
     def reveal(self) -> dict[str, str]:
         """All fields in the clear, for a request body. One field alone is read from `public` or `secret`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from rotator.errors import RotatorError
+from rotator.http.gate import gate_of, watch
 
 
 class HttpClients:
@@ -16,9 +17,13 @@ class HttpClients:
 
     Args:
         usual: trusts what the machine trusts; its maker closes it.
+
+    Attributes:
+        gate: knows what goes out by any of them.
     """
 
     def __init__(self, usual: httpx.Client) -> None:
+        self.gate = gate_of(usual)
         self._usual = usual
         self._lock = threading.Lock()
         self._own: dict[str, httpx.Client] = {}
@@ -33,8 +38,14 @@ class HttpClients:
             return self._usual
         with self._lock:
             if ca_file not in self._own:
-                self._own[ca_file] = httpx.Client(verify=_context(ca_file))
+                self._own[ca_file] = self.verifying(_context(ca_file))
             return self._own[ca_file]
+
+    def verifying(self, tls: ssl.SSLContext) -> httpx.Client:
+        """A new client that trusts, and shows, what this context does."""
+        client = httpx.Client(verify=tls)
+        watch(client, self.gate)
+        return client
 
 
 def ca_bytes(ca_file: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,7 +26,6 @@ _REMEDIES = {
     409: "Nothing to do: rotator tries again later.",
 }
 _OTHER_REMEDY = "Northflank's message names what Northflank does not accept."
-_QUOTED = 8  # characters in a row that show that an answer repeats a secret
 _MESSAGE_READ = 1000
 _DESCRIPTION_KEPT = 2000  # characters; ten times what Northflank allows
 
@@ -58,6 +57,20 @@ class Item:
     echoed_key: str | None = None
     registries: str | None = None
     at: datetime | None = None
+
+    def words(self) -> tuple[str | None, ...]:
+        """All that Northflank, or somebody in its place, wrote."""
+        return (
+            self.id,
+            self.name,
+            self.provider,
+            self.description,
+            self.mode,
+            self.project,
+            self.service_account,
+            self.echoed_key,
+            self.registries,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +145,12 @@ def _refuses(answer: Answer) -> bool:
     return _error(answer).get("status") == answer.status
 
 
-def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -> CallFailed:
+def failure(result: Answer | NoAnswer, *, what: str) -> CallFailed:
     """What a call without its due answer means.
 
     Args:
         result: what came back.
         what: the call, e.g. "the update of integration prod-aws".
-        secrets: what was sent and must not be repeated: a message that does is withheld.
     """
     if isinstance(result, NoAnswer):
         return no_answer(what, result, address="`api_url`")
@@ -153,7 +165,7 @@ def failure(result: Answer | NoAnswer, *, what: str, secrets: Collection[str]) -
         )
     if _refuses(result):
         return CallFailed(
-            f"{what} was refused: {result.status} {_message(result, secrets)}",
+            f"{what} was refused: {result.status} {_message(result)}",
             verdict=Verdict.REFUSED,
             code=str(result.status),
             request_id=result.request_id,
@@ -184,19 +196,11 @@ def _is_page(answer: Answer) -> bool:
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"
 
 
-def _message(answer: Answer, secrets: Collection[str]) -> str:
+def _message(answer: Answer) -> str:
     error = _error(answer)
     parts = (error.get("id"), error.get("message"), _json_text(error.get("details")))
     text = ", ".join(part for part in parts if isinstance(part, str) and part)[:_MESSAGE_READ]
-    if any(_repeats(text, secret) for secret in secrets):
-        return "(message withheld: the message repeats a secret)"
     return outside_text(text) or HTTPStatus(answer.status).phrase
-
-
-def _repeats(text: str, secret: str) -> bool:
-    """Some stretch of the secret stands in the text."""
-    length = min(len(secret), _QUOTED)
-    return length > 0 and any(secret[at : at + length] in text for at in range(len(secret) - length + 1))
 
 
 def _error(answer: Answer) -> Mapping[str, object]:

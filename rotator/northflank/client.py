@@ -19,10 +19,12 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, NoAnswer, date_of
 from rotator.http.calls import never_sent
 from rotator.http.exchange import Span, exchange
+from rotator.http.gate import gate_of, gated, unbelievable
 from rotator.material import Material
 from rotator.model import Reply
 from rotator.northflank.answers import Item, TokenInfo, data, failure, item, page, token_info
 from rotator.northflank.budget import Budget, RateLimits
+from rotator.northflank.dependents import Pair, clusters_of, workload_identity_of
 from rotator.northflank.poll import SharedPoll
 
 Shown = TypeVar("Shown")
@@ -50,10 +52,6 @@ class _Call:
         if self.description is not None:
             body["description"] = self.description
         return json.dumps(body).encode()
-
-    def secrets(self) -> tuple[str, ...]:
-        """What no message may repeat."""
-        return () if self.material is None else tuple(map(SecretStr.get_secret_value, self.material.secret.values()))
 
 
 class Connection:
@@ -86,6 +84,7 @@ class Connection:
         self.clock = clock
         self.poll = SharedPoll(self.list_integrations, clock)
         self._http = http
+        self._gate = gate_of(http)
         self._api = f"{api_url}/v1"
         scope = "" if team is None else f"/teams/{quote(team, safe='')}"
         self._clouds = f"{self._api}{scope}/cloud-providers"
@@ -118,12 +117,29 @@ class Connection:
         Raises:
             CallFailed: REFUSED and permanent where asking again won't help.
         """
-        return shown(self._integration(integration, self._span(), urgent=urgent))
+        what = f"reading integration {integration}"
+
+        def read() -> Item:
+            found = shown(self._integration(integration, self._span(), urgent=urgent))
+            if self._repeats(found):
+                raise unbelievable(what)
+            return found
+
+        return gated(self._gate, what, read)
 
     def list_integrations(self) -> tuple[Item, ...]:
-        """All integrations; their credentials are in no list. Raises CallFailed."""
-        listed = self._list(f"{self._clouds}/integrations", "integrations", urgent=False)
-        return tuple(each for each in map(item, listed) if each is not None)
+        """All integrations; their credentials are in no list, nor is one whose words repeat a secret.
+
+        Raises:
+            CallFailed: a page could not be read.
+        """
+
+        def read() -> tuple[Item, ...]:
+            listed = self._list(f"{self._clouds}/integrations", "integrations", urgent=False)
+            found = tuple(each for each in map(item, listed) if each is not None)
+            return tuple(each for each in found if not self._repeats(each)) if self._repeats(*found) else found
+
+        return gated(self._gate, "reading the list of integrations", read)
 
     def update(self, integration: str, material: Material, description: str | None) -> Reply:
         """Replace an integration's credentials and, unless it is None, its description, in one request.
@@ -131,22 +147,40 @@ class Connection:
         Raises:
             CallFailed: with a verdict that is true whatever happened on the way.
         """
-        return shown(self._update(integration, material, description))
+        self._gate.remember_key(material)
+        what = f"the update of integration {integration}"
+        reply = gated(self._gate, what, lambda: shown(self._update(integration, material, description)))
+        return Reply(None) if self._gate.repeats(reply.request_id) else reply
 
-    def list_clusters(self) -> tuple[object, ...]:
-        """All clusters as Northflank shows them. Raises CallFailed."""
-        return self._list(f"{self._clouds}/clusters", "clusters", urgent=True)
+    def clusters_of(self, integration: str) -> tuple[Pair, ...]:
+        """The integration's clusters, and the state of each. Raises CallFailed."""
+        what = "reading the list of clusters"
+        url = f"{self._clouds}/clusters"
+        return self._pairs(what, lambda: clusters_of(integration, self._list(url, "clusters", urgent=True)))
 
-    def workload_identity(self, integration: str) -> Mapping[str, object]:
-        """An integration's workload identity provider as Northflank shows it. Raises CallFailed."""
-        url = f"{self._url(integration)}/workload-identity-provider"
-        return shown(self._data(_Call(f"reading the workload identity provider of {integration}", url), self._span()))
+    def workload_identity_of(self, integration: str) -> tuple[Pair, ...]:
+        """The integration's workload identity provider, and its state. Raises CallFailed."""
+        what = f"reading the workload identity provider of {integration}"
+        call = _Call(what, f"{self._url(integration)}/workload-identity-provider")
+        return self._pairs(what, lambda: workload_identity_of(integration, shown(self._data(call, self._span()))))
 
     def introspect(self) -> TokenInfo:
         """Whose the token is, until when, and what it may do. Raises CallFailed."""
-        return token_info(
-            shown(self._data(_Call("asking Northflank about the token", f"{self._api}/auth"), self._span()))
-        )
+        call = _Call("asking Northflank about the token", f"{self._api}/auth")
+        return gated(self._gate, call.what, lambda: token_info(shown(self._data(call, self._span()))))
+
+    def _pairs(self, what: str, read: Callable[[], tuple[Pair, ...]]) -> tuple[Pair, ...]:
+        def believed() -> tuple[Pair, ...]:
+            pairs = read()
+            if self._gate.repeats(*(word for pair in pairs for word in pair)):
+                raise unbelievable(what)
+            return tuple((name, state.lower()) for name, state in pairs)
+
+        return gated(self._gate, what, believed)
+
+    def _repeats(self, *items: Item) -> bool:
+        """The words of one of them repeat a secret."""
+        return self._gate.repeats(*(word for each in items for word in each.words()))
 
     def _update(self, integration: str, material: Material, description: str | None) -> Reply | CallFailed:
         span = self._span()
@@ -178,7 +212,7 @@ class Connection:
         """The integration that an answer shows, if it is the one that was asked for."""
         seen = item(data(answer))
         if seen is None:
-            return self._failure(answer, call)
+            return failure(answer, what=call.what)
         if seen.id != integration:
             return CallFailed(
                 f"{call.what}: the answer is about another integration, {seen.id}",
@@ -194,7 +228,7 @@ class Connection:
         if isinstance(answer, CallFailed):
             return answer
         found = data(answer)
-        return self._failure(answer, call) if found is None else found
+        return failure(answer, what=call.what) if found is None else found
 
     def _list(self, url: str, name: str, *, urgent: bool) -> tuple[object, ...]:
         found: list[object] = []
@@ -204,7 +238,7 @@ class Connection:
             answer = shown(self._ask(call, self._span()))
             part = page(answer, name)
             if part is None:
-                raise self._failure(answer, call)
+                raise failure(answer, what=call.what)
             found += part.values
             if not part.more:
                 return tuple(found)
@@ -242,7 +276,7 @@ class Connection:
             budget.finished(result)
         if isinstance(result, Answer) and result.status == HTTPStatus.OK:
             return result
-        return self._failure(result, call, token)
+        return failure(result, what=call.what)
 
     def _exchange(self, call: _Call, token: str, span: Span) -> Answer | NoAnswer:
         content = call.content()
@@ -254,9 +288,6 @@ class Connection:
         if content is not None:
             headers["Content-Type"] = "application/json"
         return exchange(self._http, call.method, call.url, headers=headers, content=content, span=span)
-
-    def _failure(self, result: Answer | NoAnswer, call: _Call, *secrets: str) -> CallFailed:
-        return failure(result, what=call.what, secrets=(*secrets, *call.secrets()))
 
     def _url(self, integration: str) -> str:
         return f"{self._clouds}/integrations/{quote(integration, safe='')}"

@@ -11,7 +11,7 @@ Dependent = Literal["clusters", "registries", "workload_identity"]
 """The kinds: its clusters, the registry credentials made from it, its workload identity provider."""
 
 Pair = tuple[str, str]
-"""A dependent's name, `prod-aws/cluster/eu-1`, and its state, in lower case and without anything that moves."""
+"""A dependent's name, `prod-aws/cluster/eu-1`, and its state, without anything that moves."""
 
 # From Northflank's API: a cluster's state (a free string), registryCredentialRefresh.status, and the provider's status.
 _WELL = frozenset({"running", "healthy", "installed"})
@@ -59,4 +59,4 @@ def _refers_to(reference: object, integration: str) -> bool:
 def _state(value: object, *path: str) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return outside_text(value, 60).lower() if isinstance(value, str) and value else "unknown"
+    return outside_text(value, 60) if isinstance(value, str) and value else "unknown"

@@ -12,7 +12,7 @@ from rotator.model import IntegrationView, Reply
 from rotator.northflank import stamp
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
-from rotator.northflank.dependents import Dependent, Pair, clusters_of, registries_of, workload_identity_of
+from rotator.northflank.dependents import Dependent, Pair, registries_of
 
 _CALLS_OF_A_PUSH = 4
 """A read before the push, the push itself, perhaps by a second method, and a read to confirm it."""
@@ -91,11 +91,11 @@ class Integration:
         """What depends on it, as configured, and the state of each; see `dependents.worse`. Raises CallFailed."""
         pairs: tuple[Pair, ...] = ()
         if "clusters" in self._dependents:
-            pairs += clusters_of(self.id, self._connection.list_clusters())
+            pairs += self._connection.clusters_of(self.id)
         if "registries" in self._dependents:
             pairs += registries_of(self.id, self._connection.integration(self.id, urgent=True).registries)
         if "workload_identity" in self._dependents:
-            pairs += workload_identity_of(self.id, self._connection.workload_identity(self.id))
+            pairs += self._connection.workload_identity_of(self.id)
         return pairs
 
     def _polled(self) -> Item | None:

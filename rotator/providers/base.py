@@ -9,10 +9,12 @@ that it was opened with, or is given up by its caller, who then takes its outcom
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from rotator.clock import Clock
 from rotator.material import Material
@@ -119,6 +121,8 @@ class Abilities:
         slots: how many keys a credential may have, disabled ones included; None without a limit.
         exact: a key made by a lost call can be recognised by its mark.
         proves, disables, tells_use, supplied: as the Protocols say.
+        own_secrets: the secrets by which rotator itself gets in, where the process's HTTP clients don't send them: a
+            key that signs, what an SDK sends by itself. Asked after each call; it makes none.
     """
 
     slots: int | None
@@ -127,6 +131,7 @@ class Abilities:
     disables: Disables | None = None
     tells_use: TellsUse | None = None
     supplied: Supplied | None = None
+    own_secrets: Callable[[], Iterable[SecretStr]] = tuple
 
     @property
     def capabilities(self) -> Capabilities:

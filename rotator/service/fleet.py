@@ -18,6 +18,7 @@ from rotator.northflank.client import Connection
 from rotator.northflank.integration import Integration
 from rotator.policy import ConfirmUse
 from rotator.providers.base import Provider, Tools
+from rotator.providers.gated import Gated
 from rotator.providers.registry import BUILT_IN
 from rotator.rotation.managed import Managed
 from rotator.rotation.schedule import Schedule, Window
@@ -121,7 +122,7 @@ def _manage(
 
 def _open(section: CredentialSection, tools: Tools) -> Provider:
     try:
-        return section.open(tools)
+        return Gated(section.open(tools), tools.http.gate)
     except ImportError:
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",
@@ -133,7 +134,14 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
             ),
         ) from None
     except RotatorError as error:
-        raise RotatorError(f"{section.name}: {error.message}", remedy=error.remedy) from None
+        text = tools.http.gate.text
+        refused = RotatorError(f"{section.name}: {text(error.message)}", remedy=text(error.remedy))
+    except Exception as bug:  # noqa: BLE001  # a plugin may raise anything
+        refused = RotatorError(
+            f"{section.name}: the provider {section.provider} can't be opened: an unforeseen {type(bug).__name__}",
+            remedy=f"check the credential's settings, and whether the package of {section.provider} fits this rotator.",
+        )
+    raise refused  # outside of the handler: inside, a foreign exception would hang on to it
 
 
 def _refuse_twins(managed: Mapping[str, Managed]) -> None:

@@ -153,14 +153,18 @@ AWS_ROLE = Cloud(
 )
 
 
-def _grpc_says(code: str, message: str, reason: str) -> Canned:
-    refused = GcpRefusal(code, message, ErrorInfo(reason=reason, domain="iam.googleapis.com"))
-    trailers = {
+def grpc_trailers(refused: GcpRefusal) -> dict[str, str]:
+    """The headers of an answer that is nothing but this refusal."""
+    return {
         "grpc-status": str(refused.number),
-        "grpc-message": message,
+        "grpc-message": refused.message,
         "grpc-status-details-bin": b64encode(refused.status()).decode().rstrip("="),
     }
-    return Canned(status=200, content_type="application/grpc", headers=trailers)
+
+
+def _grpc_says(code: str, message: str, reason: str) -> Canned:
+    refused = GcpRefusal(code, message, ErrorInfo(reason=reason, domain="iam.googleapis.com"))
+    return Canned(status=200, content_type="application/grpc", headers=grpc_trailers(refused))
 
 
 def _gcp_forbids(right: str) -> Canned:

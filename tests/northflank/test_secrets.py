@@ -113,3 +113,38 @@ def test_the_reprs_of_what_is_held(cloud: Cloud, material: Material) -> None:
     for held in (integration, vars(integration), vars(cloud.connection()), vars(cloud.limits), material):
         assert TOKEN not in repr(held)
         assert NEW["secretKey"] not in repr(held)
+
+
+def shown_by(**spoiled: str) -> dict[str, object]:
+    seen = {"id": "prod-aws", "name": "Production", "provider": "aws", "description": "Production"}
+    return {**seen, **spoiled}
+
+
+@pytest.mark.parametrize("field", ["id", "name", "provider", "description"])
+@pytest.mark.parametrize("secret", [TOKEN, SECRET_KEY])
+def test_an_integration_whose_words_repeat_one_is_not_believed(
+    cloud: Cloud, material: Material, field: str, secret: str
+) -> None:
+    spoiled = shown_by(**{field: f"see {secret}"})
+    sound = {"id": "other", "name": "Other", "provider": "aws", "description": "Other"}
+    connection = cloud.connection()
+    integration = cloud.integration(connection)
+    integration.push(material, description=STAMPED)
+    cloud.spoil(Canned(status=200, body=json.dumps({"data": spoiled})))
+    with pytest.raises(CallFailed) as caught:
+        integration.read(fresh=True)
+    assert secret not in told(caught.value)
+    cloud.spoil(Canned(status=200, body=json.dumps({"data": {"integrations": [spoiled, sound]}})))
+    assert [item.id for item in connection.list_integrations()] == ["other"]
+
+
+@pytest.mark.parametrize("secret", [TOKEN, SECRET_KEY])
+def test_a_dependent_whose_words_repeat_one_is_not_believed(cloud: Cloud, material: Material, secret: str) -> None:
+    integration = cloud.integration(dependents=("clusters",))
+    integration.push(material, description=STAMPED)
+    for cluster in ({"id": secret, "status": "running"}, {"id": "eu", "status": {"state": {"state": secret}}}):
+        body = {"data": {"clusters": [{**cluster, "integrationId": "prod-aws"}]}}
+        cloud.spoil(Canned(status=200, body=json.dumps(body)))
+        with pytest.raises(CallFailed) as caught:
+            integration.dependents()
+        assert secret not in told(caught.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.model import Shape
 from botocore.parsers import create_parser
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
+from pydantic import SecretStr
 
 from rotator.errors import RotatorError
 from rotator.http.calls import beforehand
@@ -127,6 +128,14 @@ class AwsClients:
             CallFailed: never UNKNOWN.
         """
         beforehand(lambda: attempt("renewing rotator's own session", self._acting.get_frozen_credentials))
+
+    def secrets(self) -> Iterator[SecretStr]:
+        """The secret keys and session tokens by which requests are signed."""
+        for credentials in {self._own, self._acting}:
+            # What renews itself would do so, over the network, if it were asked for them in public.
+            hidden = "_" if isinstance(credentials, RefreshableCredentials) else ""
+            values = (getattr(credentials, f"{hidden}{name}") for name in ("secret_key", "token"))
+            yield from (SecretStr(value) for value in values if value)
 
     @property
     def acting_as(self) -> str:

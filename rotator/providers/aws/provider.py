@@ -77,7 +77,9 @@ class AwsUser:
     @property
     def abilities(self) -> Abilities:
         """Two slots, and no mark by which a lost key could be recognised."""
-        return Abilities(slots=2, exact=False, proves=self, disables=self, tells_use=self)
+        return Abilities(
+            slots=2, exact=False, proves=self, disables=self, tells_use=self, own_secrets=self._aws.secrets
+        )
 
     @property
     def identity(self) -> str:

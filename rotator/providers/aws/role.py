@@ -89,7 +89,7 @@ class AwsRole:
     @property
     def abilities(self) -> Abilities:
         """No slots, but the policy's length; each external id is its own mark. Proved only where `probe` allows it."""
-        return Abilities(slots=None, exact=True, proves=self if self._probe else None)
+        return Abilities(slots=None, exact=True, proves=self if self._probe else None, own_secrets=self._aws.secrets)
 
     @property
     def identity(self) -> str:

@@ -6,7 +6,7 @@ import base64
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from azure.identity import (
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
 )
+from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, NoAnswer, json_object
@@ -91,7 +92,7 @@ class OwnLogin:
         self._access = access
         self._lock = threading.Lock()  # guards all below
         self._transport = _Transport(http)
-        self._made_of: object = None
+        self._made_of: tuple[SecretStr | None, bytes | None] = None, None
         self._credential: TokenCredential | None = None
 
     def token(self, span: Span) -> OwnToken:
@@ -107,10 +108,18 @@ class OwnLogin:
         finally:
             self._lock.release()
 
+    def secrets(self) -> Iterator[SecretStr]:
+        """The client secret or the private key by which tokens are asked for."""
+        secret, certificate = self._made_of
+        if secret is not None:
+            yield secret
+        if certificate is not None:
+            yield SecretStr(certificate.decode("latin-1"))
+
     def forget(self) -> None:
         """The cloud refused the token: the next one is a new one."""
         with self._lock:
-            self._made_of = None
+            self._credential = None
 
     def _renewed(self, span: Span) -> OwnToken:
         try:

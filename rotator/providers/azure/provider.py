@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-import httpx
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, Verdict
@@ -27,7 +26,7 @@ from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.check import rights
 from rotator.providers.azure.errors import BAD_REQUEST, MICROSOFT, NOT_FOUND
 from rotator.providers.azure.graph import Graph
-from rotator.providers.azure.identity import login_for
+from rotator.providers.azure.identity import OwnLogin, login_for
 from rotator.providers.azure.settings import AzureSection, AzureSettings
 from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 
@@ -46,16 +45,15 @@ def open_provider(settings: AzureSettings, tools: Tools) -> AzureApp:
     access = AzureAccess.of(section)
     http = tools.http.trusting(section.ca_file)
     application = section.client_id.lower()
-    graph = Graph(access, http, login_for(access, http), application, tools)
-    return AzureApp(section, access, graph, http, tools)
+    login = login_for(access, http)
+    graph = Graph(access, http, login, application, tools)
+    return AzureApp(section, access, graph, login, tools)
 
 
 class AzureApp:
     """The client secrets of one application. Implements `base.Provider`."""
 
-    def __init__(
-        self, section: AzureSection, access: AzureAccess, graph: Graph, http: httpx.Client, tools: Tools
-    ) -> None:
+    def __init__(self, section: AzureSection, access: AzureAccess, graph: Graph, login: OwnLogin, tools: Tools) -> None:
         self._fixed = {
             "tenantId": section.tenant_id,
             "clientId": section.client_id,
@@ -67,13 +65,20 @@ class AzureApp:
         self._evidence = section.evidence
         self._access = access
         self._graph = graph
-        self._http = http
+        self._login = login
+        self._http = tools.http.trusting(section.ca_file)
         self._tools = tools
 
     @property
     def abilities(self) -> Abilities:
         """A secret is recognised by its display name. It can't be disabled."""
-        return Abilities(slots=None, exact=True, proves=self, tells_use=self if self._evidence is not False else None)
+        return Abilities(
+            slots=None,
+            exact=True,
+            proves=self,
+            tells_use=self if self._evidence is not False else None,
+            own_secrets=self._login.secrets,
+        )
 
     @property
     def identity(self) -> str:

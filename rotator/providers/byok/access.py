@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from lightkube.config.client_adapter import verify_cluster
 from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, KubeConfig, SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
+from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
@@ -36,6 +37,7 @@ class Access:
         ca: the CA's certificates (PEM); None: those that the machine trusts.
         tls: trusts these, and holds rotator's client certificate, if it has one.
         bearer: reads rotator's own token; None where the certificate is enough.
+        key: the private key of rotator's client certificate (PEM), if it has one.
     """
 
     server: str
@@ -44,6 +46,12 @@ class Access:
     ca: bytes | None
     tls: ssl.SSLContext
     bearer: Callable[[], str] | None
+    key: SecretStr | None
+
+    def secrets(self) -> Iterator[SecretStr]:
+        """The private key, which is never sent. A token is, with each request."""
+        if self.key is not None:
+            yield self.key
 
     @classmethod
     def of(cls, section: ByokSection, *, pod: str = SERVICE_ACCOUNT) -> Access:
@@ -90,7 +98,15 @@ def _access(section: ByokSection, pod: str) -> Access:
         if urlsplit(server).scheme == "https"
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
-    return Access(server, origin, in_cluster, ca, tls, _bearer(config, user))
+    return Access(server, origin, in_cluster, ca, tls, _bearer(config, user), _client_key(config, user))
+
+
+def _client_key(config: SingleConfig, user: User) -> SecretStr | None:
+    if user.client_key_data is not None:
+        return SecretStr(base64.b64decode(user.client_key_data).decode("latin-1"))
+    if user.client_key is not None:
+        return SecretStr(Path(config.abs_file(user.client_key)).read_text("latin-1"))
+    return None
 
 
 def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool]:

@@ -39,15 +39,16 @@ class Api:
 
     Args:
         access: the way.
+        http: trusts the API server, and holds rotator's certificate.
         deadline: how long one operation may take, however many requests it needs.
         clock: both its clocks are used.
     """
 
-    def __init__(self, access: Access, deadline: timedelta, clock: Clock) -> None:
+    def __init__(self, access: Access, http: httpx.Client, deadline: timedelta, clock: Clock) -> None:
         self._access = access
         self._deadline = deadline
         self._clock = clock
-        self._http = httpx.Client(verify=access.tls)
+        self._http = http
         # lightkube's own connections are never used, so what they would trust must not be loaded each time.
         self._config = KubeConfig.from_one(cluster=Cluster(server=access.server, insecure=True), user=User())
 

@@ -52,7 +52,8 @@ class ClusterAddress:
             ],
             "current-context": _CLUSTER,
         }
-        return Material(secret={FIELD: SecretStr(yaml.safe_dump(written, sort_keys=False))})
+        whole = SecretStr(yaml.safe_dump(written, sort_keys=False))
+        return Material(secret={FIELD: whole}, parts=(SecretStr(token),))
 
 
 def token_of(material: Material) -> SecretStr:

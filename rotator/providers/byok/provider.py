@@ -52,7 +52,7 @@ def open_provider(settings: ByokSettings, tools: Tools) -> ByokAccount:
 
     Args:
         settings: whose tokens, and how the cluster is reached.
-        tools: of which the HTTP clients aren't used: a kubeconfig brings its own CA and certificate.
+        tools: a kubeconfig brings its own CA and certificate, so the HTTP client is one of its own.
 
     Raises:
         RotatorError: there is no usable way into the cluster, or Northflank's way is not known.
@@ -70,7 +70,7 @@ def open_provider(settings: ByokSettings, tools: Tools) -> ByokAccount:
         namespace=section.namespace,
         account=section.service_account,
     )
-    api = Api(access, tools.deadline, tools.clock)
+    api = Api(access, tools.http.verifying(access.tls), tools.deadline, tools.clock)
     return ByokAccount(target, access, api, bound=section.token == "bound", lifetime=tools.lifetime)  # noqa: S105  # a mode, no password
 
 
@@ -88,7 +88,7 @@ class ByokAccount:
     @property
     def abilities(self) -> Abilities:
         """Any number of tokens, each with a name that we gave it; none can be disabled, and no use is recorded."""
-        return Abilities(slots=None, exact=True, proves=self)
+        return Abilities(slots=None, exact=True, proves=self, own_secrets=self._access.secrets)
 
     @property
     def identity(self) -> str:

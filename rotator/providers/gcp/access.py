@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import google.auth
 import grpc
 from google.auth.credentials import Credentials, with_scopes_if_required
+from google.auth.environment_vars import CREDENTIALS
+from pydantic import SecretStr
 
 from rotator import __version__
 from rotator.errors import RotatorError
@@ -67,6 +74,12 @@ class GcpAccess:
         if not isinstance(scoped, Credentials):
             raise TypeError("google-auth found no credentials")
         return scoped
+
+    def own_keys(self) -> Iterator[SecretStr]:
+        """The private key in rotator's own credentials file, if there is one: it signs, and is never sent."""
+        file = self.credentials or os.environ.get(CREDENTIALS)
+        with suppress(OSError, ValueError, KeyError, TypeError):  # what is wrong with it, opening it says
+            yield SecretStr(json.loads(Path(str(file)).read_bytes())["private_key"])
 
     def channel(self) -> grpc.Channel:
         """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.

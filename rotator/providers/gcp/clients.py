@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport import Request, Response
 from google.cloud.iam_admin_v1 import IAMClient
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
+from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import NoAnswer
@@ -56,6 +57,7 @@ class GcpClients:
         except (GoogleAuthError, OSError, ValueError, TypeError) as error:
             problem = outside_text(error.args[0] if error.args else type(error).__name__)
         else:
+            self._own_keys = tuple(access.own_keys())
             self._renewing = threading.Lock()
             self.target = access.target
             self.iam = IAMClient(transport=IAMGrpcTransport(host=access.target, channel=access.channel()))
@@ -70,6 +72,12 @@ class GcpClients:
             CallFailed: never UNKNOWN: the call that needs it was not sent.
         """
         return (("authorization", f"Bearer {self.token(http, span)}"),)
+
+    def secrets(self) -> Iterator[SecretStr]:
+        """Rotator's own key, and the access token that goes with each call."""
+        yield from self._own_keys
+        if self._credentials.token:
+            yield SecretStr(str(self._credentials.token))
 
     def token(self, http: httpx.Client, span: Span) -> str:
         """Rotator's own access token, renewed where it must be.

@@ -100,6 +100,7 @@ class GcpAccount:
             proves=self,
             disables=self,
             tells_use=self if self._shows_use else None,
+            own_secrets=self._gcp.secrets,
         )
 
     @property
@@ -373,6 +374,10 @@ def _marked(key: Key, marks: Mapping[str, str], ours: Collection[str]) -> Key:
     return replace(key, mark=marks.get(key.key_id), odd=" and ".join(unread) or None)
 
 
+def _material(key_file: str) -> Material:
+    return Material(secret={_FIELD: SecretStr(key_file)}, parts=(SecretStr(json.loads(key_file)["private_key"]),))
+
+
 def _minted(key: Key, key_file: str) -> Minted:
     hint = f"{key.key_id[:4]}..{key.key_id[-4:]}"
-    return Minted(key, Material(secret={_FIELD: SecretStr(key_file)}), hint)
+    return Minted(key, _material(key_file), hint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import configparser
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -49,6 +49,14 @@ class OwnProfile:
             if self._last is None or self._last[:2] != (said, pem):
                 self._last = said, pem, self._load(said, pem)  # loading checks the key, which takes 50 ms
             return self._last[2]
+
+    def secrets(self) -> Iterator[SecretStr]:
+        """The private key that was read last, and its passphrase."""
+        if self._last is not None:
+            said, pem, _ = self._last
+            yield SecretStr(pem)
+            if said.get("pass_phrase"):
+                yield SecretStr(said["pass_phrase"])
 
     def _read_profile(self) -> Mapping[str, str]:
         parser = configparser.ConfigParser(interpolation=None)

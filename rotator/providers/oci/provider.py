@@ -108,7 +108,7 @@ class OciUser:
     @property
     def abilities(self) -> Abilities:
         """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
-        return Abilities(slots=3, exact=True, proves=self)
+        return Abilities(slots=3, exact=True, proves=self, own_secrets=self._own.secrets)
 
     @property
     def identity(self) -> str:
