@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,8 +76,23 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that the operator should know, though nothing is held for it. The text has no number that counts."""
+    """Something that the operator should know, though nothing is held for it."""
 
     kind: FindingKind
     text: str
     severity: Severity = Severity.NOTE
+
+    def same_as(self, other: Finding) -> bool:
+        """They say the same, whatever numbers in them have moved on."""
+        return self.kind is other.kind and same_but_for_numbers(self.text, other.text)
+
+
+_NUMBER = re.compile(r"(?<![\w.-])(?<!\bkey )\d[\d.:]*(?:(?:ms|[smhd])\d*)*\b")
+"""A number by itself: a count, a duration, a time of day. No part of an id, and not what is called a key."""
+
+
+def same_but_for_numbers(one: str | None, other: str | None) -> bool:
+    """Two texts say the same, whatever counts down in them."""
+    if one is None or other is None:
+        return one is other
+    return _NUMBER.sub("0", one) == _NUMBER.sub("0", other)

@@ -6,6 +6,7 @@ before it is put into one.
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 
@@ -32,6 +33,13 @@ class RotatorError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  -> {self.remedy}" if self.remedy else self.message
+
+
+def unforeseen(bug: Exception) -> str:
+    """What to say of an exception that nothing foresaw: its type and its place, not its words, which may quote."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    return f"an unforeseen {type(bug).__name__} at {where}. This is a bug."
 
 
 class UsageError(RotatorError):

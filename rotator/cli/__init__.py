@@ -8,7 +8,7 @@ import traceback
 from typing import NoReturn
 
 from rotator.cli.render import note, show_json
-from rotator.errors import ExitCode, RotatorError
+from rotator.errors import ExitCode, RotatorError, unforeseen
 
 
 def main() -> NoReturn:
@@ -34,12 +34,9 @@ def _expected(error: RotatorError) -> ExitCode:
 
 
 def _unforeseen(error: Exception) -> ExitCode:
-    """The type and the place, not the message: what broke unforeseen may quote what it was given."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
-    note(f"rotator: an unforeseen {type(error).__name__} at {where}. This is a bug.")
+    note(f"rotator: {unforeseen(error)}")
     if os.environ.get("ROTATOR_DEBUG"):
-        note("".join(traceback.format_list(frames)))
+        note("".join(traceback.format_list(traceback.extract_tb(error.__traceback__))))
     else:
         note("  -> set ROTATOR_DEBUG=1 to see the calls that led there. Nothing is lost: the journal has every step.")
     return ExitCode.ERROR

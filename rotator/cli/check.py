@@ -18,7 +18,7 @@ from rotator.cli.wiring import fleet_of
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
 from rotator.config.satisfiable import warnings
-from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError
+from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError, unforeseen
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
 from rotator.rotation.managed import Managed
@@ -26,6 +26,7 @@ from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
 _AT_ONCE = 8
+_REPORT = "report it; the other credentials are not concerned."
 _RENEW_WITHIN = timedelta(days=14)
 _HEADINGS = ("RESULT", "ABOUT", "CHECK")
 _KEYLESS = "crossAccountRole"  # Northflank's word, for all clouds in which it needs no secret at all
@@ -101,7 +102,7 @@ def _lines(config: Config) -> Iterator[Line]:
         yield from _connection(fleet, name, section)
     progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for lines in pool.map(lambda managed: list(_credential(managed)), fleet.managed.values()):
+        for lines in pool.map(_checked, fleet.managed.values()):
             yield from lines
     for credential in config.credentials:
         if credential.keyless:
@@ -114,6 +115,8 @@ def _open(config: Config) -> tuple[Fleet, list[Line]]:
         return fleet_of(config), []
     except RotatorError as error:
         together = Line(Finds.FAIL, "providers", error.message, error.remedy)
+    except Exception as bug:  # noqa: BLE001  # a plugin may raise anything
+        together = Line(Finds.FAIL, "providers", unforeseen(bug), _REPORT)
     closed, opened = [], []
     for section in config.credentials:
         try:
@@ -121,6 +124,8 @@ def _open(config: Config) -> tuple[Fleet, list[Line]]:
         except RotatorError as error:
             found = error.message.removeprefix(f"{section.name}: ")
             closed.append(Line(Finds.FAIL, section.name, found, error.remedy))
+        except Exception as bug:  # noqa: BLE001  # a plugin may raise anything
+            closed.append(Line(Finds.FAIL, section.name, unforeseen(bug), _REPORT))
         else:
             opened.append(section)
     # Where each can be opened by itself, the trouble is between them: two are one cloud identity.
@@ -213,6 +218,15 @@ def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator
     result = Finds.WARN if token.expires_at - CLOCK.now() < _RENEW_WITHIN else Finds.OK
     remedy = "create a new token, and put it in the place of this one." if result is Finds.WARN else ""
     yield Line(result, about, f"the token is valid until {moment(token.expires_at)}", remedy)
+
+
+def _checked(managed: Managed) -> list[Line]:
+    lines: list[Line] = []
+    try:
+        lines.extend(_credential(managed))
+    except Exception as bug:  # noqa: BLE001  # one credential's trouble must not cost the others their lines
+        lines.append(Line(Finds.FAIL, managed.name, unforeseen(bug), _REPORT))
+    return lines
 
 
 def _credential(managed: Managed) -> Iterator[Line]:

@@ -122,7 +122,7 @@ def _stdout(*, required: bool) -> Sink:
 @contextmanager
 def _engine_of(config: Config, journal: Journal) -> Iterator[tuple[Engine, threading.Event]]:
     """An engine that begins no new change after SIGTERM or SIGINT, and the event that such a signal sets."""
-    engine = Engine(journal, CLOCK, new_id=new_id, threads=2 * config.workers, in_hand=config.in_hand)
+    engine = Engine(journal, CLOCK, new_id=new_id, threads=config.workers, in_hand=config.in_hand)
     stop = threading.Event()
 
     def end(*_: object) -> None:

@@ -16,7 +16,7 @@ from rotator.cli.render import progress, relative, show_json, show_table
 from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
-from rotator.errors import CallFailed, ExitCode, UsageError
+from rotator.errors import CallFailed, ExitCode, UsageError, unforeseen
 from rotator.model import Call, State
 from rotator.rotation.commands import Command
 from rotator.rotation.foresee import foresee, foresee_answer
@@ -122,6 +122,8 @@ def _foresee(
         ahead = foresee(managed, state, store_id=owner.store_id, frozen=frozen, clock=CLOCK, has_material=has_material)
     except CallFailed as failure:
         return Foreseen(managed.name, state, text, unread=str(failure))
+    except Exception as bug:  # noqa: BLE001  # one credential's trouble must not cost the others their lines
+        return Foreseen(managed.name, state, text, unread=unforeseen(bug))
     due_at = managed.calendar.due_at(ahead.steps[-1].state)
     return Foreseen(managed.name, state, text, steps=ahead.steps, next_look=ahead.next_look, due_at=due_at)
 

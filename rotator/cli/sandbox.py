@@ -31,8 +31,14 @@ def sandbox(
     ] = Path("rotator-sandbox"),
     every_cloud: Annotated[bool, typer.Option("--all", help="Serve every cloud, not only AWS access keys.")] = False,
     rate_limit: Annotated[
-        int, typer.Option("--rate-limit", min=1, help="Requests an hour that the stand-in of Northflank allows.")
-    ] = 1000,
+        int,
+        typer.Option(
+            "--rate-limit",
+            min=1,
+            help="Requests an hour that the stand-in of Northflank allows. Northflank allows 1000; "
+            "the sandbox's config looks once a second, and needs more.",
+        ),
+    ] = 20_000,
     propagation: Annotated[
         float, typer.Option("--propagation", min=0, help="Seconds until a cloud accepts a new key.")
     ] = 2.0,

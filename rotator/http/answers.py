@@ -19,6 +19,7 @@ _LONGEST_WAIT = timedelta(hours=1)
 """A server that asks for more is asked again after this: it costs one call."""
 
 _LONGEST_ID = 100  # characters; OCI's have 98
+_YEARS = (1970, 3000)
 _UNTOLD_WAIT = timedelta(seconds=60)
 _UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 499})
 """Something in between gave up waiting; the request may still be under way."""
@@ -100,9 +101,19 @@ def http_date(text: str | None) -> datetime | None:
     """The moment (aware UTC) that a header names; None if it names none, or none with a zone."""
     try:
         moment = parsedate_to_datetime(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+        return believable(moment) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+
+
+def believable(moment: datetime) -> datetime | None:
+    """The same moment in UTC; None where no server can mean it: by year 9999 no wait could be reckoned.
+
+    Raises:
+        OverflowError: it is none in UTC.
+    """
+    there = moment.astimezone(UTC)
+    return there if _YEARS[0] <= there.year < _YEARS[1] else None
 
 
 def until_reset(headers: Mapping[str, str]) -> timedelta:

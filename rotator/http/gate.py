@@ -34,6 +34,9 @@ WITHHELD = "(withheld: it repeats a secret)"
 _STRETCH = 8
 """Characters in a row by which a secret shows, punctuation left out: a server may quote a part of it, or wrap it."""
 
+_SHORTEST = 6
+"""Characters of a secret: any text has fewer than that in common with anything."""
+
 _REMEMBERED = 256
 """Secrets, the latest: each credential has few at a time, and an answer doesn't repeat what was sent days ago."""
 
@@ -66,6 +69,8 @@ class Gate:
                 if known in self._secrets:
                     self._secrets.move_to_end(known)
                     continue
+            if len(plain) < _SHORTEST:
+                continue
             bare = _PUNCTUATION.sub("", _ESCAPES.sub("", plain)) or plain
             length = min(_STRETCH, len(bare))
             with self._lock:

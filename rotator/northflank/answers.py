@@ -237,6 +237,6 @@ def _echoed_key(provider: str, credentials: Mapping[str, object]) -> str | None:
 def _time(value: object) -> datetime | None:
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return time if time is None else (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)

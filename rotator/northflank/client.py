@@ -264,7 +264,7 @@ class Connection:
         wait = budget.admit(urgent=call.urgent)
         if wait is not None:
             return CallFailed(
-                f"{call.what} was not sent: the rate limit allows it in {wait.total_seconds():.0f} s",
+                f"{call.what} was not sent: the rate limit does not allow it before its reset",
                 verdict=Verdict.NOT_APPLIED,
                 code="rate-limit",
                 retry_after=wait,

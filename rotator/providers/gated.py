@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
+from rotator.http.answers import believable
 from rotator.http.gate import Gate, gated, unbelievable
 from rotator.material import Material
 from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers.base import (
+    AGES_AGO,
     Disables,
     Draft,
     Listing,
@@ -26,6 +28,8 @@ from rotator.providers.base import (
 )
 
 Value = TypeVar("Value")
+
+_LONGEST_WORD = 1000  # characters of an id or a mark; the longest known id is OCI's, with some 250
 
 
 class _Door:
@@ -83,7 +87,7 @@ class Gated:
         def read() -> Listing:
             listing = self._provider.list_keys()
             self._door.believe(what, listing.keys)
-            return listing
+            return Listing(tuple(_sound(key) for key in listing.keys if _is_text(key.key_id)), _utc(listing.cloud_time))
 
         return self._door.call(what, read)
 
@@ -101,6 +105,8 @@ class Gated:
             minted = self._provider.mint(draft)
             self._door.gate.remember_key(minted.material)
             self._door.believe(what, [minted.key], minted.hint)
+            if not _is_text(minted.key.key_id):
+                raise ValueError("the new key's id is no text")  # a lost mint: found again by looking
             return replace(minted, request_id=self._door.id(minted.request_id))
 
         return self._door.call(what, make)
@@ -183,7 +189,12 @@ class _GatedUse:
         def ask() -> LastUse | None:
             used = self._tells_use.last_used(key_id)
             self._door.learn()
-            return None if used is None else replace(used, service=text(used.service), region=text(used.region))
+            if used is None:
+                return None
+            at = _utc(used.at)
+            if at is None:
+                raise ValueError("no time of a use")
+            return replace(used, at=at, service=text(used.service), region=text(used.region))
 
         return self._door.call("the last use of a key", ask)
 
@@ -201,3 +212,36 @@ class _GatedPlace:
         if draft.material is not None:
             self._door.gate.remember_key(draft.material)
         return draft
+
+
+def _sound(key: Key) -> Key:
+    """The key without what no journal could hold; that is said."""
+    marked, made = key.mark is None or _is_text(key.mark), _utc(key.created_at)
+    unread = [*([] if made is not None else ["the time of creation"]), *([] if marked else ["the mark"])]
+    odd = " and ".join(filter(None, (key.odd, *unread))) or None
+    return replace(
+        key,
+        created_at=made or AGES_AGO,
+        expires_at=_utc(key.expires_at),
+        mark=key.mark if marked else None,
+        odd=odd,
+    )
+
+
+def _is_text(word: str) -> bool:
+    """It can be stored and shown: no half characters, none that moves a cursor, and no novel."""
+    return 0 < len(word) <= _LONGEST_WORD and word.isprintable()
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """The same moment in UTC; None where no cloud can mean it.
+
+    Raises:
+        ValueError: it has no zone.
+    """
+    if at is not None and at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    try:
+        return None if at is None else believable(at)
+    except OverflowError:
+        return None

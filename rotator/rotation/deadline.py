@@ -12,6 +12,9 @@ from rotator.errors import CallFailed, Verdict
 
 Value = TypeVar("Value")
 
+LOST = 1000
+"""Threads beside those in use, for calls that were given up and go on: one of a credential, at most."""
+
 
 class GivenUp:
     """The calls of one credential that were given up. A thread can't be killed: each may still be applied."""
@@ -27,19 +30,31 @@ class GivenUp:
         """A call was given up, and `ended` has not reported its end."""
         return bool(self._calls)
 
+    def alive(self) -> bool:
+        """A call was given up, and its thread goes on."""
+        return any(not call.done() for call in self._calls)
+
     def ended(self) -> bool:
         """True once after the threads of all these calls have ended: whatever they did, they do no more."""
-        if not self._calls or not all(call.done() for call in self._calls):
+        if not self._calls or self.alive():
             return False
         self._calls.clear()
         return True
 
 
 class Watch:
-    """Runs calls on threads of its own and stops waiting for them at the deadline."""
+    """Runs calls on threads of its own and stops waiting for them at the deadline.
 
-    def __init__(self, *, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
+    What was given up takes no thread from others, and keeps its credential from calling again until it has ended:
+    else a cloud that never answers would have one thread more at each look, and a second change beside the first.
+
+    Args:
+        threads: so many calls at a time.
+        lost: so many calls that were given up beside them.
+    """
+
+    def __init__(self, *, threads: int, lost: int = LOST) -> None:
+        self._pool = ThreadPoolExecutor(threads + lost, thread_name_prefix="call")
 
     def call(self, make: Callable[[], Value], deadline: timedelta, given_up: GivenUp) -> Value:
         """The call's result.
@@ -50,8 +65,16 @@ class Watch:
             given_up: where it goes if it has begun, and has not ended by then.
 
         Raises:
-            CallFailed: UNKNOWN at the deadline, NOT_APPLIED if no thread was free until then; or what the call raised.
+            CallFailed: UNKNOWN at the deadline; NOT_APPLIED if no thread was free until then, or as long as another
+                call of the same credential goes on that was given up; or what the call raised.
         """
+        if given_up.alive():
+            raise CallFailed(
+                "not sent: an earlier call for this credential was given up, and has not ended",
+                verdict=Verdict.NOT_APPLIED,
+                code="busy",
+                remedy="If this lasts, check DNS and the network between rotator and the cloud.",
+            )
         future = self._pool.submit(make)
         try:
             return future.result(timeout=deadline.total_seconds())

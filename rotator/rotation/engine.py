@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from rotator.attention import same_but_for_numbers
 from rotator.audit.event import Event, EventName
 from rotator.clock import Clock
 from rotator.errors import CallFailed, StoreError, Verdict
@@ -363,8 +364,11 @@ class Engine:
         present = standing(state, facts)
         if waits and step.finding is not None:
             present = (*present, step.finding)
-        fresh = [work.narrator.finding(state, found) for found in present if found not in state.findings]
-        return replace(step, state=replace(step.state, findings=present)), fresh
+        known = state.findings
+        fresh = [f for f in present if not any(f.same_as(k) and f.severity is k.severity for k in known)]
+        present = tuple(next((k for k in known if f.same_as(k) and f.severity is k.severity), f) for f in present)
+        events = [work.narrator.finding(state, finding) for finding in fresh]
+        return replace(step, state=replace(step.state, findings=present)), events
 
     def _can_read(self, work: _Work, state: State) -> tuple[State, list[Event]]:
         work.live.unread = 0
@@ -379,7 +383,7 @@ class Engine:
         state = self._journal.load(managed.name)
         work.live.unread += 1
         why = told_of(failure)
-        if state.unread != why:
+        if not same_but_for_numbers(state.unread, why):
             event = work.narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
             self._commit(managed, replace(state, unread=why), [event])
         wait = failure.retry_after or managed.calendar.backoff(work.live.unread)

@@ -103,7 +103,7 @@ class Daemon:
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
-        self._engine = Engine(journal, clock, new_id=new_id, threads=2 * config.workers, in_hand=config.in_hand)
+        self._engine = Engine(journal, clock, new_id=new_id, threads=config.workers, in_hand=config.in_hand)
         self._stop = threading.Event()
         # Handlers run in the middle of anything, so they may take no lock; this queue takes none (it is documented to
         # be reentrant), while an Event set by a handler can wait for ever for the very code that it interrupted.

@@ -135,13 +135,7 @@ def _open(section: CredentialSection, tools: Tools) -> Provider:
         ) from None
     except RotatorError as error:
         text = tools.http.gate.text
-        refused = RotatorError(f"{section.name}: {text(error.message)}", remedy=text(error.remedy))
-    except Exception as bug:  # noqa: BLE001  # a plugin may raise anything
-        refused = RotatorError(
-            f"{section.name}: the provider {section.provider} can't be opened: an unforeseen {type(bug).__name__}",
-            remedy=f"check the credential's settings, and whether the package of {section.provider} fits this rotator.",
-        )
-    raise refused  # outside of the handler: inside, a foreign exception would hang on to it
+        raise RotatorError(f"{section.name}: {text(error.message)}", remedy=text(error.remedy)) from None
 
 
 def _refuse_twins(managed: Mapping[str, Managed]) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from rotator.attention import FindingKind
 from rotator.clock import Clock
-from rotator.errors import ExitCode
+from rotator.errors import ExitCode, StoreError
 from rotator.model import Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
@@ -67,6 +67,11 @@ def run_once(
         while (turn := turns.take()) is not None:
             try:
                 finished.append(_carry(fleet.managed[turn.name], journal, engine, clock, stop))
+            except StoreError:
+                raise
+            except Exception as bug:  # noqa: BLE001  # one credential's trouble must not stop the others
+                log.error("a pass broke in an unforeseen way", credential=turn.name, error=type(bug).__name__)
+                finished.append(False)
             finally:
                 turns.done(turn)
         return finished

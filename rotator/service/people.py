@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 
+import structlog
 from pydantic import TypeAdapter
 
 from rotator.audit.event import Event, EventName, Result
 from rotator.clock import Clock
+from rotator.errors import StoreError
 from rotator.http.outside_text import outside_text
 from rotator.rotation.clocks import CLOCK_TOLERANCE
 from rotator.rotation.commands import Command
@@ -23,12 +25,14 @@ FORGET = "forget"
 FREEZE = "freeze"
 UNFREEZE = "unfreeze"
 
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service.people")
+
 _REQUEST = TypeAdapter(Command)
 _OPTIONS = {field.name for field in fields(Command)} - {"kind"}
 
 
 def serve_requests(fleet: Fleet, journal: Journal, engine: Engine, clock: Clock) -> list[str]:
-    """Answer every open request.
+    """Answer every open request. One that can't be carried out costs no other.
 
     Returns:
         The names of the credentials to look at again.
@@ -36,7 +40,21 @@ def serve_requests(fleet: Fleet, journal: Journal, engine: Engine, clock: Clock)
     Raises:
         StoreError: the journal can't be read or written; what isn't answered stays open.
     """
-    return [name for row in journal.open_requests() for name in _serve(row, fleet, journal, engine, clock.now())]
+    for malformed in journal.malformed_requests():
+        text = f"this row is no request ({malformed.problem}); nothing was done"
+        event = Event(event=EventName.REQUEST_ANSWERED, outcome=Result.REFUSED, reason=text, code="malformed")
+        journal.refuse(malformed, text, events=[event])
+    names: list[str] = []
+    for row in journal.open_requests():
+        try:
+            names += _serve(row, fleet, journal, engine, clock.now())
+        except StoreError:
+            raise
+        except Exception as bug:  # noqa: BLE001  # whatever it asks for, the others want their answer
+            kind = type(bug).__name__
+            log.error("a request broke in an unforeseen way", credential=row.credential, kind=row.kind, error=kind)
+            _refuse(row, journal, f"it broke in an unforeseen way ({kind}); `rotator status` shows what was done")
+    return names
 
 
 def actor_of(row: Request) -> str:

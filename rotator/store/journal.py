@@ -14,7 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from rotator.audit.chain import Record, genesis, link
 from rotator.audit.event import Event, EventName
@@ -29,7 +29,7 @@ from rotator.store.migrate import require_head, upgrade
 from rotator.store.outbox import Cursor, Outbox
 from rotator.store.reader import REPEATED, CredentialRow, JournalReader
 from rotator.store.registry import Registration
-from rotator.store.requests import Answered, Request
+from rotator.store.requests import Answered, Malformed, Request
 from rotator.store.schema import AUDIT_EVENT, CREDENTIAL, OUTBOX, OWNER, REQUEST
 from rotator.store.sqlite import Database
 
@@ -199,6 +199,18 @@ class Journal:
     def open_requests(self) -> tuple[Request, ...]:
         """Requests without an answer, the oldest first; expired ones too: they are answered that they are."""
         return self.reader.open_requests()
+
+    def malformed_requests(self) -> tuple[Malformed, ...]:
+        """Rows without an answer that are no requests."""
+        return self.reader.malformed_requests()
+
+    def refuse(self, malformed: Malformed, text: str, *, events: Sequence[Event]) -> None:
+        """Answer a row that is no request."""
+        with self._transaction(events) as now:
+            self._connection.execute(
+                update(REQUEST).where(literal_column("rowid") == malformed.row),
+                {"answered_at": now, "accepted": False, "answer": text},
+            )
 
     def answer(self, answered: Answered, *, events: Sequence[Event]) -> None:
         """Answer a request that changes no state."""

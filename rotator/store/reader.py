@@ -8,7 +8,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import RowMapping, Select, select
+from pydantic import ValidationError
+from sqlalchemy import Integer, RowMapping, Select, literal_column, select
 
 from rotator.audit.chain import Record
 from rotator.audit.verify import Stored
@@ -16,7 +17,7 @@ from rotator.errors import StoreError
 from rotator.model import KeyRecord, State
 from rotator.store.codec import decode_key, decode_state
 from rotator.store.outbox import Cursor
-from rotator.store.requests import Request, decode_request
+from rotator.store.requests import Malformed, Request, decode_request
 from rotator.store.schema import AUDIT_EVENT, CREDENTIAL, KEY, OUTBOX, OWNER, REQUEST, ROTATION
 from rotator.store.sqlite import Database
 
@@ -107,8 +108,25 @@ class JournalReader:
 
     def open_requests(self) -> tuple[Request, ...]:
         """Requests without an answer, the oldest first; the expired ones too, since they want an answer as well."""
-        query = select(REQUEST).where(REQUEST.c.answered_at.is_(None)).order_by(REQUEST.c.created_at, REQUEST.c.id)
-        return tuple(decode_request(row) for row in self._rows(query))
+        found = [each for each in self._unanswered() if isinstance(each, Request)]
+        return tuple(sorted(found, key=lambda request: (request.created_at, request.request_id)))
+
+    def malformed_requests(self) -> tuple[Malformed, ...]:
+        """Rows without an answer that are no requests."""
+        return tuple(each for each in self._unanswered() if isinstance(each, Malformed))
+
+    def _unanswered(self) -> Iterator[Request | Malformed]:
+        """Each row is read by itself: SQLite takes anything into any column, and reading that may raise."""
+        number = literal_column("rowid", Integer)
+        for row in self._rows(select(number).select_from(REQUEST).where(REQUEST.c.answered_at.is_(None))):
+            try:
+                [whole] = self._rows(select(REQUEST).where(number == row["rowid"]))
+                yield decode_request(whole)
+            except ValidationError as error:
+                fields = {".".join(map(str, each["loc"])) for each in error.errors(include_input=False)}
+                yield Malformed(row["rowid"], f"wrong: {', '.join(sorted(fields))}")
+            except Exception as error:  # noqa: BLE001  # as the method says
+                yield Malformed(row["rowid"], f"a {type(error).__name__} while it was read")
 
     def request(self, request_id: str) -> Request | None:
         """The request with this id, with its answer once there is one."""

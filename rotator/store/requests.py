@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, insert
 
 from rotator.http.outside_text import outside_text
@@ -48,6 +49,19 @@ class Request:
     answer: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A row that is no request: whoever may write the store may write anything into it.
+
+    Args:
+        row: its number in the table, which it has whatever else it lacks.
+        problem: what is wrong with it, without its values.
+    """
+
+    row: int
+    problem: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """An answer to be written in the transaction of what the request caused."""
@@ -55,6 +69,9 @@ class Answered:
     request_id: str
     accepted: bool
     text: str
+
+
+_REQUEST = TypeAdapter(Request)
 
 
 class RequestWriter:
@@ -127,9 +144,19 @@ class RequestWriter:
 
 
 def decode_request(row: RowMapping) -> Request:
-    """The request that a row of `request` holds."""
+    """The request that a row of `request` holds.
+
+    Raises:
+        ValueError: it holds none.
+    """
     values = dict(row)
-    return Request(request_id=values.pop("id"), **values | {"arguments": json.loads(values["arguments"])})
+    try:
+        arguments = json.loads(values["arguments"])
+        json.dumps(arguments, ensure_ascii=False).encode()  # half characters can't be journalled
+    except (TypeError, RecursionError):
+        raise ValueError("its arguments are no JSON") from None
+    values |= {"request_id": values.pop("id"), "arguments": arguments}
+    return _REQUEST.validate_python(values)
 
 
 def _encode(request: Request) -> dict[str, object]:

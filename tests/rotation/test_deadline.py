@@ -20,7 +20,7 @@ LONG = timedelta(seconds=patience())
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    watch = Watch(threads=2)
+    watch = Watch(threads=2, lost=0)
     yield watch
     watch.close()
 
@@ -90,15 +90,30 @@ def test_it_stays_busy_until_its_end_was_reported(watch: Watch, calls: GivenUp) 
     other.go.set()
 
 
-def test_the_last_of_several_calls_counts(watch: Watch, calls: GivenUp) -> None:
+def test_no_second_call_is_made_beside_one_that_was_given_up(watch: Watch, calls: GivenUp) -> None:
     first, second = Stuck(), Stuck()
-    give_up(watch, first, calls)
-    give_up(watch, second, calls)
     second.go.set()
-    settle(watch)
-    assert not calls.ended()
-    assert calls.busy()
+    give_up(watch, first, calls)
+    refused = give_up(watch, second, calls)
+    assert (refused.verdict, refused.code) == (Verdict.NOT_APPLIED, "busy")
     first.go.set()
+    settle(watch)
+    settle(watch)
+    assert not second.made
+    assert calls.ended()
+    watch.call(second, LONG, calls)
+    assert second.made
+
+
+def test_what_was_given_up_takes_no_thread_from_others() -> None:
+    watch = Watch(threads=2)
+    stuck = [Stuck() for _ in range(20)]
+    for call in stuck:
+        give_up(watch, call, GivenUp())
+    assert watch.call(lambda: 42, LONG, GivenUp()) == 42
+    for call in stuck:
+        call.go.set()
+    watch.close()
 
 
 def test_a_call_that_found_no_thread_is_never_made(watch: Watch, calls: GivenUp) -> None:

@@ -18,11 +18,9 @@ from botocore.utils import get_environ_proxies
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
-
-CONNECTIONS = 32
-"""Kept open per client; threads beyond it make their own."""
 
 USER_AGENT = f"rotator/{__version__}"
 """CloudTrail shows it, so rotator's calls can be found there."""
@@ -43,13 +41,16 @@ class AwsAccess:
     section: AwsSection
     deadline: timedelta
 
-    def sessions(self) -> tuple[Session, Session]:
+    def sessions(self, carrier: Carrier) -> tuple[Session, Session]:
         """The SDK's session of our own identity, and of the one to act as: the role's, or the same one.
+
+        Args:
+            carrier: carries their requests.
 
         Raises:
             botocore.exceptions.BotoCoreError: there is no such profile, or there are no credentials.
         """
-        own = _session(self.section.profile)
+        own = _session(self.section.profile, carrier)
         if self.section.assume_role is None:
             return own, own
         fetcher = AssumeRoleCredentialFetcher(
@@ -63,26 +64,16 @@ class AwsAccess:
             self.section.assume_role,
             extra_args={"RoleSessionName": SESSION_NAME},
         )
-        acting = _session(self.section.profile)
+        acting = _session(self.section.profile, carrier)
         acting.register_component("credential_provider", _AssumedRole(fetcher))
         return own, acting
 
     def config(self, *, attempts: int) -> Config:
         """Of a client that sends each request at most so often."""
-        connect, read = self.timeouts(attempts=attempts)
         return Config(
-            connect_timeout=connect,
-            read_timeout=read,
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=CONNECTIONS,
             user_agent_extra=USER_AGENT,
         )
-
-    def timeouts(self, *, attempts: int) -> tuple[float, float]:
-        """Of one attempt, in seconds: to connect, and for each read."""
-        # A quarter of the deadline is left for the pause between attempts and for the body.
-        share = self.deadline.total_seconds() / attempts / 4
-        return share, 2 * share
 
 
 def credentials_of(session: Session) -> Credentials:
@@ -125,8 +116,9 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
     return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint
 
 
-def _session(profile: str | None) -> Session:
+def _session(profile: str | None, carrier: Carrier) -> Session:
     session = Session(profile=profile)
+    carrier.carry_for(session)
     session.register_component("data_loader", _models())
     # Where AWS_STS_REGIONAL_ENDPOINTS says `legacy`, the old regions would be proved in us-east-1.
     session.set_config_variable("sts_regional_endpoints", "regional")

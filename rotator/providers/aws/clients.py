@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -16,19 +17,21 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.httpsession import URLLib3Session
 from botocore.model import Shape
 from botocore.parsers import create_parser
 from botocore.session import Session
-from botocore.utils import get_environ_proxies
 from pydantic import SecretStr
 
+from rotator.clock import Clock
 from rotator.errors import RotatorError
 from rotator.http.calls import beforehand
+from rotator.http.clients import HttpClients
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
-from rotator.providers.aws.access import CONNECTIONS, USER_AGENT, AwsAccess, checked_endpoint, credentials_of
+from rotator.providers.aws.access import USER_AGENT, AwsAccess, checked_endpoint, credentials_of
+from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt, readable_time
+from rotator.providers.base import Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -62,8 +65,11 @@ class AwsClients:
 
     Args:
         access: the way.
+        carrier: carries all requests.
 
     Attributes:
+        operation: all that is asked in this `with` block shares one deadline.
+
         iam: for reads: tries twice.
         iam_once: for changes: one attempt on the wire.
         sts_once: for a use that isn't to be repeated.
@@ -75,7 +81,9 @@ class AwsClients:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
 
-    def __init__(self, access: AwsAccess) -> None:
+    def __init__(self, access: AwsAccess, carrier: Carrier) -> None:
+        self.operation = carrier.operation
+        self._carrier = carrier
         # From Python 3.12 on, cached_property has no lock of its own: all that begin at once would ask.
         self._asking = threading.RLock()
         try:
@@ -91,7 +99,8 @@ class AwsClients:
 
     def _open(self, access: AwsAccess) -> None:
         section = access.section
-        own, acting = access.sessions()
+        own, acting = access.sessions(self._carrier)
+        self._http = self._carrier.http(own)
         self._own, self._acting = credentials_of(own), credentials_of(acting)
         acting.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=readable_time)
         session = boto3.Session(botocore_session=acting)
@@ -102,20 +111,15 @@ class AwsClients:
             return session.client("iam", region_name=self.region, endpoint_url=section.iam_endpoint, config=config)
 
         self.iam = iam(attempts=2)
-        self.iam_once = iam(attempts=1)
-        self.sts_once: STSClient = session.client(
+        self.iam_once = self._carrier.carry_once(iam(attempts=1), acting)
+        sts: STSClient = session.client(
             "sts", region_name=self.region, endpoint_url=section.sts_endpoint, config=access.config(attempts=1)
         )
+        self.sts_once = self._carrier.carry_once(sts, acting)
         about_sts = self.sts_once.meta
         self._sts_url = about_sts.endpoint_url
         self.is_aws = _is_of_aws(acting, self.iam.meta.endpoint_url)
         self._whoami_answer = cast("Shape", about_sts.service_model.operation_model("GetCallerIdentity").output_shape)
-        self._http = URLLib3Session(
-            verify=own.get_config_variable("ca_bundle") or True,
-            proxies=get_environ_proxies(self._sts_url),
-            timeout=access.timeouts(attempts=1),  # type: ignore[arg-type]  # the stubs forget the pair
-            max_pool_connections=CONNECTIONS,
-        )
         self.endpoints = (
             checked_endpoint("iam", self.iam.meta.endpoint_url, section.iam_endpoint),
             checked_endpoint("sts", self._sts_url, section.sts_endpoint),
@@ -219,7 +223,7 @@ class AwsClients:
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": USER_AGENT}
             request = AWSRequest("POST", self._sts_url, headers=headers, data=_WHOAMI)
             SigV4Auth(credentials(), "sts", self.region).add_auth(request)
-            response = self._http.send(request.prepare())
+            response = self._carrier.send(self._http, request.prepare())
             body = {"body": response.content, "headers": response.headers, "status_code": response.status_code}
             answer: dict[str, Any] = create_parser("query").parse(body, self._whoami_answer)
             if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
@@ -235,15 +239,26 @@ def _is_of_aws(session: Session, url: str) -> bool:
     return host.endswith(tuple(f".{partition['dnsSuffix']}" for partition in partitions))
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    access: AwsAccess
+    http: HttpClients
+    deadline: timedelta
+    clock: Clock = field(compare=False)
+
+    def carrier(self) -> Carrier:
+        return Carrier(self.http, self.deadline, self.access.deadline, self.clock)
+
+
 # A session costs 120 ms and 10 MB, and a client 10 ms.
-_clients = Shared(AwsClients)
+_clients = Shared[_Way, AwsClients](lambda way: AwsClients(way.access, way.carrier()))
 
 
-def clients_for(access: AwsAccess) -> AwsClients:
+def clients_for(access: AwsAccess, tools: Tools) -> AwsClients:
     """The clients of this way into AWS, one set for all credentials that use it.
 
     Raises:
         RotatorError: as AwsClients.
     """
     quieten(LEAKING_LOGGERS)
-    return _clients.of(access)
+    return _clients.of(_Way(access, tools.http, tools.deadline, tools.clock))

@@ -1,7 +1,7 @@
 """What an answer of AWS, or the want of one, says about a call.
 
 Sources: the common errors and those of each action in the IAM and STS API references; botocore 1.44
-(`httpsession.URLLib3Session.send`, `parsers.QueryParser`) and urllib3 2.8 (`connection.HTTPConnection._new_conn`).
+(`parsers.QueryParser`). Whether a request was sent, `carrier` knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import (
     ClientError,
-    ConnectTimeoutError,
+    ConnectionClosedError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
@@ -21,7 +21,8 @@ from botocore.exceptions import (
 from botocore.utils import parse_timestamp
 
 from rotator.errors import CallFailed, Verdict
-from rotator.http.answers import http_date, is_refusal
+from rotator.http.answers import NoAnswer, http_date, is_refusal
+from rotator.http.calls import no_answer
 from rotator.http.outside_text import outside_text
 from rotator.providers.base import AGES_AGO
 
@@ -48,14 +49,9 @@ _REMEDIES = {
 _CLOCK_TEXTS = ("RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
 """The clock shows as a code, or as the message of a SignatureDoesNotMatch."""
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
-"""urllib3 raises what becomes these while it makes the connection, and nowhere else. That isn't so of
-ProxyConnectionError: a connection that the proxy resets after the request was sent ends in it as well."""
-
 _MISCONFIGURED = (NoCredentialsError, ParamValidationError, PartialCredentialsError)
 """botocore finds these before it makes a request."""
 
-_CHECK_WAY = "Check the network; `rotator check` shows the endpoints and proxies in use."
 _CHECK_CONFIG = (
     "Check the credential's `aws` section, `user` or `role_arn`, and the AWS variables in rotator's environment."
 )
@@ -139,9 +135,9 @@ def _read(what: str, error: Exception) -> CallFailed:
     if isinstance(error, ClientError):
         return _refused(what, error.response)
     kind = type(error).__name__
-    if isinstance(error, _NEVER_SENT):
-        problem = outside_text(error)
-        return CallFailed(f"{what} was not sent: {problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_WAY)
+    if isinstance(error, EndpointConnectionError | ConnectionClosedError):
+        # As `carrier` raises them; the reason is its own words.
+        return no_answer(what, NoAnswer(str(error.kwargs["error"]), sent=isinstance(error, ConnectionClosedError)))
     if isinstance(error, _MISCONFIGURED):
         problem = outside_text(error)
         return CallFailed(

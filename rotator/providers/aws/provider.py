@@ -18,6 +18,7 @@ from rotator.material import Material
 from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
+from rotator.providers.aws.carrier import one_operation
 from rotator.providers.aws.check import rights
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import (
@@ -57,13 +58,13 @@ def open_provider(settings: AwsUserSettings, tools: Tools) -> AwsUser:
 
     Args:
         settings: whose keys, and how AWS is reached.
-        tools: of which only the deadline is used: the SDK has HTTP clients of its own.
+        tools: what to work with.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
     access = AwsAccess(settings.aws, tools.deadline)
-    return AwsUser(settings.user, access, clients_for(access))
+    return AwsUser(settings.user, access, clients_for(access, tools))
 
 
 class AwsUser:
@@ -73,6 +74,7 @@ class AwsUser:
         self._user = user
         self._section = access.section
         self._aws = clients
+        self.operation = clients.operation
 
     @property
     def abilities(self) -> Abilities:
@@ -94,6 +96,7 @@ class AwsUser:
             return f"{name}@{role.account}"
         return f"{name}@profile:{self._section.profile}" if self._section.profile else name
 
+    @one_operation
     def list_keys(self) -> Listing:
         """All pages of ListAccessKeys.
 
@@ -123,6 +126,7 @@ class AwsUser:
         """It is shown key by key."""
         return True
 
+    @one_operation
     def last_used(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed, which AWS brings up to date some hours late."""
         return ask(
@@ -133,12 +137,14 @@ class AwsUser:
         """Nothing can be prepared."""
         return Draft()
 
+    @one_operation
     def mint(self, draft: Draft) -> Minted:  # noqa: ARG002  # as above
         """CreateAccessKey: one attempt on the wire."""
         return self._change(
             "CreateAccessKey", lambda: self._aws.iam_once.create_access_key(UserName=self._user), _minted
         )
 
+    @one_operation
     def prove(self, material: Material) -> Proof:
         """GetCallerIdentity, signed with the candidate, in the configured region; not repeated.
 
@@ -173,6 +179,7 @@ class AwsUser:
         """UpdateAccessKey to Active."""
         return self._update(key_id, "Active")
 
+    @one_operation
     def delete(self, key_id: str) -> Reply:
         """DeleteAccessKey. That the key is gone already is success; that its user is gone is not."""
         try:
@@ -192,6 +199,7 @@ class AwsUser:
         """Tries what only reads; what changes something is judged by IAM's policy simulator, where that is allowed."""
         return tuple(rights(self, self._aws, self._user))
 
+    @one_operation
     def _update(self, key_id: str, status: Literal["Active", "Inactive"]) -> Reply:
         return self._change(
             "UpdateAccessKey",

@@ -25,6 +25,7 @@ from rotator.material import Material
 from rotator.model import Key, Proof, Reply
 from rotator.providers._shared import own_identity
 from rotator.providers.aws.access import SESSION_NAME, AwsAccess
+from rotator.providers.aws.carrier import one_operation
 from rotator.providers.aws.clients import Arn, AwsClients, clients_for
 from rotator.providers.aws.errors import about_the_clock, ask
 from rotator.providers.aws.role_check import rights
@@ -48,13 +49,13 @@ def open_provider(settings: AwsRoleSettings, tools: Tools) -> AwsRole:
 
     Args:
         settings: which role, and how AWS is reached.
-        tools: the deadline and the clock are used: the SDK has HTTP clients of its own.
+        tools: what to work with.
 
     Raises:
         RotatorError: there is no such profile, there are no credentials, or an endpoint isn't https.
     """
     access = AwsAccess(settings.aws, tools.deadline / _LONGEST)
-    return AwsRole(settings.role_arn, clients_for(access), probe=settings.aws.probe, clock=tools.clock)
+    return AwsRole(settings.role_arn, clients_for(access, tools), probe=settings.aws.probe, clock=tools.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class AwsRole:
         self._arn = arn
         self._role = role
         self._aws = clients
+        self.operation = clients.operation
         self._policy = RolePolicy(role, arn, clients)
         self._probe = probe
         self._clock = clock
@@ -96,6 +98,7 @@ class AwsRole:
         """`aws:role/NAME@ACCOUNT`: IAM roles' names differ by more than case and path."""
         return f"aws:role/{self._role.path.rpartition('/')[2].casefold()}@{self._role.account}"
 
+    @one_operation
     def list_keys(self) -> Listing:
         """The external ids that the trust policy allows. IAM doesn't say since when: they are as old as the role.
 
@@ -117,6 +120,7 @@ class AwsRole:
         material = Material(public={"roleArn": self._arn}, secret={"externalId": SecretStr(external_id)})
         return Draft(key_id_of(external_id), material)
 
+    @one_operation
     def mint(self, draft: Draft) -> Minted:
         """Allow the draft's external id beside the others.
 
@@ -134,6 +138,7 @@ class AwsRole:
             _changed_meanwhile(change, key_id, landed=key_id in change.after.keys)
         return Minted(_key(key_id, change.before), material, hint=None, request_id=change.request_id)
 
+    @one_operation
     def prove(self, material: Material) -> Proof:
         """Assume the role once with the candidate. The session is thrown away.
 
@@ -148,6 +153,7 @@ class AwsRole:
             raise
         return Proof.ALIVE if taken else Proof.NOT_YET
 
+    @one_operation
     def delete(self, key_id: str) -> Reply:
         """Take this external id out of the policy. With `probe`, prove that STS refuses it, and an absent one.
 

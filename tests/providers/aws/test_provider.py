@@ -19,7 +19,7 @@ from rotator.material import Material
 from rotator.model import Key, Proof
 from rotator.providers.aws.provider import PROOFS, AwsUser, open_provider
 from rotator.providers.aws.settings import AwsUserSettings
-from rotator.providers.base import OpenProvider, Provider
+from rotator.providers.base import OpenProvider, Provider, Tools
 from rotator.sandbox.aws.stand_in import AwsStandIn
 from rotator.sandbox.wire.rules import Canned, Reset, Rule
 from rotator.sandbox.wire.serving import utc_now
@@ -86,9 +86,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         for name, value in aws.environment.items():
             monkeypatch.setenv(name, value)
 
-        def opened(deadline: timedelta = PATIENT, *, user: str = USER, **section: object) -> AwsUser:
+        def opened(
+            deadline: timedelta = PATIENT, *, user: str = USER, process: Tools | None = None, **section: object
+        ) -> AwsUser:
             said = {"user": user, "aws": {"region": REGION, **aws.endpoints, **section}}
-            return open_provider(AwsUserSettings.model_validate(said), tools(deadline))
+            return open_provider(AwsUserSettings.model_validate(said), process or tools(deadline))
 
         yield World(aws, opened, lambda: aws.server.__exit__(None, None, None), opened())
 
@@ -568,8 +570,9 @@ class TestAssumedRole:
 
 class TestOpening:
     def test_clients_are_shared_by_those_who_come_the_same_way(self, world: World) -> None:
+        process = tools(PATIENT)
         with ThreadPoolExecutor(8) as pool:
-            providers = list(pool.map(lambda _: world.open(), range(16)))
+            providers = list(pool.map(lambda _: world.open(process=process), range(16)))
             list(pool.map(lambda provider: provider.list_keys(), providers))
         _, material = world.mint()
         for provider in providers:
@@ -679,24 +682,23 @@ class TestOpening:
         assert "pa55word" not in str(rights)
 
     @pytest.mark.usefixtures("dead_proxy")
-    def test_a_mint_through_a_proxy_that_is_down_is_unknown(self, world: World) -> None:
+    def test_a_mint_through_a_proxy_that_is_down_was_not_sent(self, world: World) -> None:
         provider = world.open(iam_endpoint="https://iam.invalid")
         with pytest.raises(CallFailed) as caught:
             provider.mint(provider.draft("7f3a", 1))
-        assert caught.value.verdict is Verdict.UNKNOWN
+        assert caught.value.verdict is Verdict.NOT_APPLIED
         assert "pa55word" not in everything_in(caught.value)
 
     def test_a_mint_that_a_proxy_passed_on_before_it_died_is_unknown(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # For plain http a proxy is a server that is asked for another one's address. The SDK says of this reset what
-        # it says of a proxy that could not be reached.
+        # For plain http a proxy is a server that is asked for another one's address.
         monkeypatch.setenv("HTTP_PROXY", world.aws.server.url)
         provider = world.open(iam_endpoint="http://localhost:9")
         world.aws.faults.put(Rule(action="CreateAccessKey", fault=Reset(when="after")))
         with pytest.raises(CallFailed) as caught:
             provider.mint(provider.draft("7f3a", 1))
-        assert (caught.value.verdict, caught.value.code) == (Verdict.UNKNOWN, "ProxyConnectionError")
+        assert (caught.value.verdict, caught.value.code) == (Verdict.UNKNOWN, "no-answer")
         assert len(world.aws.keys(USER)) == 1
 
     @pytest.mark.usefixtures("dead_proxy")

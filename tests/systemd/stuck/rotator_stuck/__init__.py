@@ -19,7 +19,7 @@ IN_THE_WAY = Path("/etc/rotator/in-the-way")
 
 def open_provider(settings: AwsUserSettings, tools: Tools) -> StuckUser:
     access = AwsAccess(settings.aws, tools.deadline)
-    return StuckUser(settings.user, access, clients_for(access))
+    return StuckUser(settings.user, access, clients_for(access, tools))
 
 
 class StuckUser(AwsUser):
