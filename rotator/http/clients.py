@@ -10,6 +10,7 @@ import httpx
 
 from rotator.errors import RotatorError
 from rotator.http.gate import gate_of, watch
+from rotator.settings.changes import Seen, seen
 
 
 class HttpClients:
@@ -26,10 +27,10 @@ class HttpClients:
         self.gate = gate_of(usual)
         self._usual = usual
         self._lock = threading.Lock()
-        self._own: dict[str, httpx.Client] = {}
+        self._own: dict[str, tuple[Seen, httpx.Client]] = {}
 
     def trusting(self, ca_file: str | None) -> httpx.Client:
-        """The client for endpoints whose certificates this file's CAs signed; None: the machine's own.
+        """The client for endpoints whose certificates this file's CAs signed, as it is now; None: the machine's own.
 
         Raises:
             RotatorError: the file can't be read, or holds no certificate.
@@ -37,15 +38,23 @@ class HttpClients:
         if ca_file is None:
             return self._usual
         with self._lock:
-            if ca_file not in self._own:
-                self._own[ca_file] = self.verifying(_context(ca_file))
-            return self._own[ca_file]
+            now = seen([ca_file])
+            if ca_file not in self._own or self._own[ca_file][0] != now:
+                self._own[ca_file] = now, self.verifying(_context(ca_file))
+            return self._own[ca_file][1]
 
     def verifying(self, tls: ssl.SSLContext) -> httpx.Client:
         """A new client that trusts, and shows, what this context does."""
         client = httpx.Client(verify=tls)
         watch(client, self.gate)
         return client
+
+
+def renewed(http: httpx.Client) -> httpx.Client:
+    """A client like this one that reads anew which CAs the machine trusts. The old one is closed by its last user."""
+    client = httpx.Client(trust_env=http.trust_env)
+    watch(client, gate_of(http))
+    return client
 
 
 def ca_bytes(ca_file: str) -> bytes:

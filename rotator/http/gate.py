@@ -173,13 +173,14 @@ def gate_of(http: httpx.Client) -> Gate:
     with _making:
         gate = _gates.get(http)
         if gate is None:
-            gate = _gates[http] = Gate()
+            gate = Gate()
             watch(http, gate)
         return gate
 
 
 def watch(http: httpx.Client, gate: Gate) -> None:
     """Have the gate know what goes out by this client, too."""
+    _gates[http] = gate
     hooks: Mapping[str, list[Callable[..., object]]] = http.event_hooks
     http.event_hooks = {**hooks, "request": [*hooks["request"], gate.remember_sent]}
 

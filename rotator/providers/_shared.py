@@ -6,11 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from rotator.errors import CallFailed, Verdict
 from rotator.model import Reply
 from rotator.providers.base import Listing, Right
+from rotator.settings.changes import Seen, seen
 
 APART = "rotator's own identity is another one"
 """The line of `rotator check` that no provider may pass with its own key."""
@@ -22,24 +23,28 @@ Value = TypeVar("Value")
 class Shared(Generic[Way, Value]):
     """One value for each way into a cloud, for all credentials that go that way. Thread-safe.
 
-    A value lasts as long as some provider holds it. After that, the next provider has a new one made, which reads the
-    vendor's files and the environment anew.
+    A value lasts as long as some provider holds it and the files that it was made of are the same. After that, the next
+    provider has a new one made, which reads the vendor's files and the environment anew.
 
     Args:
         make: makes the value, under a lock: vendors' sessions are not thread-safe while they open.
+        files: the files that a value was made of.
     """
 
-    def __init__(self, make: Callable[[Way], Value]) -> None:
+    def __init__(self, make: Callable[[Way], Value], files: Callable[[Value], Iterable[str]] = lambda _: ()) -> None:
         self._make = make
+        self._files = files
         self._lock = threading.Lock()
         self._held: WeakValueDictionary[Way, Value] = WeakValueDictionary()
+        self._seen: WeakKeyDictionary[Value, Seen] = WeakKeyDictionary()
 
     def of(self, way: Way) -> Value:
         """The value of this way. Raises what `make` raises."""
         with self._lock:
             value = self._held.get(way)
-            if value is None:
+            if value is None or self._seen[value] != seen(self._files(value)):
                 value = self._held[way] = self._make(way)
+                self._seen[value] = seen(self._files(value))
             return value
 
 

@@ -123,6 +123,8 @@ class Abilities:
         proves, disables, tells_use, supplied: as the Protocols say.
         own_secrets: the secrets by which rotator itself gets in, where the process's HTTP clients don't send them: a
             key that signs, what an SDK sends by itself. Asked after each call; it makes none.
+        files: the files that were read when the provider was opened. Once one of them has changed, the next call opens
+            the provider anew.
     """
 
     slots: int | None
@@ -132,6 +134,7 @@ class Abilities:
     tells_use: TellsUse | None = None
     supplied: Supplied | None = None
     own_secrets: Callable[[], Iterable[SecretStr]] = tuple
+    files: Callable[[], Iterable[str]] = tuple
 
     @property
     def capabilities(self) -> Capabilities:

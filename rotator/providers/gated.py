@@ -5,45 +5,97 @@ No word of its cloud gets in that repeats a secret, and no error but `CallFailed
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+import structlog
+from pydantic import SecretStr
+
+from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import believable
 from rotator.http.gate import Gate, gated, unbelievable
 from rotator.material import Material
 from rotator.model import Key, LastUse, Proof, Reply
 from rotator.providers.base import (
     AGES_AGO,
-    Disables,
     Draft,
     Listing,
     Minted,
-    Proves,
     Provider,
     Right,
-    Supplied,
     TellsUse,
 )
+from rotator.settings.changes import Seen, seen
 
 Value = TypeVar("Value")
+
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.providers.gated")
 
 _LONGEST_WORD = 1000  # characters of an id or a mark; the longest known id is OCI's, with some 250
 
 
 class _Door:
-    """Makes one provider's calls."""
+    """Makes one provider's calls, and opens it anew when what it was opened with has changed. Thread-safe.
 
-    def __init__(self, provider: Provider, gate: Gate) -> None:
+    Args:
+        open_provider: opens the provider, as the config says.
+        gate: compares the words.
+    """
+
+    def __init__(self, open_provider: Callable[[], Provider], gate: Gate) -> None:
         self.gate = gate
-        self._own = provider.abilities.own_secrets
+        self._open = open_provider
+        self._lock = threading.Lock()
+        self._provider = open_provider()
+        self._seen = self._look()
 
-    def call(self, what: str, make: Callable[[], Value]) -> Value:
+    @property
+    def provider(self) -> Provider:
+        """The provider, made of what its files hold now.
+
+        Raises:
+            CallFailed: they lead to another identity: it has another row in the journal.
+        """
+        with self._lock:
+            now = self._look()
+            if now != self._seen:
+                self._renew(now)
+            return self._provider
+
+    def _look(self) -> Seen:
+        return seen(self._provider.abilities.files())
+
+    def _renew(self, now: Seen) -> None:
+        identity = self._provider.identity
+        try:
+            opened = self._open()
+        except Exception as error:  # noqa: BLE001  # what was read before may serve for long; a plugin may raise anything
+            why = self.gate.text(error.message) if isinstance(error, RotatorError) else type(error).__name__
+            log.warning(
+                "a file of rotator's own was replaced and can't be used; the old one is", identity=identity, why=why
+            )
+            self._seen = now
+            return
+        if opened.identity != identity:
+            raise CallFailed(
+                f"rotator's own files now lead to {self.gate.text(opened.identity)}, not {identity}; nothing was sent",
+                verdict=Verdict.NOT_APPLIED,
+                code="AnotherIdentity",
+                remedy="Put the files back as they were, or change the config and reload.",
+            )
+        log.info("what rotator gets in with was replaced; it uses the new one", identity=identity)
+        self._provider = opened
+        self._seen = self._look()
+
+    def call(self, what: str, make: Callable[[Provider], Value]) -> Value:
         """What the call gives. Raises CallFailed."""
-        return gated(self.gate, what, make, own=self._own)
+        provider = gated(self.gate, what, lambda: self.provider)
+        return gated(self.gate, what, lambda: make(provider), own=provider.abilities.own_secrets)
 
-    def change(self, what: str, make: Callable[[], Reply]) -> Reply:
+    def change(self, what: str, make: Callable[[Provider], Reply]) -> Reply:
         """The reply. Raises CallFailed."""
         reply = self.call(what, make)
         self.learn()
@@ -53,9 +105,13 @@ class _Door:
         """The vendor's id of a request; None where it repeats a secret."""
         return None if self.gate.repeats(request_id) else request_id
 
+    def own_secrets(self) -> Iterable[SecretStr]:
+        """Of the provider as it is now."""
+        return self._provider.abilities.own_secrets()
+
     def learn(self) -> None:
         """Have the gate know the secrets by which the last call was made: they may have been renewed for it."""
-        self.gate.remember(*self._own())
+        self.gate.remember(*self.own_secrets())
 
     def believe(self, what: str, keys: Iterable[Key], *words: str | None) -> None:
         """Raises CallFailed where a word repeats a secret: rotator acts on these."""
@@ -65,27 +121,36 @@ class _Door:
 
 
 class Gated:
-    """A provider behind the gate. Implements `base.Provider`."""
+    """A provider behind the gate. Implements `base.Provider`.
 
-    def __init__(self, provider: Provider, gate: Gate) -> None:
-        self._provider = provider
-        self._door = _Door(provider, gate)
-        able = provider.abilities
-        self.identity = provider.identity
+    Args:
+        open_provider: opens it, now and whenever the files have changed that it was opened with.
+        gate: compares the words of its cloud with rotator's secrets.
+
+    Raises:
+        RotatorError: it can't be opened.
+    """
+
+    def __init__(self, open_provider: Callable[[], Provider], gate: Gate) -> None:
+        self._door = door = _Door(open_provider, gate)
+        opened = door.provider
+        able = opened.abilities
+        self.identity = opened.identity
         self.abilities = replace(
             able,
-            proves=None if able.proves is None else _GatedProof(able.proves, self._door),
-            disables=None if able.disables is None else _GatedSwitch(able.disables, self._door),
-            tells_use=None if able.tells_use is None else _GatedUse(able.tells_use, self._door),
-            supplied=None if able.supplied is None else _GatedPlace(able.supplied, self._door),
+            proves=None if able.proves is None else _GatedProof(door),
+            disables=None if able.disables is None else _GatedSwitch(door),
+            tells_use=None if able.tells_use is None else _GatedUse(able.tells_use, door),
+            supplied=None if able.supplied is None else _GatedPlace(door),
+            own_secrets=door.own_secrets,
         )
 
     def list_keys(self) -> Listing:
         """As `base.Provider`."""
         what = "the list of keys"
 
-        def read() -> Listing:
-            listing = self._provider.list_keys()
+        def read(provider: Provider) -> Listing:
+            listing = provider.list_keys()
             self._door.believe(what, listing.keys)
             return Listing(tuple(_sound(key) for key in listing.keys if _is_text(key.key_id)), _utc(listing.cloud_time))
 
@@ -93,7 +158,7 @@ class Gated:
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """As `base.Provider`."""
-        draft = self._door.call("the preparation of a key", lambda: self._provider.draft(store_id, generation))
+        draft = self._door.call("the preparation of a key", lambda provider: provider.draft(store_id, generation))
         self._know(draft)
         return draft
 
@@ -101,8 +166,8 @@ class Gated:
         """As `base.Provider`."""
         what = "the making of a key"
 
-        def make() -> Minted:
-            minted = self._provider.mint(draft)
+        def make(provider: Provider) -> Minted:
+            minted = provider.mint(draft)
             self._door.gate.remember_key(minted.material)
             self._door.believe(what, [minted.key], minted.hint)
             if not _is_text(minted.key.key_id):
@@ -113,14 +178,14 @@ class Gated:
 
     def delete(self, key_id: str) -> Reply:
         """As `base.Provider`."""
-        return self._door.change("the deletion of a key", lambda: self._provider.delete(key_id))
+        return self._door.change("the deletion of a key", lambda provider: provider.delete(key_id))
 
     def check(self) -> Sequence[Right]:
         """As `base.Provider`."""
         text = self._door.gate.text
 
-        def look() -> tuple[Right, ...]:
-            rights = tuple(self._provider.check())
+        def look(provider: Provider) -> tuple[Right, ...]:
+            rights = tuple(provider.check())
             self._door.learn()
             return tuple(Right(text(right.name), right.holds, text(right.remedy)) for right in rights)
 
@@ -134,30 +199,34 @@ class Gated:
 class _GatedProof:
     """Implements `base.Proves`."""
 
-    def __init__(self, proves: Proves, door: _Door) -> None:
-        self._proves = proves
+    def __init__(self, door: _Door) -> None:
         self._door = door
 
     def prove(self, material: Material) -> Proof:
         """As `base.Proves`."""
         self._door.gate.remember_key(material)
-        return self._door.call("the proof of the candidate", lambda: self._proves.prove(material))
+        return self._door.call(
+            "the proof of the candidate", lambda provider: _of(provider.abilities.proves).prove(material)
+        )
 
 
 class _GatedSwitch:
     """Implements `base.Disables`."""
 
-    def __init__(self, disables: Disables, door: _Door) -> None:
-        self._disables = disables
+    def __init__(self, door: _Door) -> None:
         self._door = door
 
     def disable(self, key_id: str) -> Reply:
         """As `base.Disables`."""
-        return self._door.change("the disabling of a key", lambda: self._disables.disable(key_id))
+        return self._door.change(
+            "the disabling of a key", lambda provider: _of(provider.abilities.disables).disable(key_id)
+        )
 
     def enable(self, key_id: str) -> Reply:
         """As `base.Disables`."""
-        return self._door.change("the enabling of a key", lambda: self._disables.enable(key_id))
+        return self._door.change(
+            "the enabling of a key", lambda provider: _of(provider.abilities.disables).enable(key_id)
+        )
 
 
 class _GatedUse:
@@ -186,8 +255,8 @@ class _GatedUse:
         """As `base.TellsUse`."""
         text = self._door.gate.text
 
-        def ask() -> LastUse | None:
-            used = self._tells_use.last_used(key_id)
+        def ask(provider: Provider) -> LastUse | None:
+            used = _of(provider.abilities.tells_use).last_used(key_id)
             self._door.learn()
             if used is None:
                 return None
@@ -202,16 +271,24 @@ class _GatedUse:
 class _GatedPlace:
     """Implements `base.Supplied`."""
 
-    def __init__(self, supplied: Supplied, door: _Door) -> None:
-        self._supplied = supplied
+    def __init__(self, door: _Door) -> None:
         self._door = door
 
     def supplied_key(self) -> Draft:
         """As `base.Supplied`."""
-        draft = self._door.call("the key in its place", self._supplied.supplied_key)
+        draft = self._door.call(
+            "the key in its place", lambda provider: _of(provider.abilities.supplied).supplied_key()
+        )
         if draft.material is not None:
             self._door.gate.remember_key(draft.material)
         return draft
+
+
+def _of(ability: Value | None) -> Value:
+    """An ability that the provider had when it was first opened: the config, which decides on it, is the same."""
+    if ability is None:
+        raise TypeError("the provider has lost an ability")
+    return ability
 
 
 def _sound(key: Key) -> Key:

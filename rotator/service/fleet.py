@@ -122,7 +122,7 @@ def _manage(
 
 def _open(section: CredentialSection, tools: Tools) -> Provider:
     try:
-        return Gated(section.open(tools), tools.http.gate)
+        return Gated(lambda: section.open(tools), tools.http.gate)
     except ImportError:
         raise UsageError(
             f"{section.name}: the provider {section.provider} is not installed.",

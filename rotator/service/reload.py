@@ -10,6 +10,7 @@ from rotator.clock import Clock
 from rotator.config.load import load
 from rotator.config.models import Config
 from rotator.errors import RotatorError
+from rotator.http.clients import renewed
 from rotator.service.fleet import Fleet, assemble, refuse_removal_in_flight, register
 from rotator.store.journal import Journal
 
@@ -25,7 +26,7 @@ def reread(
     Args:
         path: the config's file.
         old: the config in force.
-        fleet: its credentials, whose HTTP client the new ones use.
+        fleet: its credentials.
         journal: owned by this process.
         clock: wall and monotonic time.
         beat: called after each part of the work, which takes seconds for a large fleet.
@@ -37,7 +38,7 @@ def reread(
     config = load(path, os.environ)
     beat()
     _refuse_what_needs_a_restart(old, config)
-    new = assemble(config, clock, fleet.http)
+    new = assemble(config, clock, renewed(fleet.http))
     beat()
     refuse_removal_in_flight(new, journal)
     register(new, journal)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
+from rotator.http.clients import renewed
 from rotator.http.gate import WITHHELD, Gate, gate_of, gated
 from rotator.material import Material
 
@@ -180,3 +181,12 @@ def test_it_remembers_the_latest() -> None:
     assert gate.repeats("the-one-in-use")
     assert gate.repeats("a-secret-00000999")
     assert not gate.repeats("b-00000000")
+
+
+def test_a_client_made_at_a_reload_shares_the_gate() -> None:
+    old = httpx.Client(trust_env=False)
+    gate_of(old).remember(SecretStr(SECRET))
+    new = renewed(old)
+    assert gate_of(new) is gate_of(old)
+    assert gate_of(new).repeats(SECRET)
+    assert not new.trust_env

@@ -68,8 +68,12 @@ class Odd:
         return [Right("odd", holds=True)]
 
 
+def gated(provider: Odd) -> Gated:
+    return Gated(lambda: provider, Gate())
+
+
 def listed(*keys: Key, cloud_time: datetime | None = NOW) -> Listing:
-    return Gated(Odd(lambda: Listing(keys, cloud_time)), Gate()).list_keys()
+    return gated(Odd(lambda: Listing(keys, cloud_time))).list_keys()
 
 
 @pytest.mark.parametrize("key_id", ["", "\ud800", "a\nb", "a\0b", "x" * 5000])
@@ -116,19 +120,19 @@ def broken(error: BaseException) -> Callable[[], Listing]:
 )
 def test_what_is_no_list_fails_the_call(read: Callable[[], Listing]) -> None:
     with pytest.raises(CallFailed) as caught:
-        Gated(Odd(read), Gate()).list_keys()
+        gated(Odd(read)).list_keys()
     assert caught.value.verdict is Verdict.UNKNOWN
 
 
 def test_a_mint_without_a_readable_id_is_unknown() -> None:
-    provider = Gated(Odd(lambda: Listing((), NOW), minted=replace(SOUND, key_id="\ud800")), Gate())
+    provider = gated(Odd(lambda: Listing((), NOW), minted=replace(SOUND, key_id="\ud800")))
     with pytest.raises(CallFailed) as caught:
         provider.mint(provider.draft("7f3a", 1))
     assert caught.value.verdict is Verdict.UNKNOWN
 
 
 def test_a_use_at_no_time_fails_the_call() -> None:
-    provider = Gated(Odd(lambda: Listing((), NOW), used=LastUse(datetime(9999, 12, 31, tzinfo=UTC))), Gate())
+    provider = gated(Odd(lambda: Listing((), NOW), used=LastUse(datetime(9999, 12, 31, tzinfo=UTC))))
     assert provider.abilities.tells_use is not None
     with pytest.raises(CallFailed):
         provider.abilities.tells_use.last_used("ak-1")
@@ -136,4 +140,4 @@ def test_a_use_at_no_time_fails_the_call() -> None:
 
 def test_what_it_can_do_is_as_the_provider_says() -> None:
     inner = Odd(lambda: Listing((), NOW))
-    assert Gated(inner, Gate()).abilities.capabilities == inner.abilities.capabilities
+    assert gated(inner).abilities.capabilities == inner.abilities.capabilities

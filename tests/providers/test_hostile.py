@@ -93,7 +93,7 @@ HOSTILE: Mapping[str, Callable[[bytes], Iterable[bytes]]] = {
 
 def opened(url: str, process: Tools) -> Provider:
     said = {"user": "northflank-byoc", "aws": {"region": "eu-central-1", "iam_endpoint": url, "sts_endpoint": url}}
-    return Gated(open_provider(AwsUserSettings.model_validate(said), process), process.http.gate)
+    return Gated(lambda: open_provider(AwsUserSettings.model_validate(said), process), process.http.gate)
 
 
 @pytest.fixture

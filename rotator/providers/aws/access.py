@@ -88,6 +88,13 @@ def credentials_of(session: Session) -> Credentials:
     return found
 
 
+def files_of(session: Session) -> tuple[str, ...]:
+    """The files that this session reads once. A web identity's token and an SSO token are read at each renewal."""
+    names = ("credentials_file", "config_file", "ca_bundle")
+    files = (session.get_config_variable(name) for name in names)
+    return tuple(str(file) for file in (*files, os.environ.get("REQUESTS_CA_BUNDLE")) if file)
+
+
 def checked_endpoint(service: str, url: str, setting: str | None) -> str:
     """For the operator: a service's address, where that came from, and the proxy before it.
 

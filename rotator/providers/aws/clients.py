@@ -28,7 +28,7 @@ from rotator.http.calls import beforehand
 from rotator.http.clients import HttpClients
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
-from rotator.providers.aws.access import USER_AGENT, AwsAccess, checked_endpoint, credentials_of
+from rotator.providers.aws.access import USER_AGENT, AwsAccess, checked_endpoint, credentials_of, files_of
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt, readable_time
 from rotator.providers.base import Tools
@@ -75,6 +75,7 @@ class AwsClients:
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
         endpoints: for the operator: each service's address, where that came from, and the proxy before it.
+        files: what its own credentials, and what it trusts, were read from.
         is_aws: IAM is asked at an address of AWS's own, a private one in a VPC included.
 
     Raises:
@@ -101,6 +102,7 @@ class AwsClients:
         section = access.section
         own, acting = access.sessions(self._carrier)
         self._http = self._carrier.http(own)
+        self.files = files_of(own)
         self._own, self._acting = credentials_of(own), credentials_of(acting)
         acting.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=readable_time)
         session = boto3.Session(botocore_session=acting)
@@ -251,7 +253,7 @@ class _Way:
 
 
 # A session costs 120 ms and 10 MB, and a client 10 ms.
-_clients = Shared[_Way, AwsClients](lambda way: AwsClients(way.access, way.carrier()))
+_clients = Shared[_Way, AwsClients](lambda way: AwsClients(way.access, way.carrier()), lambda made: made.files)
 
 
 def clients_for(access: AwsAccess, tools: Tools) -> AwsClients:

@@ -80,7 +80,13 @@ class AwsUser:
     def abilities(self) -> Abilities:
         """Two slots, and no mark by which a lost key could be recognised."""
         return Abilities(
-            slots=2, exact=False, proves=self, disables=self, tells_use=self, own_secrets=self._aws.secrets
+            slots=2,
+            exact=False,
+            proves=self,
+            disables=self,
+            tells_use=self,
+            own_secrets=self._aws.secrets,
+            files=lambda: self._aws.files,
         )
 
     @property

@@ -91,7 +91,13 @@ class AwsRole:
     @property
     def abilities(self) -> Abilities:
         """No slots, but the policy's length; each external id is its own mark. Proved only where `probe` allows it."""
-        return Abilities(slots=None, exact=True, proves=self if self._probe else None, own_secrets=self._aws.secrets)
+        return Abilities(
+            slots=None,
+            exact=True,
+            proves=self if self._probe else None,
+            own_secrets=self._aws.secrets,
+            files=lambda: self._aws.files,
+        )
 
     @property
     def identity(self) -> str:

@@ -49,6 +49,7 @@ class AzureAccess:
         client_id: rotator's own application; None for what the environment says.
         secret: where its client secret is.
         certificate: the file with its certificate and private key.
+        ca_file: the CA of these addresses; None for what the machine trusts.
     """
 
     tenant: str
@@ -60,6 +61,7 @@ class AzureAccess:
     client_id: str | None = None
     secret: SecretRef | None = None
     certificate: str | None = None
+    ca_file: str | None = None
 
     @classmethod
     def of(cls, section: AzureSection) -> AzureAccess:
@@ -81,12 +83,19 @@ class AzureAccess:
             client_id=section.admin.client_id,
             secret=section.admin.secret,
             certificate=section.admin.certificate,
+            ca_file=section.ca_file,
         )
 
     @property
     def is_microsofts(self) -> bool:
         """The authority is one that Microsoft's library knows. Any other is taken at its word."""
         return self.authority in _CLOUDS
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that are read once. A secret, a certificate and a workload's token are read at each use."""
+        own = os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH") if self.client_id is None else None
+        return tuple(file for file in (own, self.ca_file) if file)
 
     @property
     def token_url(self) -> str:

@@ -29,6 +29,7 @@ from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, NoAnswer, json_object
+from rotator.http.clients import HttpClients
 from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
@@ -89,6 +90,7 @@ class OwnLogin:
     """
 
     def __init__(self, access: AzureAccess, http: httpx.Client) -> None:
+        self.files = access.files
         self._access = access
         self._lock = threading.Lock()  # guards all below
         self._transport = _Transport(http)
@@ -267,10 +269,12 @@ def _claims(token: str) -> Mapping[str, Any]:
 
 
 # Each keeps tokens, and a client of Microsoft's library.
-_logins = Shared[tuple[AzureAccess, httpx.Client], OwnLogin](lambda way: OwnLogin(*way))
+_logins = Shared[tuple[AzureAccess, HttpClients], OwnLogin](
+    lambda way: OwnLogin(way[0], way[1].trusting(way[0].ca_file)), lambda made: made.files
+)
 
 
-def login_for(access: AzureAccess, http: httpx.Client) -> OwnLogin:
+def login_for(access: AzureAccess, http: HttpClients) -> OwnLogin:
     """Who rotator is by this way into Azure, one for all credentials that use it."""
     quieten(QUIET_LOGGERS, logging.ERROR)
     return _logins.of((access, http))

@@ -45,7 +45,7 @@ def open_provider(settings: AzureSettings, tools: Tools) -> AzureApp:
     access = AzureAccess.of(section)
     http = tools.http.trusting(section.ca_file)
     application = section.client_id.lower()
-    login = login_for(access, http)
+    login = login_for(access, tools.http)
     graph = Graph(access, http, login, application, tools)
     return AzureApp(section, access, graph, login, tools)
 
@@ -78,6 +78,7 @@ class AzureApp:
             proves=self,
             tells_use=self if self._evidence is not False else None,
             own_secrets=self._login.secrets,
+            files=lambda: self._access.files,
         )
 
     @property

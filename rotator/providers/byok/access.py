@@ -38,6 +38,7 @@ class Access:
         tls: trusts these, and holds rotator's client certificate, if it has one.
         bearer: reads rotator's own token; None where the certificate is enough.
         key: the private key of rotator's client certificate (PEM), if it has one.
+        files: what all this was read from. A token in a file of its own is read at each use.
     """
 
     server: str
@@ -47,6 +48,7 @@ class Access:
     tls: ssl.SSLContext
     bearer: Callable[[], str] | None
     key: SecretStr | None
+    files: tuple[str, ...]
 
     def secrets(self) -> Iterator[SecretStr]:
         """The private key, which is never sent. A token is, with each request."""
@@ -76,7 +78,7 @@ class Access:
 
 
 def _access(section: ByokSection, pod: str) -> Access:
-    config, origin, in_cluster = _config(section, pod)
+    config, origin, in_cluster, origin_file = _config(section, pod)
     cluster, user = config.cluster, config.user or User()
     server = cluster.server.rstrip("/")
     if not is_https_or_loopback(server):
@@ -98,7 +100,16 @@ def _access(section: ByokSection, pod: str) -> Access:
         if urlsplit(server).scheme == "https"
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
-    return Access(server, origin, in_cluster, ca, tls, _bearer(config, user), _client_key(config, user))
+    return Access(
+        server,
+        origin,
+        in_cluster,
+        ca,
+        tls,
+        _bearer(config, user),
+        _client_key(config, user),
+        _files(config, origin_file, section.ca_file),
+    )
 
 
 def _client_key(config: SingleConfig, user: User) -> SecretStr | None:
@@ -109,14 +120,21 @@ def _client_key(config: SingleConfig, user: User) -> SecretStr | None:
     return None
 
 
-def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool]:
-    """The cluster and the user, where they come from, and whether we run in that cluster."""
+def _files(config: SingleConfig, *others: str | None) -> tuple[str, ...]:
+    user = config.user or User()
+    beside = (config.cluster.certificate_auth, user.client_cert, user.client_key)
+    named = (str(config.abs_file(file)) for file in beside if file is not None)
+    return (*(file for file in others if file is not None), *named)
+
+
+def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool, str | None]:
+    """The cluster and the user, where they come from, whether we run in that cluster, and the file, if it is one."""
     named, context = section.kubeconfig, section.context
     if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
-        return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True
+        return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True, None
     file = named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
     config = _chosen(KubeConfig.from_file(file), context)
-    return config, f"{file}, context {config.context_name}", False
+    return config, f"{file}, context {config.context_name}", False, file
 
 
 def _chosen(config: KubeConfig, context: str | None) -> SingleConfig:

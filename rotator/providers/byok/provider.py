@@ -88,7 +88,9 @@ class ByokAccount:
     @property
     def abilities(self) -> Abilities:
         """Any number of tokens, each with a name that we gave it; none can be disabled, and no use is recorded."""
-        return Abilities(slots=None, exact=True, proves=self, own_secrets=self._access.secrets)
+        return Abilities(
+            slots=None, exact=True, proves=self, own_secrets=self._access.secrets, files=lambda: self._access.files
+        )
 
     @property
     def identity(self) -> str:

@@ -35,7 +35,7 @@ def open_provider(settings: CivoSettings, tools: Tools) -> CivoApiKey:
     """
     section = settings.civo
     quota = Quota(tools.http.trusting(section.ca_file), section.api_url, tools.deadline, tools.clock)
-    return CivoApiKey(KeyPlace(section.api_key, tools.clock), section.account, quota)
+    return CivoApiKey(KeyPlace(section.api_key, tools.clock), section.account, quota, section.ca_file)
 
 
 class CivoApiKey:
@@ -46,9 +46,11 @@ class CivoApiKey:
         account: the e-mail address or the id of the account that each key must be of. None: the address of the first
             one that this process used a key of.
         quota: asks Civo.
+        ca_file: what it trusts was read from there.
     """
 
-    def __init__(self, place: KeyPlace, account: str | None, quota: Quota) -> None:
+    def __init__(self, place: KeyPlace, account: str | None, quota: Quota, ca_file: str | None = None) -> None:
+        self._ca_file = ca_file
         self._place = place
         self._account = account
         self._quota = quota
@@ -58,7 +60,8 @@ class CivoApiKey:
     @property
     def abilities(self) -> Abilities:
         """The operator makes the keys. A key is its own mark."""
-        return Abilities(slots=None, exact=True, proves=self, supplied=self)
+        files = () if self._ca_file is None else (self._ca_file,)
+        return Abilities(slots=None, exact=True, proves=self, supplied=self, files=lambda: files)
 
     @property
     def identity(self) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import google.auth
 import grpc
+from google.auth._cloud_sdk import get_application_default_credentials_path
 from google.auth.credentials import Credentials, with_scopes_if_required
 from google.auth.environment_vars import CREDENTIALS
 from pydantic import SecretStr
@@ -74,6 +75,11 @@ class GcpAccess:
         if not isinstance(scoped, Credentials):
             raise TypeError("google-auth found no credentials")
         return scoped
+
+    def files(self) -> tuple[str, ...]:
+        """The files that are read once. The token of a federated identity is read at each renewal."""
+        own = self.credentials or os.environ.get(CREDENTIALS) or get_application_default_credentials_path()
+        return (own,) if self.ca_file is None else (own, self.ca_file)
 
     def own_keys(self) -> Iterator[SecretStr]:
         """The private key in rotator's own credentials file, if there is one: it signs, and is never sent."""

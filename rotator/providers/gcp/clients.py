@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import NoAnswer
+from rotator.http.clients import HttpClients
 from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
@@ -45,6 +46,7 @@ class GcpClients:
     Attributes:
         target: IAM's host and port.
         iam: the SDK's client. Each of its calls needs `retry=None`, a timeout, and `metadata` with rotator's own token.
+        files: what its own credentials, and what it trusts, were read from.
         list_keys: ListServiceAccountKeys, which hands out the call beside the answer: the date is in its metadata.
 
     Raises:
@@ -58,6 +60,7 @@ class GcpClients:
             problem = outside_text(error.args[0] if error.args else type(error).__name__)
         else:
             self._own_keys = tuple(access.own_keys())
+            self.files = access.files()
             self._renewing = threading.Lock()
             self.target = access.target
             self.iam = IAMClient(transport=IAMGrpcTransport(host=access.target, channel=access.channel()))
@@ -150,14 +153,14 @@ class _Http(Request):
 
 
 # A channel is a connection, and threads of its own.
-_clients = Shared(GcpClients)
+_clients = Shared[tuple[GcpAccess, HttpClients], GcpClients](lambda way: GcpClients(way[0]), lambda made: made.files)
 
 
-def clients_for(access: GcpAccess) -> GcpClients:
-    """The client of this way into Google Cloud, one for all credentials that use it.
+def clients_for(access: GcpAccess, http: HttpClients) -> GcpClients:
+    """The client of this way into Google Cloud, one for all credentials that use it, until the config is reloaded.
 
     Raises:
         RotatorError: as GcpClients.
     """
     quieten(LEAKING_LOGGERS)
-    return _clients.of(access)
+    return _clients.of((access, http))

@@ -66,7 +66,7 @@ def open_provider(settings: GcpSettings, tools: Tools) -> GcpAccount:
     Raises:
         RotatorError: there are no credentials, or an address or a file can't be used.
     """
-    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp)))
+    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp), tools.http))
 
 
 class GcpAccount:
@@ -101,6 +101,7 @@ class GcpAccount:
             disables=self,
             tells_use=self if self._shows_use else None,
             own_secrets=self._gcp.secrets,
+            files=lambda: self._gcp.files,
         )
 
     @property

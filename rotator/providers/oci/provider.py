@@ -108,7 +108,10 @@ class OciUser:
     @property
     def abilities(self) -> Abilities:
         """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
-        return Abilities(slots=3, exact=True, proves=self, own_secrets=self._own.secrets)
+        return Abilities(slots=3, exact=True, proves=self, own_secrets=self._own.secrets, files=self._files)
+
+    def _files(self) -> tuple[str, ...]:
+        return () if self._section.ca_file is None else (self._section.ca_file,)
 
     @property
     def identity(self) -> str:

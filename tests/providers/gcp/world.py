@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from rotator.errors import CallFailed
+from rotator.http.clients import HttpClients
 from rotator.model import Key
 from rotator.providers.base import Minted
 from rotator.providers.gcp.provider import GcpAccount, open_provider
@@ -26,7 +27,7 @@ from tests.support.patience import patience
 
 PATIENT = timedelta(seconds=patience(20))
 IMPATIENT = timedelta(seconds=patience(1))
-HTTP = httpx.Client()  # one for all, as in rotator: to make one costs more than most of these tests
+HTTP = HttpClients(httpx.Client())  # one for all, as in rotator: to make one costs more than most of these tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class World:
         return _settings(service_account or self.email, {**self.section, **section})
 
     def open(self, deadline: timedelta = PATIENT, **settings: Any) -> GcpAccount:
-        return open_provider(self.settings(**settings), tools(deadline, http=HTTP))
+        return open_provider(self.settings(**settings), tools(deadline, clients=HTTP))
 
     def mint(self) -> Minted:
         return self.provider.mint(self.provider.draft("7f3a", 1))
@@ -106,7 +107,7 @@ def a_world(directory: Path, **section: object) -> Iterator[World]:
             **gcp.settings,
             **section,
         }
-        yield World(gcp, email, whole, open_provider(_settings(email, whole), tools(PATIENT, http=HTTP)))
+        yield World(gcp, email, whole, open_provider(_settings(email, whole), tools(PATIENT, clients=HTTP)))
 
 
 def failure_of(call: Callable[[], object]) -> CallFailed:
