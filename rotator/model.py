@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.attention import Finding, Hold, Severity
+from rotator.attention import Finding, Hold
 from rotator.errors import Verdict
 
 
@@ -294,6 +294,7 @@ class State:
     paused: bool = False
     error: str | None = None  # the last call that failed, until one succeeds
     unread: str | None = None  # why the outside can't be observed now
+    unread_since: datetime | None = None  # since when
     findings: tuple[Finding, ...] = ()  # of the last look
 
     def record(self, key_id: str | None) -> KeyRecord | None:
@@ -309,11 +310,6 @@ class State:
     def emergency(self) -> bool:
         """True while a leaked key is being rotated: windows, grace and quarantine don't apply."""
         return self.rotation is not None and self.rotation.emergency
-
-    @property
-    def needs_an_operator(self) -> bool:
-        """It is held, or a finding of its last look is an alert."""
-        return self.hold is not None or any(finding.severity is Severity.ACT for finding in self.findings)
 
     @property
     def in_flight(self) -> bool:

@@ -52,3 +52,4 @@ class Policy:
     proving_every: timedelta = timedelta(seconds=2)
     proving_timeout: timedelta = timedelta(minutes=10)
     settle: timedelta = timedelta(seconds=60)
+    alarm_after: timedelta = timedelta(minutes=30)

@@ -15,7 +15,7 @@ import typer
 
 from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import note, say, show_json
-from rotator.cli.session import begin, read_store
+from rotator.cli.session import Session, begin, read_store
 from rotator.config.models import Config, HealthSection
 from rotator.errors import ExitCode, StoreError
 from rotator.service.vitals import Words, words
@@ -36,10 +36,16 @@ def health(
     ready: Annotated[
         bool, typer.Option("--ready", help="Ask instead whether it owns the store and its config is in force.")
     ] = False,
+    work: Annotated[
+        bool, typer.Option("--work", help="Ask instead whether an operator is needed, as `rotator status` says it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> ExitCode:
     """Show how the service is. ERROR unless all is well."""
-    config = begin(path).config
+    session = begin(path)
+    config = session.config
+    if work:
+        return _work(session, as_json=as_json)
     good, bad = _READY if ready else _LIVE
     found = _ask(config.health, ready=ready) if config.health is not None else _look(config, ready=ready)
     parts = ", ".join(f"{part} {word}" for part, word in found.items() if part != "status")
@@ -48,6 +54,21 @@ def health(
     else:
         say(f"{found.get('status', bad)}: {parts}")
     return ExitCode.FINE if found.get("status") == good else ExitCode.ERROR
+
+
+def _work(session: Session, *, as_json: bool) -> ExitCode:
+    """What the service's work has come to: clouds, Northflank and holds, which are no matter of its own health."""
+    from rotator.cli.status import view  # noqa: PLC0415  # a probe asks every few seconds, and needs none of it
+
+    alarms = view(session).alarms
+    if as_json:
+        about = [{"kind": alarm.kind.value, "about": alarm.about, "text": alarm.text} for alarm in alarms]
+        show_json({"status": "alarm" if alarms else "ok", "alarms": about})
+    else:
+        say("alarm:" if alarms else "ok: no operator is needed")
+        for alarm in alarms:
+            say(f"{alarm.about}: {alarm.text}")
+    return ExitCode.ERROR if alarms else ExitCode.FINE
 
 
 def _ask(listener: HealthSection, *, ready: bool) -> Words:
@@ -74,8 +95,6 @@ def _look(config: Config, *, ready: bool) -> Words:
     except StoreError as error:
         note(f"rotator: {error}")
         alive = False
-    if ready:
-        return words({"config": True, "ownership": alive}, good=_READY[0], bad=_READY[1])  # the config was just read
     readable = audited = False
     try:
         with read_store(config) as reader:
@@ -85,5 +104,7 @@ def _look(config: Config, *, ready: bool) -> Words:
         audited = not any(refusing.values())
     except StoreError as error:
         note(f"rotator: {error}")
-    parts = {"process": alive, "store": readable, "audit": audited}
-    return words(parts, good=_LIVE[0], bad=_LIVE[1])
+    parts = {"store": readable, "audit": audited}
+    if ready:  # the config was just read
+        return words({"config": True, "ownership": alive, **parts}, good=_READY[0], bad=_READY[1])
+    return words({"process": alive, **parts}, good=_LIVE[0], bad=_LIVE[1])

@@ -146,7 +146,7 @@ def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> Exi
     said_way = ""
     while True:
         # State, then events: what led to it is printed by the time the state ends the watch.
-        standings = stand(session.config, reader.credentials(), reader.owner())
+        standings = stand(session, reader.credentials(), reader.owner())
         standing = next(one for one in standings if one.name == name)
         records = reader.records(after=seen, credential=name)
         seen = records[-1].sequence if records else seen

@@ -38,10 +38,11 @@ def show(
     Raises:
         UsageError: the journal doesn't know it, or it is keyless.
     """
-    config = begin(path).config
+    session = begin(path)
+    config = session.config
     with read_store(config) as reader:
         owner = reader.owner()
-        standings = stand(config, reader.credentials(), owner)
+        standings = stand(session, reader.credentials(), owner)
         known = {standing.name: standing for standing in standings if standing.row is not None}
         if name not in known:
             refuse_keyless(config, [name])

@@ -5,19 +5,19 @@ It asks the journal and the config, and nothing outside: it is quick, and works 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rotator.attention import FindingKind, Severity
 from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.remedies import remedy
-from rotator.cli.render import length, moment, relative, say, show_json, show_table
-from rotator.cli.session import CLOCK, begin, read_store
-from rotator.config.models import Config
+from rotator.cli.render import moment, relative, say, show_json, show_table
+from rotator.cli.session import CLOCK, Session, begin, read_store
 from rotator.errors import ExitCode
 from rotator.model import Phase, State
 from rotator.policy import Policy
+from rotator.rotation.alarms import Alarm, AlarmKind, of_credential, of_sinks
 from rotator.rotation.moment import overdue
 from rotator.rotation.schedule import Window, due_at
 from rotator.store.reader import CredentialRow, Owner
@@ -41,6 +41,7 @@ class Standing:
         now: aware UTC.
         keyless: Northflank holds no key for it.
         supplied: an operator makes its keys.
+        written_at: when the config was written (aware UTC): until the first look, patience counts from it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Standing:
     now: datetime
     keyless: bool = False
     supplied: bool = False
+    written_at: datetime | None = None
 
     @property
     def state(self) -> State:
@@ -63,9 +65,12 @@ class Standing:
         return self.policy is not None and overdue(self.state, self.policy, self.now)
 
     @property
-    def alarming(self) -> bool:
-        """An operator must act: it is held, an alert is open, it is overdue, or in flight and out of the config."""
-        return self.state.needs_an_operator or self.overdue or (self.policy is None and self.state.in_flight)
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Why it needs an operator."""
+        if self.keyless:
+            return ()
+        looked_at = self.row.looked_at if self.row is not None else self.written_at
+        return tuple(of_credential(self.name, self.state, self.policy, looked_at, self.now))
 
     @property
     def due(self) -> datetime | None:
@@ -95,8 +100,8 @@ class Standing:
         if state.hold is not None:
             yield state.hold.detail
         yield from self._found()
-        if self.overdue and self.policy is not None:
-            yield f"the current key is older than max_age, {length(self.policy.max_age)}"
+        shown = {AlarmKind.OVERDUE, AlarmKind.UNATTENDED}
+        yield from (alarm.text for alarm in self.alarms if alarm.kind in shown and self.row is not None)
         if self.frozen:
             yield "every change is frozen"
         if state.paused:
@@ -185,25 +190,63 @@ class Standing:
         )
 
 
-def status(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
-    """Every credential of the config and of the journal. HELD if an operator must act on one."""
-    config = begin(path).config
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store and the config, side by side.
+
+    Args:
+        owner: the store's.
+        failing: the audit sinks that fail, and why.
+        standings: where every credential stands, by name.
+        alarms: what needs an operator.
+    """
+
+    owner: Owner
+    failing: Mapping[str, str]
+    standings: tuple[Standing, ...]
+    alarms: tuple[Alarm, ...]
+
+
+def view(session: Session) -> View:
+    """What the store shows now. Raises StoreError if there is none, or it can't be read."""
+    config = session.config
     with read_store(config) as reader:
         owner, rows, cursors = reader.owner(), reader.credentials(), reader.cursors()
-    alive = owner_alive(config.store.url)
     failing = {sink: cursor.error for sink, cursor in cursors.items() if cursor.error}
-    standings = sorted(stand(config, rows, owner), key=lambda standing: standing.name)
+    standings = tuple(sorted(stand(session, rows, owner), key=lambda standing: standing.name))
+    required: set[str] = {*config.audit.require}
+    alarms = (
+        *of_sinks({sink: why for sink, why in failing.items() if sink in required}),
+        *(alarm for standing in standings for alarm in standing.alarms),
+    )
+    return View(owner, failing, standings, alarms)
+
+
+def status(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
+    """Every credential of the config and of the journal. HELD if an operator must act on one."""
+    session = begin(path)
+    seen = view(session)
+    owner, failing, standings, alarms = seen.owner, seen.failing, seen.standings, seen.alarms
+    alive = owner_alive(session.config.store.url)
     if as_json:
         frozen = {"by": owner.frozen_by, "at": owner.frozen_at} if owner.frozen_at is not None else None
         store = {"id": owner.store_id, "owner_alive": alive, "frozen": frozen, "failing_sinks": failing}
-        show_json({"store": store, "credentials": [standing.document() for standing in standings]})
+        documents = [standing.document() for standing in standings]
+        show_json({"store": store, "alarms": [_document(alarm) for alarm in alarms], "credentials": documents})
     else:
         _show(standings, owner, failing, alive=alive)
-    return ExitCode.HELD if any(standing.alarming for standing in standings) else ExitCode.FINE
+        if alarms:
+            say(f"\nAn operator is needed: {', '.join(sorted({alarm.about for alarm in alarms}))}.")
+    return ExitCode.HELD if alarms else ExitCode.FINE
 
 
-def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list[Standing]:
+def _document(alarm: Alarm) -> dict[str, str]:
+    return {"kind": alarm.kind.value, "about": alarm.about, "text": alarm.text, "detail": alarm.detail}
+
+
+def stand(session: Session, rows: tuple[CredentialRow, ...], owner: Owner) -> list[Standing]:
     """Where every credential stands that the config or the journal knows."""
+    config, written_at = session.config, datetime.fromtimestamp(session.path.stat().st_mtime, UTC)
     rotated = {section.name: section for section in config.credentials if not section.keyless}
     now, frozen = CLOCK.now(), owner.frozen_at is not None
     known = {row.name: row for row in rows}
@@ -217,6 +260,7 @@ def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list
                 frozen,
                 now,
                 supplied=section.supplied,
+                written_at=written_at,
             )
             for name, section in rotated.items()
         ),
@@ -230,7 +274,7 @@ def stand(config: Config, rows: tuple[CredentialRow, ...], owner: Owner) -> list
     ]
 
 
-def _show(standings: list[Standing], owner: Owner, failing: Mapping[str, str | None], *, alive: bool) -> None:
+def _show(standings: Sequence[Standing], owner: Owner, failing: Mapping[str, str], *, alive: bool) -> None:
     show_table(_HEADINGS, [standing.cells() for standing in standings])
     for standing in standings:
         for text in standing.in_the_way():

@@ -66,6 +66,11 @@ class PolicySection(Section):
         description="When the new key must be seen in use before the old one goes; auto: if the old one was in use.",
     )
     watch: PositiveDuration = Field(_DEFAULT.watch, description="How often waiting and idle credentials are looked at.")
+    alarm_after: PositiveDuration | None = Field(
+        None,
+        description="An operator is needed once nothing could be read, or nobody looked, for this long; "
+        "null: 3 × watch. For a timer or a CronJob: two of its periods and more.",
+    )
     backoff: BackoffSection = Field(default_factory=BackoffSection, description="The wait after a failure.")
     proving: ProvingSection = Field(default_factory=ProvingSection, description="How a fresh key is proved.")
 
@@ -100,4 +105,5 @@ class PolicySection(Section):
             proving_every=self.proving.every,
             proving_timeout=self.proving.timeout,
             settle=settle,
+            alarm_after=self.alarm_after or 3 * self.watch,
         )

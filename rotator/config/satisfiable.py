@@ -127,6 +127,7 @@ def _contradictions(policy: PolicySection, slots: int | None) -> Iterator[str]:
     limits = (
         ("grace", policy.grace, "max_grace", policy.max_grace),
         ("quiet_for", policy.quiet_for, "max_grace", policy.max_grace),
+        ("watch", policy.watch, "alarm_after", policy.alarm_after or 3 * policy.watch),
         ("backoff.first", policy.backoff.first, "backoff.max", policy.backoff.max),
         (
             "(proving.successes - 1) × proving.every",

@@ -375,7 +375,7 @@ class Engine:
         if state.unread is None:
             return state, []
         event = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
-        return replace(state, unread=None), [event]
+        return replace(state, unread=None, unread_since=None), [event]
 
     def _cannot_read(self, work: _Work, failure: CallFailed) -> datetime:
         """Reads never hold a rotation: nothing is lost by asking again."""
@@ -385,7 +385,8 @@ class Engine:
         why = told_of(failure)
         if not same_but_for_numbers(state.unread, why):
             event = work.narrator.event(state, EventName.READ_FAILED, why, code=failure.code)
-            self._commit(managed, replace(state, unread=why), [event])
+            since = self._clock.now() if state.unread is None else state.unread_since
+            self._commit(managed, replace(state, unread=why, unread_since=since), [event])
         wait = failure.retry_after or managed.calendar.backoff(work.live.unread)
         return self._clock.now() + min(wait, managed.policy.watch)
 

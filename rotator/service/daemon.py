@@ -26,6 +26,7 @@ from rotator.host import logs
 from rotator.host.systemd import Notifier
 from rotator.http.outside_text import outside_text
 from rotator.rotation.engine import Engine
+from rotator.service.alarms import Bell, Looks, alarms_now, shortest_patience, summary
 from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
 from rotator.service.reload import reread
@@ -115,6 +116,7 @@ class Daemon:
         self._ticking = 0
         self._ticked = threading.Condition()
         self._timers = Timers(self._offer)
+        self._looks, self._bell = Looks(clock), Bell()
 
     def run(self) -> ExitCode:
         """Serve until SIGTERM or SIGINT. Returns the process's exit code.
@@ -249,7 +251,7 @@ class Daemon:
         for name, work, seconds in (
             ("requests", self._serve_requests, REQUESTS_EVERY),
             ("delivery", self._deliver, DELIVERY_EVERY),
-            ("store", self._prove_store, STORE_EVERY),
+            ("store", self._prove_store, min(STORE_EVERY, shortest_patience(self._fleet.managed.values()) / 6)),
             ("summary", self._sum_up, HEARTBEAT),
         ):
             self._timers.every(seconds, name, work)
@@ -302,6 +304,7 @@ class Daemon:
             with self._ticked:
                 self._ticking -= 1
                 self._ticked.notify_all()
+        self._looks.note(name)
         self._timers.at(name, at)
         self._look_at(self._engine.admission.may_try())
 
@@ -313,25 +316,25 @@ class Daemon:
 
     def _sum_up(self) -> None:
         """One line for `systemctl status`."""
+        fleet = self._fleet.managed.values()
         try:
-            states = [self._journal.load(name) for name in self._fleet.managed]
+            alarms = self._bell.ring(alarms_now(fleet, self._journal, self._looks, self._clock))
+            self._summary = summary(fleet, self._journal, alarms)
         except StoreError:  # the ticks report it; here it must end nothing
             self._summary = "the journal can't be read"
-            return
-        rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
-        self._summary = f"credentials: {len(states)}, in rotation: {rotating}, held: {held}"
 
     def _deliver(self) -> None:
         """Bring the audit log's sinks up to date. Only a required sink that lags holds anything up."""
         try:
-            self._journal.flush(required_only=False)
-        except (AuditError, StoreError) as error:
-            log.error("a required audit sink can't be written; nothing is changed until it can", error=str(error))
+            with suppress(AuditError):  # an alarm says so, once
+                self._journal.flush(required_only=False)
+        except StoreError as error:
+            log.error("the audit log can't be delivered now", error=str(error))
 
     def _prove_store(self) -> None:
         was_writable = self._journal.writable
         try:
-            self._journal.touch()
+            self._journal.touch(self._looks.fresh())
             if not was_writable:
                 log.info("the store can be written again")
         except StaleFence as error:
@@ -382,7 +385,7 @@ class Daemon:
             logs.set_up(config.log.level)
             self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
             log.info("the config was reloaded", credentials=len(fleet.managed))
-            self._look_at(fleet.managed)
+            self._set_timers()
         if not self._stop.is_set():
             self._notifier.ready()
 

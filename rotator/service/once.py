@@ -14,7 +14,7 @@ from rotator.errors import ExitCode, StoreError
 from rotator.model import Phase, State
 from rotator.rotation.engine import Engine
 from rotator.rotation.managed import Managed
-from rotator.rotation.moment import overdue
+from rotator.service.alarms import Bell, Looks, alarms_now
 from rotator.service.fleet import Fleet
 from rotator.service.people import serve_requests
 from rotator.service.turns import Turns, rank
@@ -48,8 +48,8 @@ def run_once(
         names: these credentials only; all of them by default.
 
     Returns:
-        HELD if a credential is held, overdue, can't be read, or did not reach a phase that holds no material;
-        else FINE.
+        HELD if a credential needs an operator, can't be read, or did not reach a phase that holds no material; else
+        FINE.
 
     Raises:
         StoreError: the journal can't be written.
@@ -57,7 +57,7 @@ def run_once(
     serve_requests(fleet, journal, engine, clock)
     chosen = [managed for name, managed in fleet.managed.items() if names is None or name in names]
     engine.keep(fleet.managed.values())
-    turns = Turns(workers)
+    looks, turns = Looks(clock), Turns(workers)
     turns.serve(chosen)
     for managed in chosen:
         turns.offer(managed.name, rank(managed, journal.load(managed.name), clock.now()), managed.ways)
@@ -80,12 +80,12 @@ def run_once(
         passes = [pool.submit(work) for _ in range(min(workers, len(chosen)))]
     finished = [done for each in passes for done in each.result()]
     journal.flush(required_only=False)
-    now = clock.now()
-    states = [(managed, journal.load(managed.name)) for managed in chosen]
-    bad = any(
-        state.needs_an_operator or state.unread or overdue(state, managed.policy, now) for managed, state in states
-    )
-    return ExitCode.HELD if bad or not all(finished) else ExitCode.FINE
+    for managed in chosen:
+        looks.note(managed.name)
+    journal.touch(looks.fresh())
+    alarms = Bell().ring(alarms_now(chosen, journal, looks, clock))
+    unread = any(journal.load(managed.name).unread for managed in chosen)
+    return ExitCode.HELD if alarms or unread or not all(finished) else ExitCode.FINE
 
 
 def _carry(managed: Managed, journal: Journal, engine: Engine, clock: Clock, stop: threading.Event) -> bool:

@@ -33,8 +33,8 @@ class Vitals:
 
     @property
     def ready(self) -> bool:
-        """It goes by the config that it was given, as the one owner."""
-        return self.config and self.ownership
+        """It goes by the config that it was given, as the one owner, and its own work can be done."""
+        return self.config and self.ownership and self.healthy
 
     def health(self) -> Words:
         """As `/healthz` answers."""
@@ -43,7 +43,8 @@ class Vitals:
 
     def readiness(self) -> Words:
         """As `/readyz` answers."""
-        return words({"config": self.config, "ownership": self.ownership}, good="ready", bad="not ready")
+        parts = {"config": self.config, "ownership": self.ownership, "store": self.store, "audit": self.audit}
+        return words({**parts, "work": self.work}, good="ready", bad="not ready")
 
 
 def words(parts: Mapping[str, bool], *, good: str, bad: str) -> Words:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -40,6 +40,7 @@ _LAST_RECORD = select(AUDIT_EVENT).order_by(AUDIT_EVENT.c.sequence.desc()).limit
 _ADD_RECORDS = insert(AUDIT_EVENT)
 _CREDENTIALS = select(CREDENTIAL).where(CREDENTIAL.c.forgotten_at.is_(None))
 _CHANGE_CREDENTIAL = update(CREDENTIAL).where(CREDENTIAL.c.id == bindparam("row_id"))
+_LOOKED = _CHANGE_CREDENTIAL.values(updated_at=bindparam("updated_at"))
 _ANSWER = update(REQUEST).where(REQUEST.c.id == bindparam("which"), REQUEST.c.answered_at.is_(None))
 _SAVE_CURSOR = update(OUTBOX).where(OUTBOX.c.sink == bindparam("which"))
 
@@ -247,15 +248,22 @@ class Journal:
             if not required_only:
                 self._save_cursors()
 
-    def refusing_sinks(self) -> tuple[str, ...]:
-        """The required sinks that did not take what they were last offered, by name."""
+    def refusing_sinks(self) -> Mapping[str, str]:
+        """The required sinks that did not take what they were last offered, by name, and why."""
         return self._outbox.refusing()
 
     # Ownership.
 
-    def touch(self) -> None:
-        """Prove that the store can be written, by a write that says no more than that its cursors are still true."""
+    def touch(self, looked: Collection[str] = ()) -> None:
+        """Prove that the store can be written, by a write that says no more than that its cursors are still true.
+
+        Args:
+            looked: the credentials that were looked at since the last time, whatever was seen.
+        """
         with self._transaction(()) as now:
+            rows = [{"row_id": self._known[name].row_id, "updated_at": now} for name in looked if name in self._known]
+            if rows:
+                self._connection.execute(_LOOKED, rows)
             # Another value each time: SQLite writes nothing where nothing changes.
             self._connection.execute(update(OUTBOX), {"updated_at": now})
 

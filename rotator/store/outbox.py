@@ -74,9 +74,9 @@ class Outbox:
         """The cursors that the store doesn't have yet, by the sink's name."""
         return {lane.sink.name: lane.cursor for lane in self._lanes if lane.cursor != lane.saved}
 
-    def refusing(self) -> tuple[str, ...]:
-        """The required sinks that did not take what they were last offered."""
-        return tuple(lane.sink.name for lane in self._lanes if lane.sink.required and lane.cursor.error)
+    def refusing(self) -> Mapping[str, str]:
+        """The required sinks that did not take what they were last offered, and why."""
+        return {lane.sink.name: lane.cursor.error for lane in self._lanes if lane.sink.required and lane.cursor.error}
 
     def saved(self, cursors: Mapping[str, Cursor]) -> None:
         """Take note of cursors that have been committed."""

@@ -28,13 +28,14 @@ REPEATED = ("time", "event", "credential", "rotation")
 
 @dataclass(frozen=True, slots=True)
 class CredentialRow:
-    """A credential as the journal knows it. `next_at` is when it is looked at again (aware UTC)."""
+    """A credential as the journal knows it: when it is looked at again, and was last looked at (aware UTC)."""
 
     name: str
     provider: str
     identity: str
     state: State
     next_at: datetime | None
+    looked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ class JournalReader:
         """All credentials but forgotten ones, by name."""
         query = select(CREDENTIAL).where(CREDENTIAL.c.forgotten_at.is_(None)).order_by(CREDENTIAL.c.name)
         return tuple(
-            CredentialRow(row["name"], row["provider"], row["identity"], decode_state(row), row["next_at"])
+            CredentialRow(
+                row["name"], row["provider"], row["identity"], decode_state(row), row["next_at"], row["updated_at"]
+            )
             for row in self._rows(query)
         )
 

@@ -55,7 +55,7 @@ CREDENTIAL = Table(
     Column("state", Text, nullable=False),  # the rest of model.State, as JSON
     Column("next_at", UtcDateTime),
     Column("registered_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),  # or last looked at
     Column("forgotten_at", UtcDateTime),
 )
 # A forgotten credential stays as history and gives its name and identity free.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rotator.errors import ExitCode
 from rotator.sandbox.stage import CREDENTIAL, Stage
@@ -26,7 +29,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         desk = Desk(stage.directory, patient(stage.config()), stage.environment)
         assert desk.rotator("run", "--once").code == 0
         assert desk.rotator("rotate", CREDENTIAL, "--standalone").code == 0
+        forget_to_reload(desk)
         yield desk
+
+
+def forget_to_reload(desk: Desk) -> None:
+    """The config has had another credential for a day, and no service has taken it up: an alarm."""
+    config = yaml.safe_load(desk.config_file.read_text())
+    [first] = config["credentials"]
+    config["credentials"].append({**first, "name": "second", "user": "second", "integrations": ["second"]})
+    desk.config_file.write_text(json.dumps(config))
+    os.utime(desk.config_file, (1, 1))
 
 
 def documented(command: str) -> set[str]:

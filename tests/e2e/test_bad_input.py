@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import resource
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from rotator.attention import HoldReason
 from rotator.errors import StoreError
 from rotator.model import Phase
+from rotator.providers.base import Draft, Minted, Provider
 from rotator.sandbox.stage import INTEGRATION
 from rotator.sandbox.wire.rules import Canned, Cut, Delay, Drip, Fault, Reset
 from tests.support.fixtures import MakeRig
@@ -250,17 +253,40 @@ class TestEveryCallOnce:
         assert rig.held() != rig.first_key
 
 
+class Slow:
+    """A provider, as a plugin may be, whose mint comes back long after its deadline, and without an answer."""
+
+    def __init__(self, inner: Provider) -> None:
+        self._inner = inner
+        self.identity, self.abilities = inner.identity, inner.abilities
+        self.list_keys, self.draft, self.delete, self.check = (
+            inner.list_keys,
+            inner.draft,
+            inner.delete,
+            inner.check,
+        )
+        self.ended = threading.Event()
+
+    def mint(self, draft: Draft) -> Minted:
+        minted = self._inner.mint(draft)
+        self.ended.wait()
+        return minted
+
+
 class TestACallThatOutlivesItsDeadline:
     def test_settle_is_counted_from_its_end(self, make_rig: MakeRig) -> None:
         rig = make_rig(northflank={"default": deadlines(0.3)})
-        rig.spoil(Drip(pause=0.1), aws="CreateAccessKey")
+        slow = Slow(rig.managed().provider)
+        usual = rig.fleet
+        rig.fleet = replace(usual, managed={rig.name: replace(rig.managed(), provider=slow)})
         rig.begin()
         rig.run(lambda state: state.mint is not None)
         for _ in range(3):
             rig.wait(timedelta(hours=1))
             rig.tick()
         assert rig.state.mint is not None, "the call's thread still runs: nothing is judged"
-        rig.aws.faults.release()
+        slow.ended.set()
+        rig.fleet = usual
         ended = rig.clock.now()
         rig.run(lambda state: state.mint is None)
         assert rig.clock.now() - ended >= rig.managed().policy.settle >= timedelta(seconds=0.6)

@@ -117,7 +117,6 @@ class TestTheKeyInUse:
         later(rig)
         later(rig)
         assert rig.state.hold is not None
-        assert rig.state.needs_an_operator
 
     def test_may_be_named_by_the_operator_who_put_another_there(self, rig: Rig, act: str) -> None:
         rig.rotate()

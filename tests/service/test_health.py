@@ -59,10 +59,14 @@ def url(patient: Patient) -> Iterator[str]:
         ("/healthz", "work", {"status": "failing", "work": "failing", "store": "ok"}),
         ("/healthz", "config", {"status": "ok"}),
         ("/healthz", "ownership", {"status": "ok"}),
-        ("/readyz", None, {"status": "ready", "config": "ok", "ownership": "ok"}),
+        (
+            "/readyz",
+            None,
+            {"status": "ready", "config": "ok", "ownership": "ok", "store": "ok", "audit": "ok", "work": "ok"},
+        ),
         ("/readyz", "config", {"status": "not ready", "config": "failing", "ownership": "ok"}),
         ("/readyz", "ownership", {"status": "not ready", "config": "ok", "ownership": "failing"}),
-        ("/readyz", "work", {"status": "ready"}),
+        *(("/readyz", part, {"status": "not ready", part: "failing"}) for part in ("store", "audit", "work")),
     ],
 )
 def test_each_path_says_what_it_is_for(
@@ -168,9 +172,15 @@ def test_a_refused_config_makes_it_not_ready_but_not_ill(watched: Watched) -> No
     watched.reload()
     watched.comes_to("/readyz", lambda said: said["status"] == "ready")
     assert watched.asked_by_command() == (0, "ok: process ok, store ok, audit ok, work ok\n")
-    assert watched.asked_by_command("--ready") == (0, "ready: config ok, ownership ok\n")
+    assert watched.asked_by_command("--ready") == (
+        0,
+        "ready: config ok, ownership ok, store ok, audit ok, work ok\n",
+    )
     assert watched.asked_by_command(listen="") == (0, "ok: process ok, store ok, audit ok\n")
-    assert watched.asked_by_command("--ready", listen="") == (0, "ready: config ok, ownership ok\n")
+    assert watched.asked_by_command("--ready", listen="") == (
+        0,
+        "ready: config ok, ownership ok, store ok, audit ok\n",
+    )
 
     assert watched.service.stop() == 0
     code, told = watched.asked_by_command()

@@ -73,9 +73,8 @@ class Carrier:
         self._carry_all(session, self.http(session), SHARE)
         metadata = Metadata(self._clients.trusting(None), self._clock)
         own = session.get_component("credential_provider")
-        # No event, and no argument, leads there.
-        own.get_provider("iam-role")._role_fetcher._session = metadata  # noqa: SLF001
-        own.get_provider("container-role")._fetcher._session = metadata  # noqa: SLF001
+        own.get_provider("iam-role")._role_fetcher._session = metadata  # noqa: SLF001  # no event or argument leads there
+        own.get_provider("container-role")._fetcher._session = metadata  # noqa: SLF001  # likewise
 
     def carry_once(self, client: Client, session: Session) -> Client:
         """The client of this session, which sends each request once: it may take the whole deadline."""
