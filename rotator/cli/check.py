@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -19,13 +20,16 @@ from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
 from rotator.config.satisfiable import warnings
 from rotator.errors import CallFailed, ConfigError, ExitCode, RotatorError, unforeseen
+from rotator.model import UNMANAGED, Phase, State
 from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
+from rotator.providers.base import Listing
 from rotator.rotation.managed import Managed
 from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
 _AT_ONCE = 8
+_PLACEHOLDER = re.compile(r"(?:^|[./@])todo(?:[-.@]|\d*$)|^0{8}-0{4}-0{4}-0{4}-\d{12}$")
 _REPORT = "report it; the other credentials are not concerned."
 _RENEW_WITHIN = timedelta(days=14)
 _HEADINGS = ("RESULT", "ABOUT", "CHECK")
@@ -85,6 +89,7 @@ def _lines(config: Config) -> Iterator[Line]:
     yield Line(Finds.OK, "config", "the config is valid, and its policy can be kept")
     for warning in warnings(config):
         yield Line(Finds.WARN, "config", warning)
+    yield from _unfilled(config)
     yield from _store(config)
     yield from _audit_file(config)
     for scheme, address in sorted(getproxies().items()):
@@ -102,11 +107,40 @@ def _lines(config: Config) -> Iterator[Line]:
         yield from _connection(fleet, name, section)
     progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for lines in pool.map(_checked, fleet.managed.values()):
+        states = _states(config)
+        for lines in pool.map(lambda one: _checked(one, states.get(one.name, State())), fleet.managed.values()):
             yield from lines
     for credential in config.credentials:
         if credential.keyless:
             yield from _keyless(fleet, credential)
+
+
+def _states(config: Config) -> Mapping[str, State]:
+    """The journal's rows; none before the first start, or where a line above says what is wrong with the store."""
+    try:
+        with read_store(config) as reader:
+            return {row.name: row.state for row in reader.credentials()}
+    except RotatorError:
+        return {}
+
+
+def _unfilled(config: Config) -> Iterator[Line]:
+    """What `rotator init` left to be filled in."""
+    for section in config.credentials:
+        for field, value in _texts(section.model_dump(mode="json"), ()):
+            if _PLACEHOLDER.search(value):
+                found = f"`{'.'.join(field)}` is {value}, which `rotator init` left to be filled in"
+                yield Line(
+                    Finds.FAIL, section.name, found, "put the real value there; docs/providers says where it is."
+                )
+
+
+def _texts(value: object, field: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, (*field, str(name)))
 
 
 def _open(config: Config) -> tuple[Fleet, list[Line]]:
@@ -220,16 +254,16 @@ def _connection(fleet: Fleet, name: str, section: ConnectionSection) -> Iterator
     yield Line(result, about, f"the token is valid until {moment(token.expires_at)}", remedy)
 
 
-def _checked(managed: Managed) -> list[Line]:
+def _checked(managed: Managed, state: State) -> list[Line]:
     lines: list[Line] = []
     try:
-        lines.extend(_credential(managed))
+        lines.extend(_credential(managed, state))
     except Exception as bug:  # noqa: BLE001  # one credential's trouble must not cost the others their lines
         lines.append(Line(Finds.FAIL, managed.name, unforeseen(bug), _REPORT))
     return lines
 
 
-def _credential(managed: Managed) -> Iterator[Line]:
+def _credential(managed: Managed, state: State) -> Iterator[Line]:
     for target in managed.targets:
         try:
             target.read(fresh=False)  # by the shared list: a call for each would cost a large fleet the hour's limit
@@ -244,13 +278,34 @@ def _credential(managed: Managed) -> Iterator[Line]:
             yield Line(result, managed.name, right.name, right.remedy or unknown)
     except CallFailed as failure:
         yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
-    yield from _clock(managed)
+    try:
+        listing = managed.provider.list_keys()
+    except CallFailed as failure:
+        found = f"the keys can't be listed, so what depends on them was not looked at: {failure.message}"
+        yield Line(Finds.FAIL, managed.name, found, failure.remedy)
+        return
+    yield from _named(managed, listing, state)
+    yield from _clock(managed, listing)
 
 
-def _clock(managed: Managed) -> Iterator[Line]:
+def _named(managed: Managed, listing: Listing, state: State) -> Iterator[Line]:
+    """Whether the key in use that the config names is there: that counts until the first contact."""
+    named, there = managed.named_key, {key.key_id for key in listing.keys}
+    if named is None or named == UNMANAGED or named in there or state.phase is not Phase.NEW:
+        return
+    keys = ", ".join(sorted(there)) or "none"
+    yield Line(
+        Finds.FAIL,
+        managed.name,
+        f"`current_key` is {named}, and the cloud lists no such key; it lists {keys}",
+        "name the key that Northflank holds, or leave `current_key` out and run `rotator adopt`.",
+    )
+
+
+def _clock(managed: Managed, listing: Listing) -> Iterator[Line]:
     """Whose clock dates the waits that protect a consumer, where it isn't the cloud's and this machine's together."""
     try:
-        if managed.provider.list_keys().cloud_time is not None:
+        if listing.cloud_time is not None:
             return
         stands_in = managed.targets[0].read(fresh=True).at is not None
     except CallFailed:

@@ -87,7 +87,15 @@ def _rotate(state: State, request: Command, facts: Facts) -> Ruling:
     if state.phase is not Phase.IDLE or state.hold is not None:
         return refused(state, f"a rotation begins when idle; this credential is {standing(state)}")
     due = "the rotation begins when the operator has made a new key" if facts.key_wanted else "the rotation is due now"
-    return accepted(replace(state, asked=Asked("the operator asked for it", now=request.now)), due)
+    asked = replace(state, asked=Asked("the operator asked for it", now=request.now))
+    return accepted(asked, due + _in_the_way(state, facts))
+
+
+def _in_the_way(state: State, facts: Facts) -> str:
+    """What an operator did that keeps an accepted request from being carried out; nothing where nothing does."""
+    if facts.moment.frozen:
+        return "; but every change is frozen: it begins after `rotator unfreeze`"
+    return "; but this credential is paused: it begins after `rotator unpause`" if state.paused else ""
 
 
 def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
@@ -103,7 +111,8 @@ def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
         return refused(state, f"key {key_id} is already deleted")
     follow_up = Asked(f"key {key_id} leaked", now=True, emergency=True)
     if state.phase is Phase.IDLE and state.hold is None:
-        return accepted(replace(state, asked=follow_up), f"rotator replaces key {key_id} now, without grace")
+        text = f"rotator replaces key {key_id} now, without grace{_in_the_way(state, facts)}"
+        return accepted(replace(state, asked=follow_up), text)
     revoking = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
     again = key_id == state.candidate or (key_id == state.current and revoking)
     hurried = replace(
@@ -113,7 +122,8 @@ def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
         not_before=None,
     )
     if state.hold is None:
-        return accepted(hurried, f"rotator finishes this rotation without grace and quarantine, to revoke key {key_id}")
+        text = f"rotator finishes this rotation without grace and quarantine, to revoke key {key_id}"
+        return accepted(hurried, text + _in_the_way(state, facts))
     resumed = resume(hurried, Command(kind=Kind.RESUME), facts)
     return replace(resumed, state=resumed.state if resumed.accepted else state)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import structlog
 from sqlalchemy import text
@@ -34,6 +36,9 @@ _REMEDIES = {
     errno.ENOSPC: "make room, or name another disk.",
     errno.EPERM: "its file system can't link files: back up to a local disk, and copy the backup there.",
 }
+
+_WORKPLACE = ".rotator-backup-"
+_MOUNTS = Path("/proc/self/mountinfo")  # its fields: proc_pid_mountinfo(5)
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.store")
 
@@ -79,6 +84,35 @@ def back_up(url: str, destination: Path, *, at: datetime) -> Backup:
         return _copy(database, HEAD, whole)
 
 
+def send(url: str, stream: BinaryIO, *, at: datetime) -> Backup:
+    """Copy the store beside its owner into a stream: the one way that works wherever the store is.
+
+    The copy is made and checked beside the store first: what is sent is sound, or nothing is sent.
+
+    Args:
+        url: the store's.
+        stream: takes the copy.
+        at: what time it is (aware).
+
+    Raises:
+        StoreError: as `back_up`; or the stream does not take it.
+    """
+    with closing(Database.beside(url, read_only=True)) as database:
+        beside = database.path.parent
+    with _making(beside), TemporaryDirectory(prefix=_WORKPLACE, dir=beside) as workplace:
+        made = back_up(url, Path(workplace), at=at)
+        try:
+            with made.path.open("rb") as copy:
+                shutil.copyfileobj(copy, stream)
+            stream.flush()
+        except OSError as error:
+            raise StoreError(
+                f"the backup could not be written to standard output: {error.strerror}; what arrived is no backup",
+                remedy="delete what arrived, make room, and run the command again.",
+            ) from None
+        return replace(made, path=Path("-"))
+
+
 def keep_before_migration(database: Database) -> None:
     """Copy a store of an older schema to a file beside it, unless that was done: the way back.
 
@@ -112,10 +146,11 @@ def _moment(at: datetime) -> str:
 def _copy(database: Database, schema: str, destination: Path) -> Backup:
     with _making(destination):
         directory = destination.parent.resolve()
+        _refuse_what_vanishes(directory)
         if destination.exists() or destination.is_symlink():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         # SQLite makes side files at work; in a directory of their own a kill leaves them all in one private place.
-        with TemporaryDirectory(prefix=".rotator-backup-", dir=directory) as workplace:
+        with TemporaryDirectory(prefix=_WORKPLACE, dir=directory) as workplace:
             copy = Path(workplace) / destination.name
             os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             with database.errors():
@@ -125,6 +160,25 @@ def _copy(database: Database, schema: str, destination: Path) -> Backup:
             os.link(copy, directory / destination.name)  # unlike a rename, it replaces nothing
         _sync(directory)
         return Backup(destination, store_id, schema, records, destination.stat().st_size)
+
+
+def _refuse_what_vanishes(directory: Path) -> None:
+    """A unit with PrivateTmp= has a /tmp of its own: what it writes there is gone when it ends.
+
+    Raises:
+        StoreError: the directory is in there.
+    """
+    try:
+        mounts = [line.split(" ", 5)[3:5] for line in _MOUNTS.read_text(encoding="utf-8").splitlines()]
+    except OSError:  # a kernel without it has no such units
+        return
+    over = [(root, place) for root, place in mounts if directory.is_relative_to(place)]
+    root, place = max(over, key=lambda mount: len(mount[1]), default=("", ""))
+    if "/systemd-private-" in root:
+        raise StoreError(
+            f"no backup was made: {place} is this command's own (PrivateTmp=), and is deleted when the command ends",
+            remedy="run `rotator store backup - >FILE`: your shell writes the file.",
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -170,3 +171,44 @@ def test_whose_clock_decides_is_a_line_where_the_cloud_dates_nothing(stage: Stag
     [(found, remedy)] = [pair for pair in lines(desk.rotator("check", "--json"), "warn").items() if "date" in pair[0]]
     assert "this machine's clock decides" in found
     assert "NTP" in remedy
+
+
+def failed(desk: Desk, **changes: object) -> str:
+    """What fails once the credential has these values."""
+    config = yaml.safe_load(desk.config_file.read_text())
+    [credential] = config["credentials"]
+    credential.update(changes)
+    desk.config_file.write_text(yaml.safe_dump(config))
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1, checked
+    return "\n".join(lines(checked, "fail"))
+
+
+class TestIsAGate:
+    """`rotator check && start`: what makes a rotation impossible fails."""
+
+    def test_a_region_that_is_none(self, stage: Stage, desk: Desk) -> None:
+        assert "eu-west1" in failed(desk, aws={**stage.aws.endpoints, "region": "eu-west1"})
+
+    def test_a_cloud_that_can_not_be_reached(self, stage: Stage, desk: Desk) -> None:
+        nowhere = dict.fromkeys(stage.aws.endpoints, "http://127.0.0.1:9")
+        said = failed(desk, aws={**nowhere, "region": "eu-west-1"})
+        assert "the keys can't be listed, so what depends on them was not looked at" in said
+        assert "Connection refused" in said
+
+    def test_a_key_in_use_that_the_cloud_does_not_list(self, stage: Stage, desk: Desk) -> None:
+        said = failed(desk, current_key="AKIAOFANOTHERUSER000")
+        assert f"AKIAOFANOTHERUSER000, and the cloud lists no such key; it lists {stage.first_key}" in said
+
+    @pytest.mark.parametrize("value", ["todo-prod-aws"])
+    def test_what_init_left_to_be_filled_in(self, desk: Desk, value: str) -> None:
+        assert "`user` is todo-prod-aws, which `rotator init` left to be filled in" in failed(desk, user=value)
+
+
+def test_no_unit_chart_or_image_makes_a_start_depend_on_it() -> None:
+    """A service must come up while a cloud is down."""
+    root = Path(__file__).parents[2]
+    files = [root / "Dockerfile", *(root / "systemd").rglob("*"), *(root / "config").rglob("*.y*ml")]
+    texts = [file.read_text() for file in files if file.is_file() and file.name != "rotator.example.yaml"]
+    assert len(texts) > 20
+    assert not [text for text in texts if re.search(r"Exec\w+=.*\bcheck\b|\[.*\bcheck\b.*\]|rotator check &&", text)]

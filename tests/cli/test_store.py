@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -72,3 +77,28 @@ def test_there_must_be_a_store_and_a_destination(desk: Desk) -> None:
     assert nothing.code == 1
     assert "there is no store" in nothing.json()["error"]
     assert desk.rotator("store", "backup").code == 2
+
+
+def sent(desk: Desk, stream: BinaryIO, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """The command with its standard output in this stream, as a shell opens it."""
+    command = [sys.executable, "-m", "rotator", "store", "backup", "-", *options]
+    return subprocess.run(command, env=desk.environment, stdout=stream, stderr=subprocess.PIPE, check=False)  # noqa: S603  # ours
+
+
+def test_to_standard_output_comes_the_copy_and_nothing_else(arranged: Desk) -> None:
+    copy = arranged.directory / "copy.db"
+    copy.touch(0o600)
+    with arranged.owner(), copy.open("wb") as stream:
+        made = sent(arranged, stream, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stderr)["size"] == copy.stat().st_size
+    with Journal.open_read_only(f"sqlite:///{copy}") as reader:
+        assert [row.state.current for row in reader.credentials()] == ["AKIACURRENT"]
+    assert not [*arranged.data.glob(".rotator-backup-*")]
+
+
+def test_a_full_disk_behind_standard_output_is_said(arranged: Desk) -> None:
+    with Path("/dev/full").open("wb") as full:
+        made = sent(arranged, full)
+    assert made.returncode == 1
+    assert b"what arrived is no backup" in made.stderr

@@ -423,6 +423,20 @@ class TestUndo:
         refused(rig, "undo", "nothing to undo")
 
 
+def test_a_rotation_says_at_once_what_is_in_its_way(rig: Rig) -> None:
+    rig.adopt()
+    assert rig.ask("pause").accepted
+    asked = rig.ask("rotate", now=True)
+    assert asked.accepted
+    assert "paused: it begins after `rotator unpause`" in (asked.answer or "")
+    assert rig.ask("unpause").accepted
+    assert rig.ask("freeze", credential=None).accepted
+    assert "every change is frozen: it begins after `rotator unfreeze`" in (rig.ask("rotate", now=True).answer or "")
+    assert rig.ask("unfreeze", credential=None).accepted
+    assert "but" not in (rig.ask("rotate", now=True).answer or "")
+    rotated(rig)
+
+
 class TestPause:
     @pytest.mark.parametrize(
         ("phase", "action"),

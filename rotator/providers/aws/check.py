@@ -43,6 +43,10 @@ def identity(aws: AwsClients, is_own: Callable[[], bool], alike: str) -> Generat
     """
     for endpoint in aws.endpoints:
         yield met(endpoint)
+    if not aws.region_is_one:
+        yield Right(
+            f"{aws.region} is a region of AWS", holds=False, remedy="Correct `region`: regions look like eu-west-1."
+        )
     known = "AWS knows rotator's own credentials"
     try:
         own = is_own()

@@ -74,6 +74,7 @@ class AwsClients:
         iam_once: for changes: one attempt on the wire.
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
+        region_is_one: it has the form of one.
         endpoints: for the operator: each service's address, where that came from, and the proxy before it.
         files: what its own credentials, and what it trusts, were read from.
         is_aws: IAM is asked at an address of AWS's own, a private one in a VPC included.
@@ -120,6 +121,7 @@ class AwsClients:
         self.sts_once = self._carrier.carry_once(sts, acting)
         about_sts = self.sts_once.meta
         self._sts_url = about_sts.endpoint_url
+        self.region_is_one = _has_form_of_a_region(acting, self.region)
         self.is_aws = _is_of_aws(acting, self.iam.meta.endpoint_url)
         self._whoami_answer = cast("Shape", about_sts.service_model.operation_model("GetCallerIdentity").output_shape)
         self.endpoints = (
@@ -233,6 +235,12 @@ class AwsClients:
             return answer
 
         return ask("GetCallerIdentity", call, lambda answer: str(answer["Arn"]))
+
+
+def _has_form_of_a_region(session: Session, region: str) -> bool:
+    """Some partition has regions of this form: AWS adds regions faster than the SDK learns of them."""
+    partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
+    return any(re.fullmatch(partition["regionRegex"], region) for partition in partitions)
 
 
 def _is_of_aws(session: Session, url: str) -> bool:
