@@ -271,8 +271,10 @@ def _credential(managed: Managed, state: State) -> Iterator[Line]:
             yield Line(Finds.FAIL, managed.name, failure.message, failure.remedy)
         else:
             yield Line(Finds.OK, managed.name, f"integration {target.id} can be read")
+    told = False
     try:
         for right in managed.provider.check():
+            told = told or right.holds is False
             result = {True: Finds.OK, False: Finds.FAIL, None: Finds.WARN}[right.holds]
             unknown = "" if right.holds is not None or right.remedy else "rotator can't verify this from here."
             yield Line(result, managed.name, right.name, right.remedy or unknown)
@@ -281,8 +283,9 @@ def _credential(managed: Managed, state: State) -> Iterator[Line]:
     try:
         listing = managed.provider.list_keys()
     except CallFailed as failure:
-        found = f"the keys can't be listed, so what depends on them was not looked at: {failure.message}"
-        yield Line(Finds.FAIL, managed.name, found, failure.remedy)
+        if not told:  # a line above has it, and its remedy
+            found = f"the keys can't be listed, so what depends on them was not looked at: {failure.message}"
+            yield Line(Finds.FAIL, managed.name, found, failure.remedy)
         return
     yield from _named(managed, listing, state)
     yield from _clock(managed, listing)

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
 
-from rotator.errors import ExitCode
+from rotator.errors import ExitCode, RotatorError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,13 +30,21 @@ _NOTHING = "-"
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A way to a terminal. Colour and the terminal's width only where there is a terminal."""
+def console(*, stderr: bool = False, file: TextIO | None = None) -> Console:
+    """A way to a terminal, or to a file what a terminal would get: colour and its width, where there is one."""
     from rich.console import Console  # noqa: PLC0415  # rich costs 10 MB and 50 ms: only what shows a table pays
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     width = shutil.get_terminal_size().columns if terminal else _UNBOUNDED  # rich takes 80 for a dumb terminal's
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return Console(
+        stderr=stderr,
+        file=file,
+        force_terminal=terminal or None,
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +61,42 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, std
     from rich.table import Table  # noqa: PLC0415  # as in console()
     from rich.text import Text  # noqa: PLC0415  # as in console()
 
-    terminal = console(stderr=stderr)
+    drawn = StringIO()
+    terminal = console(stderr=stderr, file=drawn)
     cells = [[_text(value) for value in row] for row in rows]
-    columns = zip(headings, *([text for text, _ in row] for row in cells), strict=True)
-    longest = [max(cell_len(word) for text in column for word in text.split()) for column in columns]
-    # Left alone, rich breaks words in all columns alike; it need only where not even the words have room.
-    roomy = sum(longest) + _GAP * (len(longest) - 1) <= terminal.width
+    columns = [*zip(headings, *([text for text, _ in row] for row in cells), strict=True)]
+    lines = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
+    words = [max(cell_len(word) for text in column for word in text.split()) for column in columns]
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for heading, width in zip(headings, longest, strict=True):
-        table.add_column(Text(heading), overflow="fold", min_width=width if roomy else None)
+    for heading, width in zip(headings, _widths(lines, words, terminal.width - _GAP * len(columns)), strict=True):
+        table.add_column(Text(heading), overflow="fold", width=width)
     for row in cells:
         table.add_row(*(Text(text, style) for text, style in row))
-    with terminal.capture() as captured:
-        terminal.print(table)
+    terminal.print(table)
     # rich fills the last column up with blanks: a pipe would get a row of nothing but them after the longest text.
     write = sys.stderr.write if stderr else _write
-    write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    write("".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines()))
+
+
+def _widths(lines: Sequence[int], words: Sequence[int], room: int) -> list[int]:
+    """How wide each column is, in cells: the widest give way first, and no word is broken where all have room.
+
+    Left alone, rich narrows columns until letters are lost.
+
+    Args:
+        lines: the longest line of each column.
+        words: the longest word of each.
+        room: for all columns together.
+    """
+    least = words if sum(words) <= room else [1] * len(words)
+    widths = [*lines]
+    while sum(widths) > room:
+        spare = [width - floor for width, floor in zip(widths, least, strict=True)]
+        if not any(excess > 0 for excess in spare):
+            break
+        widest = max(range(len(widths)), key=lambda column: (spare[column] > 0, widths[column]))
+        widths[widest] -= 1
+    return widths
 
 
 def show_json(document: object) -> None:
@@ -134,10 +163,15 @@ def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What is left in the buffer would fail again when the interpreter flushes it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(ExitCode.FINE) from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(ExitCode.FINE) from None
+        reason = error.strerror or type(error).__name__
+    else:
+        return
+    raise RotatorError(f"standard output can't be written: {reason}.", remedy="make room there; nothing was changed.")
 
 
 def _text(value: object) -> tuple[str, str]:

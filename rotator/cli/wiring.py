@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import httpx
 from pydantic import ValidationError
 
 from rotator.cli.session import CLOCK, refuse_keyless
 from rotator.config.models import Config, ConnectionSection
 from rotator.errors import UsageError
 from rotator.host import core_dumps, logs
+from rotator.http.clients import machine_client
 from rotator.northflank.client import Connection
 from rotator.service.fleet import Fleet, assemble, connect
 from rotator.settings.secret import SecretRef
@@ -38,13 +38,13 @@ def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
         )
     refuse_keyless(config, wanted)
     chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
-    return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, httpx.Client())
+    return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, machine_client())
 
 
 def connections_of(sections: Mapping[str, ConnectionSection]) -> Mapping[str, Connection]:
     """The ways to Northflank alone, by name: no provider is opened. Tokens are in memory from here on."""
     core_dumps.forbid()
-    return connect(sections, CLOCK, httpx.Client())
+    return connect(sections, CLOCK, machine_client())
 
 
 def from_environment(team: str | None, environ: Mapping[str, str]) -> ConnectionSection:

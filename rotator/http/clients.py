@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, UsageError
 from rotator.http.gate import gate_of, watch
+from rotator.http.proxies import Proxies, Routed
 from rotator.settings.changes import Seen, seen
 
 
@@ -45,16 +48,42 @@ class HttpClients:
 
     def verifying(self, tls: ssl.SSLContext) -> httpx.Client:
         """A new client that trusts, and shows, what this context does."""
-        client = httpx.Client(verify=tls)
+        client = _client(os.environ, tls)
         watch(client, self.gate)
         return client
 
 
+def machine_client(environ: Mapping[str, str] = os.environ) -> httpx.Client:
+    """A client that trusts what the machine trusts, and goes the way that the environment says.
+
+    Args:
+        environ: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Raises:
+        UsageError: one of these variables can't be used. It is named.
+    """
+    try:
+        tls = httpx.create_ssl_context()
+    except OSError as error:  # so is an SSLError
+        reason = error.strerror or type(error).__name__
+    else:
+        return _client(environ, tls)
+    named = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
+    raise UsageError(
+        f"the CAs that the machine trusts can't be read ({' '.join(named) or 'certifi'}): {reason}.",
+        remedy="name a PEM file or a directory of CAs there, or unset the variable.",
+    )
+
+
 def renewed(http: httpx.Client) -> httpx.Client:
-    """A client like this one that reads anew which CAs the machine trusts. The old one is closed by its last user."""
-    client = httpx.Client(trust_env=http.trust_env)
+    """A client in place of this one that reads anew which CAs the machine trusts. Its last user closes the old one."""
+    client = machine_client()
     watch(client, gate_of(http))
     return client
+
+
+def _client(environ: Mapping[str, str], tls: ssl.SSLContext) -> httpx.Client:
+    return httpx.Client(transport=Routed(Proxies.of(environ), tls), trust_env=False)
 
 
 def ca_bytes(ca_file: str) -> bytes:

@@ -82,7 +82,7 @@ def test_usage(desk: Desk) -> None:
 def test_check_names_each_thing_that_is_missing_and_hides_passwords(desk: Desk) -> None:
     done = desk.rotator("check", "--json", TOKEN="t", https_proxy=f"http://me:{CANARY}@127.0.0.1:9")
     assert done.code == 1
-    checks = {(line["about"], line["result"]): line for line in done.json()["checks"]}
+    checks = {(line["about"], line["result"]): line for line in reversed(done.json()["checks"])}
     assert checks["store", "ok"]["check"].startswith("the service creates ")
     assert "http://127.0.0.1:9" in checks["northflank default", "warn"]["check"]
     assert checks["northflank default", "fail"]["remedy"]

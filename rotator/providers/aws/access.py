@@ -8,16 +8,17 @@ from datetime import timedelta
 from functools import cache, partial
 from urllib.parse import urlsplit
 
+import httpx
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
-from botocore.utils import get_environ_proxies
 
 from rotator import __version__
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.http.proxies import Proxies
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
@@ -118,7 +119,7 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
             f"{endpoint}, is not https",
             remedy="Use https: plain http is allowed on loopback only. rotator called nothing.",
         )
-    proxy = urlsplit(get_environ_proxies(url).get(urlsplit(url).scheme, ""))
+    proxy = urlsplit(Proxies.of(os.environ).before(httpx.URL(url)) or "")
     # Without its user and password.
     return f"{endpoint}, through the proxy {proxy.hostname}:{proxy.port}" if proxy.hostname else endpoint
 
