@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -266,3 +268,23 @@ def test_no_thread_outlives_its_request(http: httpx.Client) -> None:
         for thread in threading.enumerate()
         if isinstance(thread, threading.Timer) and not thread.finished.is_set()
     ]
+
+
+def test_what_the_kernel_still_holds_at_the_deadline_never_arrives(http: httpx.Client) -> None:
+    """Else a change that was given up may land minutes later: the kernel goes on after a close."""
+    body = b"x" * 600_000
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # most of the body waits at the sender
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        result = exchange(http, "POST", url, headers={}, content=body, span=Span(SystemClock(), SHORT))
+        assert isinstance(result, NoAnswer)
+        assert result.sent
+        connection, _ = listener.accept()
+        arrived = b""
+        with connection, suppress(ConnectionResetError):
+            connection.settimeout(PROMPT)
+            while piece := connection.recv(65536):
+                arrived += piece
+    assert arrived.count(b"x") < len(body)
