@@ -94,12 +94,12 @@ def summary(fleet: Collection[Managed], journal: Journal, alarms: Collection[Ala
     """One line for `systemctl status`. Raises StoreError if the journal can't be read."""
     states = [journal.load(managed.name) for managed in fleet]
     rotating, held = sum(state.in_flight for state in states), sum(state.hold is not None for state in states)
-    return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}; {_needed(alarms)}"
+    return f"credentials: {len(states)}, in rotation: {rotating}, held: {held}{_needed(alarms)}"
 
 
 def _needed(alarms: Collection[Alarm]) -> str:
     if not alarms:
-        return "no operator is needed"
+        return ""
     about = sorted({alarm.about for alarm in alarms})
     shown = ", ".join(about[:_SHOWN]) + (f" and {len(about) - _SHOWN} more" if len(about) > _SHOWN else "")
-    return f"an operator is needed: {shown}"
+    return f"; an operator is needed: {shown}"
