@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from asyncio import Transport
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 from types import TracebackType
@@ -17,16 +18,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import Server
 
 from rotator.errors import RotatorError
 from rotator.service.vitals import Vitals, Words
 
 _AT_ONCE = 32
-"""Connections served side by side; more are asked to come back. Only a few probes have business here."""
+"""Connections held side by side. Only a few probes have business here: for one more, the oldest idle one is closed."""
 
-_IDLE = 5
-"""Seconds after which a connection that asks nothing is closed."""
+_PATIENCE = 5
+"""Seconds after which a connection is closed, whether it has asked something or not. An answer takes milliseconds."""
 
 _STOP = 1.0
 """Seconds that answers under way get at the end."""
@@ -57,14 +59,13 @@ class HealthListener:
         self._server = Server(
             Config(
                 application(look),
-                http="h11",
+                http=_Impatient,
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=_AT_ONCE,
-                timeout_keep_alive=_IDLE,
+                timeout_keep_alive=_PATIENCE,
                 timeout_graceful_shutdown=int(_STOP),
             )
         )
@@ -93,6 +94,26 @@ class HealthListener:
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
+
+
+class _Impatient(H11Protocol):
+    """Lets no number of silent connections keep a probe from its answer: uvicorn waits for a first request for ever."""
+
+    _opened = 0.0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Begin to count."""
+        super().connection_made(transport)
+        self._opened = self.loop.time()
+        self.loop.call_later(_PATIENCE, transport.abort)
+        idle = [one for one in self.connections if isinstance(one, _Impatient) and one is not self and one.is_idle]
+        if len(self.connections) > _AT_ONCE and idle:
+            min(idle, key=lambda one: one._opened).transport.abort()  # noqa: SLF001  # of its own class
+
+    @property
+    def is_idle(self) -> bool:
+        """No answer of it is under way."""
+        return bool(getattr(self.cycle, "response_complete", True))  # before the first request there is no cycle
 
 
 def application(look: Callable[[], Vitals]) -> Starlette:

@@ -8,10 +8,11 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -111,6 +112,24 @@ def test_an_address_that_is_taken_is_a_clear_error() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(RotatorError, match=f"can't listen on 127.0.0.1 port {port}: Address already in use"):
             HealthListener("127.0.0.1", port, lambda: WELL).__enter__()
+
+
+def test_silent_connections_cost_a_probe_no_answer(url: str) -> None:
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((address.hostname, address.port)))
+        assert [httpx.get(f"{url}/healthz").status_code for _ in range(20)] == [200] * 20
+
+
+def test_a_connection_that_asks_nothing_is_closed(url: str) -> None:
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port)) as silent:
+        silent.settimeout(patience(10))
+        with suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
 
 
 # The real service.
