@@ -12,7 +12,7 @@ SEED    ?= 1
 # Many tests wait for a process or a clock most of their time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: demo test test-realtime test-chaos soak test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
+.PHONY: demo test test-realtime test-chaos soak neighbours test-contract test-contract-js test-contract-oci test-systemd explore bench lint format lock clean
 .DEFAULT_GOAL := help
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -45,6 +45,9 @@ test-chaos: $(READY)  ## kill -9 at every journal write and every external call;
 
 soak: $(READY)  ## everything at once, for MINUTES: rotations, kills, clock jumps, others who act on keys, waves of 48
 	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
+
+neighbours: $(READY)  ## kills beside a cloud that drips, one that repeats secrets and a revoked token, for MINUTES
+	$(BIN)/python -m tests.chaos.neighbours --minutes $(MINUTES) --seed $(SEED)
 
 test-contract: test-contract-js test-contract-oci  ## the clouds' and Northflank's own clients judge the stand-ins
 
