@@ -164,7 +164,7 @@ class Engine:
                     self._commit(work.managed, state, untold)
                 raise
             if seen != Observation():
-                dated, readable = self._can_read(work, dated)
+                dated, readable = self._can_read(work, dated, seen)
                 untold += readable
             step = decide(dated, facts)
             step = refuse(dated, step, facts) or step
@@ -370,9 +370,10 @@ class Engine:
         events = [work.narrator.finding(state, finding) for finding in fresh]
         return replace(step, state=replace(step.state, findings=present)), events
 
-    def _can_read(self, work: _Work, state: State) -> tuple[State, list[Event]]:
+    def _can_read(self, work: _Work, state: State, seen: Observation) -> tuple[State, list[Event]]:
+        """That one of the two answers says nothing of the other: some phases ask the cloud or Northflank alone."""
         work.live.unread = 0
-        if state.unread is None:
+        if state.unread is None or seen.keys is None or seen.integrations is None:
             return state, []
         event = work.narrator.event(state, EventName.FINDING, "the outside can be read again")
         return replace(state, unread=None, unread_since=None), [event]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from rotator.model import Phase
 from rotator.rotation.alarms import Alarm, AlarmKind
 from rotator.sandbox.stage import INTEGRATION
 from rotator.sandbox.wire.rules import Reset
@@ -81,3 +82,22 @@ def test_the_store_keeps_when_each_was_looked_at(rig: Rig) -> None:
     rig.journal.touch([rig.name, "another"])
     [row] = rig.journal.credentials()
     assert timedelta(0) <= rig.clock.now() - row.looked_at < timedelta(hours=1)
+
+
+def test_northflank_alone_does_not_end_it(make_rig: MakeRig) -> None:
+    """A push is confirmed by Northflank's answers; that the cloud answers again shows later."""
+    rig = make_rig({"watch": "10m"})
+    rig.begin()
+    rig.to(Phase.PROVING)
+    rig.spoil(Reset(), aws="ListAccessKeys", times=None)
+    rig.run(lambda state: state.unread is not None)
+    since = rig.state.unread_since
+    for _ in range(4):
+        rig.wait(LATER)
+        rig.tick()
+    assert rig.state.unread_since == since
+    rig.heal()
+    rig.wait(LATER)
+    rig.finish()
+    assert rig.state.unread is None
+    assert rig.state.unread_since is None
