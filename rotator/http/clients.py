@@ -14,6 +14,7 @@ from rotator.errors import RotatorError, UsageError
 from rotator.http.gate import gate_of, watch
 from rotator.http.proxies import Proxies, Routed
 from rotator.settings.changes import Seen, seen
+from rotator.settings.textfile import must_be_regular
 
 
 class HttpClients:
@@ -92,6 +93,7 @@ def ca_bytes(ca_file: str) -> bytes:
     Raises:
         RotatorError: the file can't be read.
     """
+    must_be_regular(ca_file)
     try:
         return Path(ca_file).read_bytes()
     except OSError as error:
@@ -100,6 +102,7 @@ def ca_bytes(ca_file: str) -> bytes:
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
+    must_be_regular(ca_file)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # so is an SSLError

@@ -6,9 +6,28 @@ import os
 import stat
 from pathlib import Path
 
+from rotator.errors import RotatorError
+
 
 class Unreadable(Exception):
     """The file can't be read. The text says why and holds nothing of its content."""
+
+
+def must_be_regular(path: str) -> None:
+    """Let nothing through to a reader but a file: the open of a named pipe would wait for a writer, for ever.
+
+    Raises:
+        RotatorError: something else is there. That nothing is there, the reader says.
+    """
+    try:
+        real = Path(path).expanduser().resolve()
+        mode = real.stat().st_mode
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home
+        return
+    if not stat.S_ISREG(mode) and str(real) != os.devnull:  # which is how an SDK's file is switched off
+        raise RotatorError(
+            f"{path} can't be read: it is not a regular file.", remedy="Put a file there, or a link to one."
+        )
 
 
 def read_text(path: Path, largest: int) -> str:

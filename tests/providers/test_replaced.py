@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from rotator.errors import CallFailed, Verdict
+from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.providers.aws.provider import open_provider as open_aws
 from rotator.providers.aws.settings import AwsUserSettings
 from rotator.providers.azure.provider import open_provider as open_azure
@@ -178,3 +179,17 @@ def test_files_that_lead_elsewhere_are_not_followed(monkeypatch: pytest.MonkeyPa
         assert (caught.value.verdict, caught.value.code) == (Verdict.NOT_APPLIED, "AnotherIdentity")
         made.file.write_text(right)
         assert provider.list_keys().keys == ()
+
+
+def test_a_named_pipe_in_its_place_hangs_nothing(replaceable: Replaceable) -> None:
+    replaceable.file.unlink()
+    os.mkfifo(replaceable.file)
+    with pytest.raises(RotatorError, match="not a regular file"):
+        Gated(replaceable.open, tools(PATIENT).http.gate).list_keys()
+
+
+def test_an_sdks_file_may_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        made = aws(stack, monkeypatch, tmp_path)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        assert Gated(made.open, tools(PATIENT).http.gate).list_keys().keys == ()

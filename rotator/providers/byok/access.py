@@ -20,6 +20,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.providers.byok.settings import ByokSection
 from rotator.settings.section import is_https_or_loopback
+from rotator.settings.textfile import must_be_regular
 
 _CHECK = (
     "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows the content of a file."
@@ -89,6 +90,8 @@ def _access(section: ByokSection, pod: str) -> Access:
         )
     if user.exec or user.auth_provider or user.username:
         raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
+    for beside in _files(config):
+        must_be_regular(beside)
     ca = None
     if cluster.certificate_auth_data is not None:
         ca = base64.b64decode(cluster.certificate_auth_data)
@@ -133,6 +136,7 @@ def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool, st
     if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True, None
     file = named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
+    must_be_regular(file)
     config = _chosen(KubeConfig.from_file(file), context)
     return config, f"{file}, context {config.context_name}", False, file
 

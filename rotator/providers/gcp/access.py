@@ -22,6 +22,7 @@ from rotator.errors import RotatorError
 from rotator.http.clients import ca_bytes
 from rotator.providers.gcp.settings import GcpSection
 from rotator.settings.section import is_https_or_loopback
+from rotator.settings.textfile import must_be_regular
 
 USER_AGENT = f"rotator/{__version__}"
 """Cloud Audit Logs show it, so rotator's calls can be found there."""
@@ -64,7 +65,10 @@ class GcpAccess:
 
         Raises:
             google.auth.exceptions.GoogleAuthError: there are none.
+            RotatorError: a file is no regular one.
         """
+        for file in self.files():
+            must_be_regular(file)
         # Without scopes at first: with them, federated ones exchange a token here to find out a project's name.
         if self.credentials is None:
             found, _ = google.auth.default()

@@ -17,6 +17,7 @@ from rotator.http.outside_text import outside_text
 from rotator.providers.oci.keys import load
 from rotator.providers.oci.settings import OciAdmin
 from rotator.providers.oci.signing import Signer
+from rotator.settings.textfile import must_be_regular
 
 _NEEDED = ("tenancy", "user", "fingerprint", "key_file")
 _WHERE = (
@@ -94,6 +95,7 @@ class OwnProfile:
 
 
 def _text(path: str, what: str) -> str:
+    must_be_regular(path)
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there is no home

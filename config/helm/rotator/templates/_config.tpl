@@ -12,12 +12,7 @@
 {{- if and .Values.config.audit.file (not (hasPrefix "/var/lib/rotator/data/" .Values.config.audit.file)) }}
 {{- fail (printf "config.audit.file is %s: it must be below /var/lib/rotator/data, on the volume." .Values.config.audit.file) }}
 {{- end }}
-{{- $config := deepCopy .Values.config }}
-{{- if eq .Values.mode "cronjob" }}
-{{- /* Between two passes, an hour apart, no rotator looks at anything. */}}
-{{- $_ := set $config "policy" (merge ($config.policy | default dict) (dict "alarm_after" "3h")) }}
-{{- end }}
-{{- toYaml $config }}
+{{- toYaml .Values.config }}
 {{- end }}
 
 {{/* The port of the health listener, for the probes. */}}

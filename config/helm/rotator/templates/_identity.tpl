@@ -16,6 +16,10 @@
 
 {{- define "rotator.environment" -}}
 ROTATOR_CONFIG: /etc/rotator/rotator.yaml
+{{- if eq .Values.mode "cronjob" }}
+{{- /* Between two passes, an hour apart, no rotator looks at anything: that is no alarm. */}}
+ROTATOR_POLICY__ALARM_AFTER: 3h
+{{- end }}
 {{- with .Values.identity }}
 {{- if .aws.roleArn }}
 AWS_ROLE_ARN: {{ .aws.roleArn | quote }}
