@@ -77,6 +77,8 @@ def test_the_page_leads_from_nothing_to_the_first_rotation(
     written = [machine.home / ".local/state/rotator", machine.home / ".config/rotator"]
     assert {path.stat().st_mode & 0o777 for path in written} == {0o700}
     assert {path.stat().st_mode & 0o077 for place in written for path in place.iterdir()} <= {0, 0o044}
-    assert len(list(written[0].glob("rotator-*.db"))) == 1
+    backup = machine.home / "rotator-backup.db"
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert backup.stat().st_size
     for secret in (*stage.aws.secrets, stage.token_file.read_text()):
-        assert not [path for path in written[0].iterdir() if secret.encode() in path.read_bytes()]
+        assert not [path for path in (*written[0].iterdir(), backup) if secret.encode() in path.read_bytes()]
