@@ -15,7 +15,7 @@ from rotator.errors import ExitCode
 _COMMANDS = {
     "run": ("run", "Run the service until SIGTERM. SIGHUP reads the config again."),
     "check": ("check", "Check all that a rotation needs, and change nothing. Prints one line for each check."),
-    "status": ("status", "Show where every credential stands. Exits with 4 if one is held or overdue."),
+    "status": ("status", "Show where every credential stands. Exits with 4 if one needs an operator."),
     "show": ("show", "Show one credential and its history. Its keys, integrations, rotations and events."),
     "plan": ("plan", "Show what rotator would do next, and why. Reads the clouds and Northflank; changes nothing."),
     "rotate": ("requests", "Rotate a credential now. Most often: `rotator rotate NAME --now --wait`."),
@@ -71,7 +71,7 @@ def _end(code: ExitCode, **_: object) -> None:
 # rich is loaded for tables alone, and a traceback's locals could be secrets.
 app = typer.Typer(
     name="rotator",
-    epilog="Exit codes: 0 fine, 1 error, 2 usage, 3 another process owns the store, 4 something is held or overdue.",
+    epilog="Exit codes: 0 fine, 1 error, 2 usage, 3 another process owns the store, 4 an operator is needed.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

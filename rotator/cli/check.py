@@ -29,7 +29,7 @@ from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
 _AT_ONCE = 8
-_PLACEHOLDER = re.compile(r"(?:^|[./@])todo(?:[-.@]|\d*$)|^0{8}-0{4}-0{4}-0{4}-\d{12}$")
+_PLACEHOLDER = re.compile(r"\.\.todo\d*$|^0{8}-0{4}-0{4}-0{4}-\d{12}$")  # an OCID, a UUID
 _REPORT = "report it; the other credentials are not concerned."
 _RENEW_WITHIN = timedelta(days=14)
 _HEADINGS = ("RESULT", "ABOUT", "CHECK")
@@ -128,7 +128,7 @@ def _unfilled(config: Config) -> Iterator[Line]:
     """What `rotator init` left to be filled in."""
     for section in config.credentials:
         for field, value in _texts(section.model_dump(mode="json"), ()):
-            if _PLACEHOLDER.search(value):
+            if f"todo-{section.name}" in value or _PLACEHOLDER.search(value):
                 found = f"`{'.'.join(field)}` is {value}, which `rotator init` left to be filled in"
                 yield Line(
                     Finds.FAIL, section.name, found, "put the real value there; docs/providers says where it is."

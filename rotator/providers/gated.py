@@ -109,6 +109,12 @@ class _Door:
         """Of the provider as it is now."""
         return self._provider.abilities.own_secrets()
 
+    def drafted(self, draft: Draft) -> Draft:
+        """The draft, whose material no answer may repeat from now on."""
+        if draft.material is not None:
+            self.gate.remember_key(draft.material)
+        return draft
+
     def learn(self) -> None:
         """Have the gate know the secrets by which the last call was made: they may have been renewed for it."""
         self.gate.remember(*self.own_secrets())
@@ -158,9 +164,8 @@ class Gated:
 
     def draft(self, store_id: str, generation: int) -> Draft:
         """As `base.Provider`."""
-        draft = self._door.call("the preparation of a key", lambda provider: provider.draft(store_id, generation))
-        self._know(draft)
-        return draft
+        what = "the preparation of a key"
+        return self._door.drafted(self._door.call(what, lambda provider: provider.draft(store_id, generation)))
 
     def mint(self, draft: Draft) -> Minted:
         """As `base.Provider`."""
@@ -190,10 +195,6 @@ class Gated:
             return tuple(Right(text(right.name), right.holds, text(right.remedy)) for right in rights)
 
         return self._door.call("the check of rights", look)
-
-    def _know(self, draft: Draft) -> None:
-        if draft.material is not None:
-            self._door.gate.remember_key(draft.material)
 
 
 class _GatedProof:
@@ -276,12 +277,10 @@ class _GatedPlace:
 
     def supplied_key(self) -> Draft:
         """As `base.Supplied`."""
-        draft = self._door.call(
-            "the key in its place", lambda provider: _of(provider.abilities.supplied).supplied_key()
+        what = "the key in its place"
+        return self._door.drafted(
+            self._door.call(what, lambda provider: _of(provider.abilities.supplied).supplied_key())
         )
-        if draft.material is not None:
-            self._door.gate.remember_key(draft.material)
-        return draft
 
 
 def _of(ability: Value | None) -> Value:

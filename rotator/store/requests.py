@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A row that is no request: whoever may write the store may write anything into it.
+    """A row that is no request: a user who may write the store may write anything into it.
 
     Args:
         row: its number in the table, which it has whatever else it lacks.

@@ -83,6 +83,7 @@ class Neighbours:
         self._output = directory / "output"
         self._output.mkdir()
         self._stop = threading.Event()
+        self._configured = threading.Event()
         self._held: set[str] = set()
 
     def run(self, minutes: float, say: Callable[[str], None]) -> Report:
@@ -93,6 +94,7 @@ class Neighbours:
             config = yaml.safe_load(self.stage.config())
             config["northflank"]["default"] |= {"timeout": "4s", "settle": "8s"}
             self.stage.config_file.write_text(json.dumps(config))
+            self._configured.set()
             self._peace(share, say)
             troubles: tuple[tuple[str, Callable[[], None], Callable[[], None]], ...] = (
                 ("a cloud that drips", self._drip, self.stage.aws.faults.put),
@@ -134,7 +136,7 @@ class Neighbours:
                 return round(took, 1)
             if code == 0:
                 self._resume()
-            time.sleep(1)  # between looks, up to a minute
+            self._stop.wait(1)  # between looks, up to a minute
         self.report.silences.append(f"{what}: status did not exit {code} within {PROMPT:.0f} s")
         return round(took, 1)
 
@@ -170,9 +172,7 @@ class Neighbours:
 
     def _serve(self) -> None:
         """The service, killed now and then."""
-        while not (self.stage.directory / "rotator.yaml").exists() and not self._stop.wait(0.1):
-            pass
-        time.sleep(1)  # the config is being written
+        self._configured.wait()
         while not self._stop.is_set():
             command = environment(self.stage.directory, **self.stage.environment)
             with Service(RUN, command, self._output) as service:

@@ -1,4 +1,4 @@
-"""Whoever may write the store may write anything into it: a row that is no request is refused, and costs no other."""
+"""A user who may write the store may write anything there: a row that is no request is refused, and costs no other."""
 
 from __future__ import annotations
 

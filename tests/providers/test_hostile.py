@@ -32,14 +32,14 @@ MEBIBYTE = 1024 * 1024
 def drip(_: bytes) -> Iterator[bytes]:
     yield b"HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 100000\r\n\r\n"
     while True:
-        time.sleep(0.05)
+        time.sleep(0.05)  # the speed of the drip
         yield b"<"
 
 
 def drip_headers(_: bytes) -> Iterator[bytes]:
     yield b"HTTP/1.1 200 OK\r\n"
     while True:
-        time.sleep(0.05)
+        time.sleep(0.05)  # the speed of the drip
         yield b"x: y\r\n"
 
 
@@ -63,7 +63,7 @@ def endless_header(_: bytes) -> Iterator[bytes]:
 
 
 def silence(_: bytes) -> Iterator[bytes]:
-    time.sleep(LATE)
+    time.sleep(LATE)  # this is what the server does
     return iter(())
 
 
