@@ -141,3 +141,15 @@ def test_a_use_at_no_time_fails_the_call() -> None:
 def test_what_it_can_do_is_as_the_provider_says() -> None:
     inner = Odd(lambda: Listing((), NOW))
     assert gated(inner).abilities.capabilities == inner.abilities.capabilities
+
+
+@pytest.mark.parametrize(
+    "key", [replace(SOUND, key_id="Zk3-the-new-secret"), replace(SOUND, mark="Zk3-the-new-secret")]
+)
+def test_a_list_whose_ids_or_marks_repeat_a_secret_is_not_believed(key: Key) -> None:
+    provider = gated(Odd(lambda: Listing((SOUND, key), NOW)))
+    provider.mint(provider.draft("7f3a", 1))
+    with pytest.raises(CallFailed) as caught:
+        provider.list_keys()
+    assert (caught.value.verdict, caught.value.code) == (Verdict.UNKNOWN, "echo")
+    assert "Zk3" not in str(caught.value)
