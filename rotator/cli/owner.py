@@ -25,13 +25,16 @@ from rotator.clock import new_id
 from rotator.config.models import Config
 from rotator.config.satisfiable import warnings
 from rotator.errors import ExitCode, UsageError
-from rotator.host import journald
+from rotator.host import journald, logs
 from rotator.host.systemd import Notifier
 from rotator.rotation.engine import Engine
 from rotator.service.daemon import Daemon
 from rotator.service.fleet import Fleet, register
 from rotator.service.once import run_once
 from rotator.store.journal import Journal
+
+_LAST_LINES = 1.0
+"""Seconds that the last log lines get to be written."""
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("rotator.service")
 
@@ -136,5 +139,5 @@ def _engine_of(config: Config, journal: Journal) -> Iterator[tuple[Engine, threa
 
 def _end_now(code: ExitCode) -> NoReturn:
     """Without waiting for the threads of calls that were given up: the journal has them as unknown."""
-    sys.stderr.flush()  # not stdout: the audit sink has flushed what it wrote, and waits if that has no reader
+    logs.drain(_LAST_LINES)  # no stream is flushed: that would wait for one that is stuck
     os._exit(code)

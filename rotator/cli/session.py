@@ -50,7 +50,7 @@ def begin(path: Path | None, *, level: str | None = "warning") -> Session:
     if path is None:
         raise UsageError("no config was named.", remedy="add --config FILE, or set ROTATOR_CONFIG.")
     config = load(path, os.environ)
-    logs.set_up(level or config.log.level)
+    logs.set_up(level or config.log.level, spooled=level is None)
     uid = os.getuid()
     _become_the_owner_of(config.store.path.parent)
     return Session(config, path, uid)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from rotator.host import journald
+from rotator.host.spool import Spool
 
 OURS = "rotator"
 """The logger that the config's level is for.
@@ -21,14 +22,18 @@ All others, the libraries', stay at warning. Below it botocore, google-auth and 
 headers, and with them new secrets and tokens; APScheduler logs each job that runs, twice a second.
 """
 
+_TALKATIVE = ("apscheduler", "stamina")
+"""Libraries that warn of what is no news: a timer whose last run isn't over, a read that is repeated."""
 
-def set_up(level: str) -> None:
+
+def set_up(level: str, *, spooled: bool = False) -> None:
     """Configure structlog and the standard library's logging.
 
     Args:
         level: debug, info, warning or error.
+        spooled: lines are written by a thread of their own, so that no caller waits for who reads them. The process
+            ends with `drain`.
     """
-    number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -39,22 +44,39 @@ def set_up(level: str) -> None:
         structlog.dev.ConsoleRenderer(colors=False) if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
     to_journal = journald.connected(sys.stderr.fileno())
-    handler = JournalHandler() if to_journal else logging.StreamHandler(sys.stderr)
+    writer = JournalHandler() if to_journal else logging.StreamHandler(sys.stderr)
+    handler = Spool(writer) if spooled else writer
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render]
         )
     )
     handler.addFilter(_spoken_for)
-    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
-    logging.getLogger(OURS).setLevel(number)
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # a read that is repeated is no news; one that fails is logged
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.captureWarnings(spooled)  # Python's own go to standard error, past the spool
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.ERROR)
+    set_level(level)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def set_level(level: str) -> None:
+    """Change what is logged: debug, info, warning or error."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+    logging.getLogger(OURS).setLevel(number)
+
+
+def drain(seconds: float) -> None:
+    """Have the lines written that are still spooled, at most so long. None can follow."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Spool):
+            handler.drain(seconds)
 
 
 class JournalHandler(logging.StreamHandler[Any]):

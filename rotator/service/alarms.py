@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import structlog
@@ -67,10 +68,11 @@ def alarms_now(fleet: Iterable[Managed], journal: Journal, looks: Looks, clock: 
 
 
 class Bell:
-    """Says when an alarm begins, and when it ends."""
+    """Says when an alarm begins, and when it ends; and the same of audit sinks that nothing waits for."""
 
     def __init__(self) -> None:
         self._ringing: dict[tuple[str, str, str], Alarm] = {}
+        self._lagging: AbstractSet[str] = frozenset()
 
     def ring(self, alarms: Iterable[Alarm]) -> tuple[Alarm, ...]:
         """Say what has changed, and give all that is."""
@@ -83,6 +85,14 @@ class Bell:
                 log.warning("alarm over", kind=alarm.kind.value, about=alarm.about, detail=alarm.detail)
         self._ringing = now
         return tuple(now.values())
+
+    def lagging(self, sinks: Mapping[str, str]) -> None:
+        """Say which sinks have stopped taking records, by name with the reason, and which take them again."""
+        for sink in sinks.keys() - self._lagging:
+            log.warning("an audit sink fails; its records wait in the store", sink=sink, error=sinks[sink])
+        for sink in self._lagging - sinks.keys():
+            log.info("an audit sink takes records again", sink=sink)
+        self._lagging = frozenset(sinks)
 
 
 def shortest_patience(fleet: Collection[Managed]) -> float:

@@ -54,7 +54,6 @@ LAST_DELIVERY = 1.0
 """Seconds that the sinks get for the last records; what they don't take, the next start delivers."""
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
-"""Signals that end the service."""
 
 STORE_RETRY = timedelta(seconds=10)
 """How soon a credential is tried again when the journal could not be written."""
@@ -320,6 +319,7 @@ class Daemon:
         try:
             alarms = self._bell.ring(alarms_now(fleet, self._journal, self._looks, self._clock))
             self._summary = summary(fleet, self._journal, alarms)
+            self._bell.lagging(self._journal.lagging_sinks())
         except StoreError:  # the ticks report it; here it must end nothing
             self._summary = "the journal can't be read"
 
@@ -382,7 +382,7 @@ class Daemon:
             # opened, for a `ca_file` or through an SDK, ends with its last user.
             self._fleet, self._config, self._reloaded = fleet, config, True
             self._serve_fleet(fleet)
-            logs.set_up(config.log.level)
+            logs.set_level(config.log.level)
             self._tell_of_reload(Result.DONE, f"{len(fleet.managed)} credentials")
             log.info("the config was reloaded", credentials=len(fleet.managed))
             self._set_timers()

@@ -25,8 +25,9 @@ from rotator.store import history, registry
 from rotator.store.backup import keep_before_migration
 from rotator.store.codec import decode_state, encode_state
 from rotator.store.history import StateChange
+from rotator.store.lane import Cursor
 from rotator.store.migrate import require_head, upgrade
-from rotator.store.outbox import Cursor, Outbox
+from rotator.store.outbox import Outbox
 from rotator.store.reader import REPEATED, CredentialRow, JournalReader
 from rotator.store.registry import Registration
 from rotator.store.requests import Answered, Malformed, Request
@@ -235,9 +236,8 @@ class Journal:
     def flush(self, *, required_only: bool) -> None:
         """Deliver the audit records that have been committed to their sinks.
 
-        With `required_only` this takes milliseconds. Without, it also notes in the store how far each sink is, and a
-        sink that blocks (a full pipe) blocks the call, and this call alone: make it now and then, from a thread that
-        nothing else waits for.
+        This takes milliseconds; the first call that finds a sink stuck waits some seconds for it. Without
+        `required_only` it also notes in the store how far each sink is.
 
         Raises:
             AuditError: a required sink could not take them: nothing outside may be changed.
@@ -251,6 +251,10 @@ class Journal:
     def refusing_sinks(self) -> Mapping[str, str]:
         """The required sinks that did not take what they were last offered, by name, and why."""
         return self._outbox.refusing()
+
+    def lagging_sinks(self) -> Mapping[str, str]:
+        """The same of the sinks that are not required."""
+        return self._outbox.lagging()
 
     # Ownership.
 
@@ -277,6 +281,7 @@ class Journal:
 
     def close(self) -> None:
         """Save what is left to save and give the store up."""
+        self._outbox.close()  # a delivery under way may want to say something in the journal
         with self._lock:
             self._save_cursors()
             self._connection.close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rotator.audit.chain import Record
 from rotator.audit.sinks import Sink
 from rotator.errors import AuditError
+from rotator.store.lane import Cursor, Lane
 
 _BATCH = 256
 _KEPT = 64
@@ -25,24 +24,8 @@ class AuditLog(Protocol):
         """The records after this sequence, in order, at most `limit`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The last sequence that a sink has taken, and why it took no more, if it failed."""
-
-    delivered: int = 0
-    error: str | None = None
-
-
-@dataclass(slots=True)
-class _Lane:
-    sink: Sink
-    cursor: Cursor
-    saved: Cursor
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
 class Outbox:
-    """Delivers to each sink on its own: one that fails or blocks holds up no other. Thread-safe.
+    """Delivers to each sink on its own: one that fails or is stuck holds up no other. Thread-safe.
 
     Cursors are saved now and then, not with each delivery. So after a crash a sink may be further than its cursor: the
     file sink sees that for itself, to others the last records are delivered again.
@@ -57,11 +40,11 @@ class Outbox:
         head: int,
         report: Callable[[str], None],
     ) -> None:
-        self._lanes = tuple(_Lane(sink, cursors[sink.name], cursors[sink.name]) for sink in sinks)
         self._log = log
         self._head = head
         self._report = report
         self._recent: tuple[Record, ...] = ()
+        self._lanes = tuple(Lane(sink, cursors[sink.name], self._deliver) for sink in sinks)
 
     def offer(self, records: Sequence[Record]) -> None:
         """Take note of records that have been committed. The caller sees to it that they come in order."""
@@ -76,7 +59,15 @@ class Outbox:
 
     def refusing(self) -> Mapping[str, str]:
         """The required sinks that did not take what they were last offered, and why."""
-        return {lane.sink.name: lane.cursor.error for lane in self._lanes if lane.sink.required and lane.cursor.error}
+        return self._failing(required=True)
+
+    def lagging(self) -> Mapping[str, str]:
+        """The other sinks that did not: nothing waits for them."""
+        return self._failing(required=False)
+
+    def _failing(self, *, required: bool) -> Mapping[str, str]:
+        lanes = (lane for lane in self._lanes if lane.sink.required is required)
+        return {lane.sink.name: error for lane in lanes if (error := lane.cursor.error)}
 
     def saved(self, cursors: Mapping[str, Cursor]) -> None:
         """Take note of cursors that have been committed."""
@@ -84,36 +75,38 @@ class Outbox:
             lane.saved = cursors.get(lane.sink.name, lane.saved)
 
     def flush(self, *, required_only: bool) -> None:
-        """Deliver all that has been committed.
+        """Deliver all that has been committed. A sink that is stuck is waited for once, `lane.PATIENCE` long.
 
         Raises:
-            AuditError: a required sink could not take it. Others that fail are tried again at the next flush.
+            AuditError: a required sink could not take it, or is stuck. Others are tried again at the next flush.
+            StoreError: the records can't be read.
         """
         failures: list[AuditError] = []
-        for lane in self._lanes:
-            if lane.sink.required or not required_only:
-                try:
-                    self._deliver(lane)
-                except AuditError as error:
-                    failures += [error] if lane.sink.required else []
+        asked = [(lane, lane.ask()) for lane in self._lanes if lane.sink.required or not required_only]
+        for lane, number in asked:
+            try:
+                lane.wait(number)
+            except AuditError as error:
+                failures += [error] if lane.sink.required else []
         if failures:
             raise failures[0]
 
-    def _deliver(self, lane: _Lane) -> None:
-        with lane.lock:
-            if lane.cursor.delivered >= self._head:
-                return
-            try:
-                resumed = lane.sink.resume(lane.cursor.delivered, self._log.record)
-                lane.cursor = Cursor(resumed.cursor)
-                if resumed.note:
-                    self._report(resumed.note)
-                while batch := self._behind(lane.cursor.delivered):
-                    lane.sink.write(batch)
-                    lane.cursor = Cursor(batch[-1].sequence)
-            except AuditError as error:
-                lane.cursor = replace(lane.cursor, error=error.message)
-                raise
+    def close(self) -> None:
+        """Deliver nothing any more."""
+        for lane in self._lanes:
+            lane.end()
+
+    def _deliver(self, lane: Lane) -> None:
+        delivered = lane.cursor.delivered
+        if delivered >= self._head:
+            return
+        resumed = lane.sink.resume(delivered, self._log.record)
+        lane.moved(resumed.cursor)
+        if resumed.note:
+            self._report(resumed.note)
+        while batch := self._behind(lane.cursor.delivered):
+            lane.sink.write(batch)
+            lane.moved(batch[-1].sequence)
 
     def _behind(self, sequence: int) -> Sequence[Record]:
         recent = self._recent

@@ -16,7 +16,7 @@ from rotator.audit.verify import Stored
 from rotator.errors import StoreError
 from rotator.model import KeyRecord, State
 from rotator.store.codec import decode_key, decode_state
-from rotator.store.outbox import Cursor
+from rotator.store.lane import Cursor
 from rotator.store.requests import Malformed, Request, decode_request
 from rotator.store.schema import AUDIT_EVENT, CREDENTIAL, KEY, OUTBOX, OWNER, REQUEST, ROTATION
 from rotator.store.sqlite import Database
