@@ -72,6 +72,7 @@ class FindingKind(StrEnum):
     KEY_WANTED = "key_wanted"
     UNMANAGED = "unmanaged"
     NOT_ADMITTED = "not_admitted"
+    EXPOSED_FILE = "exposed_file"
 
 
 @dataclass(frozen=True, slots=True)

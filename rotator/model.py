@@ -356,6 +356,7 @@ class Observation:
         use_untold: why the cloud does not say when keys were used, where the config leaves that open; else None.
         proof: the latest use of the candidate; `proofs` counts the successes in a row up to it.
         dependents: what depends on the integrations, and its state.
+        exposed: the files of rotator's own that others can write: of each, what is wrong and what puts it right.
     """
 
     keys: tuple[Key, ...] | None = None
@@ -366,6 +367,7 @@ class Observation:
     proof: Proof | None = None
     proofs: int = 0
     dependents: tuple[tuple[str, str], ...] = ()
+    exposed: tuple[str, ...] = ()
 
     @property
     def vendor_time(self) -> datetime | None:

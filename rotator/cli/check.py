@@ -14,7 +14,7 @@ from urllib.request import getproxies
 
 from rotator.cli.options import ConfigPath, JsonOption
 from rotator.cli.render import Styled, moment, progress, show_json, show_table
-from rotator.cli.session import CLOCK, begin, read_store
+from rotator.cli.session import CLOCK, Session, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.credential import CredentialSection
 from rotator.config.models import Config, ConnectionSection
@@ -25,6 +25,7 @@ from rotator.northflank.answers import Item
 from rotator.northflank.client import Connection
 from rotator.providers.base import Listing
 from rotator.rotation.managed import Managed
+from rotator.service.exposure import audit_directory, exposed
 from rotator.service.fleet import Fleet
 from rotator.store.sqlite import owner_alive
 
@@ -61,11 +62,11 @@ class Line:
 def check(path: ConfigPath = None, as_json: JsonOption = False) -> ExitCode:
     """Look at everything that a rotation needs, changing nothing. ERROR if something fails."""
     try:
-        config = begin(path).config
+        session = begin(path)
     except ConfigError as error:
         lines = [Line(Finds.FAIL, "config", problem) for problem in error.problems]
     else:
-        lines = list(_lines(config))
+        lines = list(_lines(session))
     failed = any(line.result is Finds.FAIL for line in lines)
     if as_json:
         show_json({"ok": not failed, "checks": [asdict(line) for line in lines]})
@@ -85,7 +86,8 @@ def _print(lines: list[Line]) -> None:
     show_table(_HEADINGS, rows)
 
 
-def _lines(config: Config) -> Iterator[Line]:
+def _lines(session: Session) -> Iterator[Line]:
+    config = session.config
     yield Line(Finds.OK, "config", "the config is valid, and its policy can be kept")
     for warning in warnings(config):
         yield Line(Finds.WARN, "config", warning)
@@ -103,6 +105,7 @@ def _lines(config: Config) -> Iterator[Line]:
             )
     fleet, closed = _open(config)
     yield from closed
+    yield from _exposed(config, fleet, str(session.path))
     for name, section in config.northflank.items():
         yield from _connection(fleet, name, section)
     progress(f"asking the clouds and Northflank about {len(fleet.managed)} credentials ...")
@@ -141,6 +144,16 @@ def _texts(value: object, field: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _texts(inner, (*field, str(name)))
+
+
+def _exposed(config: Config, fleet: Fleet, own_file: str) -> Iterator[Line]:
+    """What others can write, and rotator goes by."""
+    found = list(exposed(config, fleet.managed.values(), [own_file]))
+    for each in found:
+        yield Line(Finds.FAIL, "files", f"{each.text}; `rotator run` refuses to start on it", f"{each.command}.")
+    directory = audit_directory(config)
+    if directory is not None and directory not in found:
+        yield Line(Finds.WARN, "files", directory.text, f"{directory.command}: the audit file is in there.")
 
 
 def _open(config: Config) -> tuple[Fleet, list[Line]]:

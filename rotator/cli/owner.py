@@ -29,6 +29,7 @@ from rotator.host import journald, logs
 from rotator.host.systemd import Notifier
 from rotator.rotation.engine import Engine
 from rotator.service.daemon import Daemon
+from rotator.service.exposure import refuse_exposed
 from rotator.service.fleet import Fleet, register
 from rotator.service.once import run_once
 from rotator.store.journal import Journal
@@ -48,7 +49,7 @@ def serve(session: Session) -> NoReturn:
     """
     for warning in warnings(session.config):
         log.warning(warning)
-    fleet = fleet_of(session.config)
+    fleet = _fleet(session)
     with _own_store(session.config, fleet, stdout=True) as journal:
         notifier = Notifier(os.environ)
         daemon = Daemon(session.path, session.config, fleet, journal, CLOCK, notifier=notifier, new_id=new_id)
@@ -58,7 +59,7 @@ def serve(session: Session) -> NoReturn:
 
 def one_pass(session: Session) -> NoReturn:
     """Make one pass; see `once.run_once`. Raises what `serve` does."""
-    fleet = fleet_of(session.config)
+    fleet = _fleet(session)
     with (
         _own_store(session.config, fleet, stdout=True) as journal,
         _engine_of(session.config, journal) as (engine, stop),
@@ -74,7 +75,7 @@ def carry_out(session: Session, request: NewRequest, manner: Manner) -> NoReturn
         OtherOwner: the store has an owner; ask that one.
         RotatorError: the store or a provider can't be opened.
     """
-    fleet = fleet_of(session.config)
+    fleet = _fleet(session)
     with (
         _own_store(session.config, fleet, stdout=False) as journal,
         _engine_of(session.config, journal) as (engine, stop),
@@ -84,6 +85,14 @@ def carry_out(session: Session, request: NewRequest, manner: Manner) -> NoReturn
         code = run_once(fleet, journal, engine, clock=CLOCK, stop=stop, workers=session.config.workers, names=names)
         answered = show_answer(journal.reader.request(row.request_id) or row, manner)
     _end_now(answered if answered is not ExitCode.FINE else code)
+
+
+def _fleet(session: Session) -> Fleet:
+    """The config's credentials, wired. Raises UsageError where others can write what they go by."""
+    beside = (str(session.path),)
+    fleet = fleet_of(session.config, beside=beside)
+    refuse_exposed(session.config, fleet.managed.values(), beside)
+    return fleet
 
 
 @contextmanager

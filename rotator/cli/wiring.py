@@ -5,7 +5,7 @@ Apart from `session`, so that a command that only looks at the store need not lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -23,8 +23,13 @@ _TOKENS = ("NORTHFLANK_API_TOKEN", "NF_API_TOKEN")
 _ADDRESSES = ("NORTHFLANK_API_BASE_URL", "NF_API_HOST")
 
 
-def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
+def fleet_of(config: Config, names: Iterable[str] = (), *, beside: Collection[str] = ()) -> Fleet:
     """The config's credentials, wired: those named, or all. Their secrets are in memory from here on.
+
+    Args:
+        config: a sound config.
+        names: the credentials; all by default.
+        beside: files that every credential goes by: the config's own.
 
     Raises:
         UsageError: the config has no such credential, it is keyless, or its provider isn't installed.
@@ -38,7 +43,7 @@ def fleet_of(config: Config, names: Iterable[str] = ()) -> Fleet:
         )
     refuse_keyless(config, wanted)
     chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
-    return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, machine_client())
+    return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, machine_client(), beside=beside)
 
 
 def connections_of(sections: Mapping[str, ConnectionSection]) -> Mapping[str, Connection]:

@@ -14,7 +14,7 @@ from rotator.errors import RotatorError, UsageError
 from rotator.http.gate import gate_of, watch
 from rotator.http.proxies import Proxies, Routed
 from rotator.settings.changes import Seen, seen
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import Unreadable, must_be_sane, read_bytes
 
 
 class HttpClients:
@@ -93,25 +93,24 @@ def ca_bytes(ca_file: str) -> bytes:
     Raises:
         RotatorError: the file can't be read.
     """
-    must_be_regular(ca_file)
     try:
-        return Path(ca_file).read_bytes()
-    except OSError as error:
-        unusable = _unusable(ca_file, error)
+        return read_bytes(Path(ca_file))
+    except Unreadable as reason:
+        unusable = _unusable(ca_file, str(reason))
     raise unusable
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
-    must_be_regular(ca_file)
+    must_be_sane(ca_file)
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # so is an SSLError
-        unusable = _unusable(ca_file, error)
+        unusable = _unusable(ca_file, error.strerror or type(error).__name__)
     raise unusable
 
 
-def _unusable(ca_file: str, error: OSError) -> RotatorError:
+def _unusable(ca_file: str, reason: str) -> RotatorError:
     return RotatorError(
-        f"The CA file {ca_file} can't be used: {error.strerror or type(error).__name__}.",
+        f"The CA file {ca_file} can't be used: {reason}.",
         remedy="Name a PEM file with the CA's certificate in `ca_file`.",
     )

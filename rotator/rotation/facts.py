@@ -59,6 +59,7 @@ class Facts:
     `named` holds the keys of ours that integrations hold by their descriptions; an integration whose loss the
     operator accepted (`accepted_loss`) doesn't count. `taken` is how many slots are taken: a key just deleted takes
     none, though lists may still show it. `use_untold` is why the cloud shows no use, where the config leaves it open.
+    `exposed` names files of rotator's own that others can write.
     """
 
     moment: Moment
@@ -74,6 +75,7 @@ class Facts:
     worse: tuple[str, ...] = ()
     taken: int = 0
     use_untold: str | None = None
+    exposed: tuple[str, ...] = ()
 
     @property
     def key_wanted(self) -> bool:
@@ -144,6 +146,7 @@ def look(
         worse=worse,
         taken=_taken(state, seen, moment),
         use_untold=seen.use_untold,
+        exposed=seen.exposed,
     )
 
 

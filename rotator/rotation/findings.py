@@ -20,6 +20,7 @@ STANDING = frozenset(
         FindingKind.SLOT_TAKEN,
         FindingKind.USE_UNTOLD,
         FindingKind.ODD_KEY,
+        FindingKind.EXPOSED_FILE,
     }
 )
 """The kinds that are found here: they stay until a look that reads keys and descriptions shows them no more."""
@@ -40,6 +41,7 @@ def standing(state: State, facts: Facts) -> tuple[Finding, ...]:
         *_clock(facts),
         *_untold(facts),
         *_odd(facts),
+        *_exposed(facts),
     )
 
 
@@ -135,3 +137,8 @@ def _odd(facts: Facts) -> Iterator[Finding]:
     for key_id, key in sorted((facts.keys or {}).items()):
         if key.odd is not None:
             yield note(FindingKind.ODD_KEY, f"rotator can't read {key.odd} of key {key_id} in the cloud's list")
+
+
+def _exposed(facts: Facts) -> Iterator[Finding]:
+    for text in facts.exposed:
+        yield alert(FindingKind.EXPOSED_FILE, f"{text}. rotator goes on, and will not start again before that is done")

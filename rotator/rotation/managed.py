@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,6 +59,7 @@ class Managed:
         calendar: when it is due.
         named_key: the config's `current_key`.
         ways: what its calls go through.
+        files: the files that rotator goes by for it now: the config, tokens, credentials, CAs.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Managed:
     calendar: Calendar
     named_key: str | None = None
     ways: Ways = frozenset()
+    files: Callable[[], Collection[str]] = tuple
 
     def target(self, integration: str | None) -> Target:
         """The integration with this id."""

@@ -15,6 +15,7 @@ from rotator.providers.base import TellsUse
 from rotator.rotation.live import Candidate
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment
+from rotator.settings.exposure import exposures
 
 Read = TypeVar("Read")
 
@@ -148,6 +149,7 @@ def observe(
         proof=proof,
         proofs=candidate.proofs if candidate is not None else 0,
         dependents=dependents,
+        exposed=tuple(f"{each.text}: run `{each.command}`" for each in exposures(managed.files())),
     )
 
 

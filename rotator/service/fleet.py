@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -22,6 +22,7 @@ from rotator.providers.gated import Gated
 from rotator.providers.registry import BUILT_IN
 from rotator.rotation.managed import Managed
 from rotator.rotation.schedule import Schedule, Window
+from rotator.settings.secret import references
 from rotator.store.journal import Journal
 from rotator.store.registry import Registration
 
@@ -35,13 +36,14 @@ class Fleet:
     http: httpx.Client
 
 
-def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
+def assemble(config: Config, clock: Clock, http: httpx.Client, *, beside: Collection[str] = ()) -> Fleet:
     """Wire the config. Nothing is asked of the outside yet.
 
     Args:
         config: a sound config.
         clock: wall and monotonic time.
         http: the one HTTP client of this process.
+        beside: files that every credential goes by: the config's own.
 
     Raises:
         UsageError: a provider isn't installed, or two credentials are one cloud identity.
@@ -50,7 +52,7 @@ def assemble(config: Config, clock: Clock, http: httpx.Client) -> Fleet:
     connections = connect(config.northflank, clock, http)
     clients = HttpClients(http)
     managed = {
-        section.name: _manage(section, config, connections, clock, clients)
+        section.name: _going_by(section, config, beside, _manage(section, config, connections, clock, clients))
         for section in config.credentials
         if not section.keyless
     }
@@ -118,6 +120,13 @@ def _manage(
             }
         ),
     )
+
+
+def _going_by(section: CredentialSection, config: Config, beside: Collection[str], managed: Managed) -> Managed:
+    """The credential, which knows the files that it goes by: a provider may name others once it was opened anew."""
+    sections = [section, *(config.connection_of(item) for item in section.integrations)]
+    named = [file for reference in references(sections) for file in reference.files()]
+    return replace(managed, files=lambda: {*beside, *named, *managed.provider.abilities.files()})
 
 
 def _open(section: CredentialSection, tools: Tools) -> Provider:

@@ -11,6 +11,7 @@ from rotator.config.load import load
 from rotator.config.models import Config
 from rotator.errors import RotatorError
 from rotator.http.clients import renewed
+from rotator.service.exposure import refuse_exposed
 from rotator.service.fleet import Fleet, assemble, refuse_removal_in_flight, register
 from rotator.store.journal import Journal
 
@@ -32,13 +33,15 @@ def reread(
         beat: called after each part of the work, which takes seconds for a large fleet.
 
     Raises:
-        RotatorError: it isn't sound, it changes what is read at start only, or it leaves out what is in flight. The
-            journal is as it was.
+        RotatorError: it isn't sound, others can write what it goes by, it changes what is read at start only, or it
+            leaves out what is in flight. The journal is as it was.
     """
     config = load(path, os.environ)
     beat()
     _refuse_what_needs_a_restart(old, config)
-    new = assemble(config, clock, renewed(fleet.http))
+    beside = (str(path),)
+    new = assemble(config, clock, renewed(fleet.http), beside=beside)
+    refuse_exposed(config, new.managed.values(), beside)
     beat()
     refuse_removal_in_flight(new, journal)
     register(new, journal)

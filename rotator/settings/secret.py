@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from rotator.errors import RotatorError
 from rotator.settings.section import AbsolutePath, Section
@@ -71,6 +71,12 @@ class SecretRef(Section):
             )
         return SecretStr(value)
 
+    def files(self, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+        """The file that is read, if it is one."""
+        if self.env is not None or (self.file is None and not environ.get("CREDENTIALS_DIRECTORY")):
+            return ()
+        return (str(self._path(environ)),)
+
     @property
     def place(self) -> str:
         """The file, the variable or systemd's credential, by its name."""
@@ -86,6 +92,17 @@ class SecretRef(Section):
                 remedy=f"Add LoadCredential={self.credential}:/path to the unit, or use file or env in the config.",
             )
         return Path(directory, str(self.credential))
+
+
+def references(section: object) -> Iterator[SecretRef]:
+    """Every secret that this section of a config refers to, however deep."""
+    if isinstance(section, SecretRef):
+        yield section
+    elif isinstance(section, BaseModel):
+        yield from references(list(section.__dict__.values()))
+    elif isinstance(section, list | tuple):
+        for item in section:
+            yield from references(item)
 
 
 def _content(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Small text files that an operator put somewhere: the config itself, and secrets."""
+"""Small files that an operator put somewhere: the config itself, secrets, CAs. One reader, with a bound."""
 
 from __future__ import annotations
 
@@ -8,30 +8,39 @@ from pathlib import Path
 
 from rotator.errors import RotatorError
 
+LARGEST = 4 * 1024 * 1024
+"""Bytes of what an SDK may read: many times a bundle of all the world's CAs."""
+
 
 class Unreadable(Exception):
     """The file can't be read. The text says why and holds nothing of its content."""
 
 
-def must_be_regular(path: str) -> None:
-    """Let nothing through to a reader but a file: the open of a named pipe would wait for a writer, for ever.
+def must_be_sane(path: str) -> None:
+    """Let nothing through to a reader of an SDK but a file of a sane size: the open of a named pipe waits for ever.
 
     Raises:
         RotatorError: something else is there. That nothing is there, the reader says.
     """
     try:
         real = Path(path).expanduser().resolve()
-        mode = real.stat().st_mode
+        status = real.stat()
     except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home
         return
-    if not stat.S_ISREG(mode) and str(real) != os.devnull:  # which is how an SDK's file is switched off
+    if str(real) == os.devnull:  # which is how an SDK's file is switched off
+        return
+    if not stat.S_ISREG(status.st_mode):
         raise RotatorError(
             f"{path} can't be read: it is not a regular file.", remedy="Put a file there, or a link to one."
         )
+    if status.st_size > LARGEST:
+        raise RotatorError(
+            f"{path} can't be read: it is larger than {_size(LARGEST)}.", remedy="Name the file that is meant."
+        )
 
 
-def read_text(path: Path, largest: int) -> str:
-    """The UTF-8 text of a regular file of at most `largest` bytes, without a byte order mark.
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """The content of a regular file of at most `largest` bytes.
 
     Raises:
         Unreadable: it isn't such a file, or the system refuses it.
@@ -44,8 +53,20 @@ def read_text(path: Path, largest: int) -> str:
             content = file.read(largest + 1)
     except OSError as error:
         raise Unreadable(error.strerror or type(error).__name__) from None
+    except ValueError:
+        raise Unreadable("its name is none that a file can have") from None
     if len(content) > largest:
-        raise Unreadable(f"it is larger than {largest // 1024} KiB")
+        raise Unreadable(f"it is larger than {_size(largest)}")
+    return content
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The UTF-8 text of such a file, without a byte order mark.
+
+    Raises:
+        Unreadable: it isn't such a file, or the system refuses it.
+    """
+    content = read_bytes(path, largest)
     if b"\0" in content:
         raise Unreadable("it is not text but binary")
     try:
@@ -53,3 +74,7 @@ def read_text(path: Path, largest: int) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
     raise Unreadable(f"line {line} is not UTF-8")
+
+
+def _size(number: int) -> str:
+    return f"{number // 1024} KiB"

@@ -212,3 +212,46 @@ def test_no_unit_chart_or_image_makes_a_start_depend_on_it() -> None:
     texts = [file.read_text() for file in files if file.is_file() and file.name != "rotator.example.yaml"]
     assert len(texts) > 20
     assert not [text for text in texts if re.search(r"Exec\w+=.*\bcheck\b|\[.*\bcheck\b.*\]|rotator check &&", text)]
+
+
+def test_a_file_that_others_can_write_fails_with_what_to_run_and_keeps_the_service_from_starting(
+    stage: Stage, desk: Desk
+) -> None:
+    credentials = Path(desk.environment["AWS_SHARED_CREDENTIALS_FILE"])
+    credentials.touch(mode=0o600)
+    for file in (desk.config_file, stage.token_file, credentials):
+        mode = file.stat().st_mode
+        file.chmod(mode | 0o002)
+        checked = desk.rotator("check", "--json")
+        assert checked.code == 1
+        [(found, remedy)] = lines(checked, "fail").items()
+        assert found.startswith(f"{file} can be written by every user of this machine")
+        assert remedy == f"chmod o-w {file}."
+        for command in (("run",), ("run", "--once"), ("rotate", CREDENTIAL, "--standalone")):
+            refused = desk.rotator(*command)
+            assert refused.code == 2
+            assert f"chmod o-w {file}" in refused.stderr
+        assert not desk.data.exists(), "nothing was made"
+        file.chmod(mode)
+    assert desk.rotator("check").code == 0
+
+
+def test_the_audit_files_directory(desk: Desk) -> None:
+    desk.data.mkdir(mode=0o700)
+    elsewhere = desk.directory / "log"
+    elsewhere.mkdir()
+    desk.config_file.write_text(desk.config_file.read_text().replace(str(desk.data / "audit.jsonl"), f"{elsewhere}/a"))
+    elsewhere.chmod(0o777)
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 1
+    assert (
+        lines(checked, "fail")[
+            f"{elsewhere} can be written by every user of this machine; `rotator run` refuses to start on it"
+        ]
+        == f"chmod o-w {elsewhere}."
+    )
+    assert desk.rotator("run", "--once").code == 2
+    elsewhere.chmod(0o1777)
+    checked = desk.rotator("check", "--json")
+    assert checked.code == 0
+    assert f"{elsewhere} can be written by every user of this machine" in lines(checked, "warn")

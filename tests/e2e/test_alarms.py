@@ -13,7 +13,7 @@ from rotator.sandbox.stage import INTEGRATION
 from rotator.sandbox.wire.rules import Reset
 from rotator.service.alarms import Bell, Looks, alarms_now
 from tests.support.fixtures import MakeRig
-from tests.support.rig import Rig
+from tests.support.rig import ADMIN_FILE, Rig
 
 LATER = timedelta(minutes=11)
 
@@ -101,3 +101,20 @@ def test_northflank_alone_does_not_end_it(make_rig: MakeRig) -> None:
     rig.finish()
     assert rig.state.unread is None
     assert rig.state.unread_since is None
+
+
+def test_a_file_that_others_may_write_from_now_on(rig: Rig) -> None:
+    rig.adopt()
+    own = rig.directory / ADMIN_FILE
+    own.chmod(0o666)
+    rig.wait(LATER)
+    rig.tick()
+    [alarm] = alarms(rig, Bell(), Looks(rig.clock))
+    assert (alarm.kind, alarm.detail) == (AlarmKind.FINDING, "exposed_file")
+    assert f"`chmod o-w {own}`" in alarm.text
+    rig.rotate()
+    assert rig.state.generation == 1, "what is under way goes on"
+    own.chmod(0o600)
+    rig.wait(LATER)
+    rig.tick()
+    assert alarms(rig, Bell(), Looks(rig.clock)) == ()

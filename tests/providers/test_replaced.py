@@ -188,6 +188,13 @@ def test_a_named_pipe_in_its_place_hangs_nothing(replaceable: Replaceable) -> No
         Gated(replaceable.open, tools(PATIENT).http.gate).list_keys()
 
 
+def test_an_endless_file_in_its_place_fills_no_memory(replaceable: Replaceable) -> None:
+    with replaceable.file.open("ab") as file:
+        file.truncate(1 << 33)  # a hole: it takes no room on the disk
+    with pytest.raises(RotatorError, match="it is larger than"):
+        Gated(replaceable.open, tools(PATIENT).http.gate).list_keys()
+
+
 def test_an_sdks_file_may_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with ExitStack() as stack:
         made = aws(stack, monkeypatch, tmp_path)

@@ -22,7 +22,7 @@ from rotator.http.proxies import Proxies
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import must_be_sane
 
 USER_AGENT = f"rotator/{__version__}"
 """CloudTrail shows it, so rotator's calls can be found there."""
@@ -128,7 +128,7 @@ def checked_endpoint(service: str, url: str, setting: str | None) -> str:
 def _session(profile: str | None, carrier: Carrier) -> Session:
     session = Session(profile=profile)
     for file in files_of(session):
-        must_be_regular(file)
+        must_be_sane(file)
     carrier.carry_for(session)
     session.register_component("data_loader", _models())
     # Where AWS_STS_REGIONAL_ENDPOINTS says `legacy`, the old regions would be proved in us-east-1.

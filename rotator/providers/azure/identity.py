@@ -35,7 +35,7 @@ from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import Unreadable, read_bytes
 
 QUIET_LOGGERS = ("azure", "msal")
 """At DEBUG they log requests, at WARNING answers that they don't understand. What fails raises an exception."""
@@ -248,11 +248,10 @@ def _not_sent(message: str, code: str) -> CallFailed:
 
 
 def _content(path: str) -> bytes:
-    must_be_regular(path)
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        reason = error.strerror
+        return read_bytes(Path(path))
+    except Unreadable as error:
+        reason = str(error)
     raise RotatorError(
         f"rotator's own certificate, {path}, can't be read: {reason}.",
         remedy="Check that the file exists, and that the user that rotator runs as may read it.",

@@ -20,7 +20,7 @@ from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.providers.byok.settings import ByokSection
 from rotator.settings.section import is_https_or_loopback
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import Unreadable, must_be_sane, read_bytes, read_text
 
 _CHECK = (
     "Check `kubeconfig`, `context` and KUBECONFIG; `kubectl --kubeconfig FILE config view` shows the content of a file."
@@ -69,7 +69,7 @@ class Access:
         """
         try:
             return _access(section, pod)
-        except ConfigError as error:
+        except (ConfigError, Unreadable) as error:
             problem = outside_text(error)
         except RotatorError:
             raise
@@ -91,12 +91,12 @@ def _access(section: ByokSection, pod: str) -> Access:
     if user.exec or user.auth_provider or user.username:
         raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
     for beside in _files(config):
-        must_be_regular(beside)
+        must_be_sane(beside)
     ca = None
     if cluster.certificate_auth_data is not None:
         ca = base64.b64decode(cluster.certificate_auth_data)
     elif cluster.certificate_auth is not None:
-        ca = Path(config.abs_file(cluster.certificate_auth)).read_bytes()
+        ca = read_bytes(Path(config.abs_file(cluster.certificate_auth)))
     # Without TLS nothing is verified, and nothing needs to be loaded.
     tls = (
         verify_cluster(cluster, user, config.abs_file)
@@ -119,7 +119,7 @@ def _client_key(config: SingleConfig, user: User) -> SecretStr | None:
     if user.client_key_data is not None:
         return SecretStr(base64.b64decode(user.client_key_data).decode("latin-1"))
     if user.client_key is not None:
-        return SecretStr(Path(config.abs_file(user.client_key)).read_text("latin-1"))
+        return SecretStr(read_bytes(Path(config.abs_file(user.client_key))).decode("latin-1"))
     return None
 
 
@@ -136,7 +136,7 @@ def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool, st
     if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True, None
     file = named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
-    must_be_regular(file)
+    must_be_sane(file)
     config = _chosen(KubeConfig.from_file(file), context)
     return config, f"{file}, context {config.context_name}", False, file
 
@@ -157,9 +157,9 @@ def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:
     def read() -> str:
         # Anew each time: the kubelet replaces a pod's token while it runs.
         try:
-            return path.read_text().strip()
-        except (OSError, ValueError) as error:
-            problem = type(error).__name__
+            return read_text(path).strip()
+        except Unreadable as reason:
+            problem = str(reason)
         raise CallFailed(
             f"nothing was sent: rotator's own token in {path} can't be read: {problem}",
             verdict=Verdict.NOT_APPLIED,

@@ -22,7 +22,7 @@ from rotator.errors import RotatorError
 from rotator.http.clients import ca_bytes
 from rotator.providers.gcp.settings import GcpSection
 from rotator.settings.section import is_https_or_loopback
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import Unreadable, must_be_sane, read_bytes
 
 USER_AGENT = f"rotator/{__version__}"
 """Cloud Audit Logs show it, so rotator's calls can be found there."""
@@ -68,7 +68,7 @@ class GcpAccess:
             RotatorError: a file is no regular one.
         """
         for file in self.files():
-            must_be_regular(file)
+            must_be_sane(file)
         # Without scopes at first: with them, federated ones exchange a token here to find out a project's name.
         if self.credentials is None:
             found, _ = google.auth.default()
@@ -88,8 +88,8 @@ class GcpAccess:
     def own_keys(self) -> Iterator[SecretStr]:
         """The private key in rotator's own credentials file, if there is one: it signs, and is never sent."""
         file = self.credentials or os.environ.get(CREDENTIALS)
-        with suppress(OSError, ValueError, KeyError, TypeError):  # what is wrong with it, opening it says
-            yield SecretStr(json.loads(Path(str(file)).read_bytes())["private_key"])
+        with suppress(Unreadable, ValueError, KeyError, TypeError):  # what is wrong with it, opening it says
+            yield SecretStr(json.loads(read_bytes(Path(str(file))))["private_key"])
 
     def channel(self) -> grpc.Channel:
         """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.

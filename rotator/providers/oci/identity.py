@@ -17,7 +17,7 @@ from rotator.http.outside_text import outside_text
 from rotator.providers.oci.keys import load
 from rotator.providers.oci.settings import OciAdmin
 from rotator.providers.oci.signing import Signer
-from rotator.settings.textfile import must_be_regular
+from rotator.settings.textfile import Unreadable, read_text
 
 _NEEDED = ("tenancy", "user", "fingerprint", "key_file")
 _WHERE = (
@@ -95,11 +95,10 @@ class OwnProfile:
 
 
 def _text(path: str, what: str) -> str:
-    must_be_regular(path)
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there is no home
-        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        return read_text(Path(path).expanduser())
+    except (Unreadable, RuntimeError) as error:  # RuntimeError: there is no home
+        reason = str(error)
     raise RotatorError(
         f"{what}, {outside_text(path)}, can't be read: {reason}.",
         remedy="Check that the file exists, and that the user that rotator runs as may read it.",
