@@ -70,6 +70,13 @@ test-systemd: $(READY)  ## boots Debian 12 and 13 with the service installed (as
 	@[ "$$(id -u)" = 0 ] || { echo "make test-systemd boots machines, and only root can: sudo make test-systemd" >&2; exit 1; }
 	$(PYTEST) -m machine tests/systemd
 
+.PHONY: test-network
+test-network: $(READY)  ## loses packets in a network namespace: what was given up never arrives (as root)
+	@command -v nft >/dev/null && command -v ip >/dev/null || \
+	  { echo "make test-network needs: apt-get install -y --no-install-recommends iproute2 nftables" >&2; exit 1; }
+	@[ "$$(id -u)" = 0 ] || { echo "make test-network makes network namespaces: sudo make test-network" >&2; exit 1; }
+	$(PYTEST) -n 4 -m machine tests/network
+
 explore: $(READY)  ## the state machine's exhaustive search at length: millions of situations, half an hour
 	$(BIN)/python -m tests.rotation.explore --deep
 

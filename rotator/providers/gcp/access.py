@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,17 +41,19 @@ class GcpAccess:
         endpoint: IAM's address, where it is not Google's own; plain http only on loopback.
         universe_domain: of a sovereign cloud; `googleapis.com` for Google's own.
         ca_file: the CA of the endpoints; None for the SDK's own store.
+        deadline: how long any one call may take.
     """
 
     credentials: str | None
     endpoint: str | None
     universe_domain: str
     ca_file: str | None
+    deadline: timedelta
 
     @classmethod
-    def of(cls, section: GcpSection) -> GcpAccess:
+    def of(cls, section: GcpSection, deadline: timedelta) -> GcpAccess:
         """What of a credential's section is about the way."""
-        return cls(section.credentials.file, section.endpoint, section.universe_domain, section.ca_file)
+        return cls(section.credentials.file, section.endpoint, section.universe_domain, section.ca_file, deadline)
 
     @property
     def target(self) -> str:
@@ -92,12 +95,22 @@ class GcpAccess:
             yield SecretStr(json.loads(read_bytes(Path(str(file))))["private_key"])
 
     def channel(self) -> grpc.Channel:
-        """A channel to IAM, which connects when it is first used. Nothing is sent twice on it.
+        """A channel to IAM, which connects when it is used. Nothing is sent twice on it.
+
+        Its connection ends a second after the last call: one that had been idle for long might lead nowhere. What the
+        kernel has not delivered by the deadline is never delivered, not after the death of this process either.
 
         Raises:
             RotatorError: the CA file can't be read, or the endpoint is plain http and not loopback.
         """
-        options = [("grpc.enable_retries", 0), ("grpc.primary_user_agent", USER_AGENT)]
+        options = [
+            ("grpc.enable_retries", 0),
+            ("grpc.primary_user_agent", USER_AGENT),
+            ("grpc.client_idle_timeout_ms", 1000),  # the least that gRPC takes
+            # The second becomes TCP_USER_TIMEOUT, where the first is set (gRFC A18). No call lasts until a ping.
+            ("grpc.keepalive_time_ms", 300_000),
+            ("grpc.keepalive_timeout_ms", int(self.deadline.total_seconds() * 1000)),
+        ]
         if self.endpoint is not None and urlsplit(self.endpoint).scheme != "https":
             if not is_https_or_loopback(self.endpoint):
                 raise RotatorError(

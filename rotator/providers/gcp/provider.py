@@ -66,7 +66,7 @@ def open_provider(settings: GcpSettings, tools: Tools) -> GcpAccount:
     Raises:
         RotatorError: there are no credentials, or an address or a file can't be used.
     """
-    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp), tools.http))
+    return GcpAccount(settings, tools, clients_for(GcpAccess.of(settings.gcp, tools.deadline), tools.http))
 
 
 class GcpAccount:

@@ -466,4 +466,4 @@ class TestOpening:
 
     def test_plain_http_is_for_loopback(self) -> None:
         with pytest.raises(RotatorError, match="not https"):
-            GcpAccess(None, "http://192.0.2.1:80", "googleapis.com", None).channel()
+            GcpAccess(None, "http://192.0.2.1:80", "googleapis.com", None, timedelta(seconds=20)).channel()
