@@ -1,4 +1,4 @@
-"""In a network namespace of its own: a change whose packets are lost, whose sender gives up or is killed. Does it arrive?
+"""In a network namespace: a change whose packets are lost, whose sender gives up or is killed. Does it arrive?
 
 `python -m tests.network.late push|mint gives-up|killed`, as root. The server, Northflank or Google's IAM, runs in this
 process and the sender in a child. From the moment the change is to be sent, nftables drops each packet with data on its
@@ -32,7 +32,7 @@ from tests.support.given import tools
 
 DEADLINE = timedelta(seconds=3)
 LET_THROUGH = 5.0  # seconds after the change was to be sent
-WATCHED = 12.0  # seconds after that: a kernel without a deadline repeats a packet at the latest 6.4 s after the last time
+WATCHED = 12.0  # seconds after that: a kernel without a deadline repeats a packet 6.4 s after the last time
 
 
 @contextmanager
@@ -97,12 +97,15 @@ def main() -> None:
         time.sleep(60)  # its process lives on: a close or a death must not be what saves us
         return
     command("ip", "link", "set", "lo", "up")
-    with TemporaryDirectory() as directory, mouth_of_northflank() if what == "push" else google(Path(directory)) as (
-        where,
-        arrived,
+    with (
+        TemporaryDirectory() as directory,
+        mouth_of_northflank() if what == "push" else google(Path(directory)) as (
+            where,
+            arrived,
+        ),
     ):
         before = arrived()
-        sender = subprocess.Popen(
+        sender = subprocess.Popen(  # noqa: S603  # ours
             [sys.executable, "-m", __spec__.name, what, "send", where], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert sender.stdout is not None

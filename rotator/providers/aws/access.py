@@ -20,6 +20,7 @@ from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
 from rotator.http.proxies import Proxies
 from rotator.providers.aws.carrier import Carrier
+from rotator.providers.aws.own import ask_nothing
 from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
 from rotator.settings.textfile import must_be_sane
@@ -130,6 +131,7 @@ def _session(profile: str | None, carrier: Carrier) -> Session:
     for file in files_of(session):
         must_be_sane(file)
     carrier.carry_for(session)
+    ask_nothing(session)
     session.register_component("data_loader", _models())
     # Where AWS_STS_REGIONAL_ENDPOINTS says `legacy`, the old regions would be proved in us-east-1.
     session.set_config_variable("sts_regional_endpoints", "regional")

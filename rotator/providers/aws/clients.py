@@ -31,6 +31,7 @@ from rotator.providers._shared import Shared, quieten
 from rotator.providers.aws.access import USER_AGENT, AwsAccess, checked_endpoint, credentials_of, files_of
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt, readable_time
+from rotator.providers.aws.own import Fault, fault_of
 from rotator.providers.base import Tools
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 LEAKING_LOGGERS = ("botocore",)
 """At DEBUG, `botocore.parsers` logs every body, and so each new secret; `botocore.auth` the session token."""
 
+_CHECK = "Check the credential's `aws` section, and the AWS variables in rotator's environment."
 _DEFAULT_REGION = "us-east-1"
 _WHOAMI = b"Action=GetCallerIdentity&Version=2011-06-15"
 
@@ -90,14 +92,11 @@ class AwsClients:
         self._asking = threading.RLock()
         try:
             self._open(access)
-        except (BotoCoreError, ValueError) as error:
-            problem = outside_text(error)
+        except (BotoCoreError, OSError, ValueError) as error:
+            fault = fault_of(error) or Fault(outside_text(error), _CHECK)
         else:
             return
-        raise RotatorError(
-            f"AWS can't be used: {problem}",
-            remedy="Check the credential's `aws` section, and the AWS variables in rotator's environment.",
-        )
+        raise RotatorError(f"AWS can't be used: {fault.text}", remedy=fault.remedy)
 
     def _open(self, access: AwsAccess) -> None:
         section = access.section

@@ -24,6 +24,7 @@ from rotator.errors import CallFailed, Verdict
 from rotator.http.answers import NoAnswer, http_date, is_refusal
 from rotator.http.calls import no_answer
 from rotator.http.outside_text import outside_text
+from rotator.providers.aws.own import fault_of
 from rotator.providers.base import AGES_AGO
 
 AwsAnswer = Mapping[str, Any]
@@ -143,6 +144,10 @@ def _read(what: str, error: Exception) -> CallFailed:
         return CallFailed(
             f"{what} was not sent: {problem}", verdict=Verdict.REFUSED, code=kind, permanent=True, remedy=_CHECK_CONFIG
         )
+    fault = fault_of(error)
+    if fault is not None:
+        text = f"{what} was not sent: {fault.text}"
+        return CallFailed(text, verdict=Verdict.NOT_APPLIED, code=kind, remedy=fault.remedy)
     return CallFailed(f"{what} had no readable answer: {kind}", verdict=Verdict.UNKNOWN, code=kind)
 
 
