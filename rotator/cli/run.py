@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -32,4 +33,5 @@ def run(
     from rotator.cli import owner, session  # noqa: PLC0415  # only now: these load structlog and httpx
 
     began = session.begin(config, level=None)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what an SDK starts to get credentials must not ask the terminal
     return owner.one_pass(began) if once else owner.serve(began)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +72,7 @@ class GcpAccess:
         """
         for file in self.files():
             must_be_sane(file)
+        self._said()
         # Without scopes at first: with them, federated ones exchange a token here to find out a project's name.
         if self.credentials is None:
             found, _ = google.auth.default()
@@ -90,9 +91,45 @@ class GcpAccess:
 
     def own_keys(self) -> Iterator[SecretStr]:
         """The private key in rotator's own credentials file, if there is one: it signs, and is never sent."""
+        key = self._said().get("private_key")
+        if isinstance(key, str):
+            yield SecretStr(key)
+
+    def token_file(self) -> Path | None:
+        """Where a federated identity's token is, if it is in a file."""
+        source = self._said().get("credential_source")
+        file = source.get("file") if isinstance(source, dict) else None
+        return Path(file) if isinstance(file, str) else None
+
+    def _said(self) -> Mapping[str, object]:
+        """What rotator's own credentials file says; nothing where there is none.
+
+        Raises:
+            RotatorError: it is no JSON object.
+        """
         file = self.credentials or os.environ.get(CREDENTIALS)
-        with suppress(Unreadable, ValueError, KeyError, TypeError):  # what is wrong with it, opening it says
-            yield SecretStr(json.loads(read_bytes(Path(str(file))))["private_key"])
+        if not file:
+            return {}
+        try:
+            content = read_bytes(Path(file))
+            said = json.loads(content)
+        except Unreadable as reason:
+            problem = str(reason)
+        except json.JSONDecodeError as error:
+            problem = f"it is no JSON from line {error.lineno} on"
+        except UnicodeDecodeError:
+            problem = "it is not text but binary"
+        else:
+            if content.startswith(BOM_UTF8):
+                problem = "it begins with a byte order mark; save it as UTF-8 without one"
+            elif isinstance(said, dict):
+                return said
+            else:
+                problem = "it is no JSON object"
+        raise RotatorError(
+            f"rotator's own Google credentials, {file}, can't be read: {problem}.",
+            remedy="Put a service account's key or a federation's configuration there, as Google made the file.",
+        )
 
     def channel(self) -> grpc.Channel:
         """A channel to IAM, which connects when it is used. Nothing is sent twice on it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from google.api_core.gapic_v1.method import wrap_method
-from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
 from google.auth.transport import Request, Response
 from google.cloud.iam_admin_v1 import IAMClient
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
@@ -23,6 +23,7 @@ from rotator.http.exchange import Span, exchange
 from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
 from rotator.providers.gcp.access import GcpAccess
+from rotator.settings.textfile import Unreadable, read_bytes
 
 LEAKING_LOGGERS = (
     "google",
@@ -56,11 +57,12 @@ class GcpClients:
     def __init__(self, access: GcpAccess) -> None:
         try:
             self._credentials: Any = access.own_credentials()  # of any kind: only some know whose they are
-        except (GoogleAuthError, OSError, ValueError, TypeError) as error:
+        except (GoogleAuthError, OSError, ValueError, TypeError, AttributeError) as error:
             problem = outside_text(error.args[0] if error.args else type(error).__name__)
         else:
             self._own_keys = tuple(access.own_keys())
             self.files = access.files()
+            self._token_file = access.token_file()
             self._renewing = threading.Lock()
             self.target = access.target
             self.iam = IAMClient(transport=IAMGrpcTransport(host=access.target, channel=access.channel()))
@@ -91,11 +93,30 @@ class GcpClients:
         try:
             with self._renewing:
                 if not self._credentials.valid:
+                    self._look_for_the_token()
                     self._credentials.refresh(_Http(http, span))
                 return str(self._credentials.token)
+        except CallFailed:
+            raise
         except Exception as error:  # noqa: BLE001  # a foreign body makes google-auth raise anything; none may get out
             failure = _not_renewed(error)
         raise failure  # outside of the handler: google-auth's exceptions hold whole bodies
+
+    def _look_for_the_token(self) -> None:
+        """Raises CallFailed where a federated identity's token can't be read: the SDK would call that a refusal."""
+        try:
+            if self._token_file is not None:
+                read_bytes(self._token_file)
+        except Unreadable as reason:
+            problem = str(reason)
+        else:
+            return
+        raise CallFailed(
+            f"nothing was sent: rotator's own token in {self._token_file} can't be read: {problem}",
+            verdict=Verdict.NOT_APPLIED,
+            code="no-token",
+            remedy="Check that the file exists, and that the user that rotator runs as may read it.",
+        )
 
     @property
     def own_email(self) -> str | None:
@@ -116,7 +137,9 @@ def _not_renewed(error: Exception) -> CallFailed:
             permanent="reasonable timeframe" not in str(error.args[0]),
             remedy=f"{_CHECK_OWN} Check this host's clock.",
         )
-    problem = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
+    # Where there was no answer, the text is the SDK's own: of a program that it may not run, say.
+    own_words = isinstance(error, TransportError | DefaultCredentialsError)
+    problem = f": {outside_text(error.args[0])}" if own_words and error.args else f": {kind}"
     return CallFailed(
         f"{what} could not be renewed{problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN
     )
