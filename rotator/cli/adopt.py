@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
 
 from rotator.cli.options import Manner, Name, Yes, asks
 from rotator.cli.prompt import typed
 from rotator.cli.render import note, show_table
-from rotator.cli.request import ask
+from rotator.cli.request import ask, ready
 from rotator.cli.session import CLOCK, Session, begin
-from rotator.errors import CallFailed, ExitCode, UsageError
+from rotator.errors import CallFailed, ExitCode, StoreError, UsageError
 from rotator.model import Key
 from rotator.providers.base import AGES_AGO
 from rotator.rotation.managed import Managed
@@ -41,19 +42,33 @@ def adopt(
 ) -> ExitCode:
     """Name the key in use, once it is confirmed."""
     session = begin(manner.config)
+    ready(session, manner, "adopt", name)
     if unmanaged:
-        _state_that_none_is_in_use(session, name, key_id, yes=yes)
+        _state_that_none_is_in_use(session, name, key_id, take_over=take_over, yes=yes)
         return ask(session, manner, "adopt", name, {"take_over": take_over, "unmanaged": True})
     if yes and key_id is None:
         raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
     if not yes:
         from rotator.cli.wiring import fleet_of  # noqa: PLC0415  # loads the providers: --yes needs none
 
-        key_id = _key_in_use(fleet_of(session.config, [name]).managed[name], key_id)
+        managed = fleet_of(session.config, [name]).managed[name]
+        keys = _listed(managed)
+        proposals = [key_id] if key_id is not None else [key.key_id for key in keys]
+        _refuse_at_once(session, managed, [{"key_id": one, "take_over": take_over} for one in proposals])
+        key_id = _key_in_use(managed, keys, key_id)
     return ask(session, manner, "adopt", name, {"key_id": key_id, "take_over": take_over})
 
 
-def _state_that_none_is_in_use(session: Session, name: str, key_id: str | None, *, yes: bool) -> None:
+def _refuse_at_once(session: Session, managed: Managed, asked: list[dict[str, Any]]) -> None:
+    """Raises UsageError where all of these would be refused, and CallFailed where something can't be read."""
+    from rotator.cli.plan import answer_to  # noqa: PLC0415  # loads the providers: --yes needs none
+    from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
+
+    with suppress(StoreError):  # there is none yet: whoever makes it answers
+        answer_to(session.config, managed, [Command(kind=Kind.ADOPT, **each) for each in asked])
+
+
+def _state_that_none_is_in_use(session: Session, name: str, key_id: str | None, *, take_over: bool, yes: bool) -> None:
     """Have the operator state it of the keys that the cloud lists now, which the question shows.
 
     Raises:
@@ -71,6 +86,7 @@ def _state_that_none_is_in_use(session: Session, name: str, key_id: str | None, 
 
     managed = fleet_of(session.config, [name]).managed[name]
     keys = managed.provider.list_keys().keys
+    _refuse_at_once(session, managed, [{"unmanaged": True, "take_over": take_over}])
     _show(managed, keys)
     listed = ", ".join(sorted(key.key_id for key in keys)) or "none"
     note(f"Listed keys: {listed}. rotator takes none of them for the one in use, and pushes a fresh key at once.")
@@ -79,17 +95,8 @@ def _state_that_none_is_in_use(session: Session, name: str, key_id: str | None, 
         raise UsageError("the typed text is not the credential's name; nothing was changed.", remedy=f"type {name}.")
 
 
-def _key_in_use(managed: Managed, proposed: str | None) -> str:
-    """The key that Northflank holds, chosen from those that the cloud lists.
-
-    Args:
-        managed: the credential.
-        proposed: the key that the command line names.
-
-    Raises:
-        CallFailed: the keys can't be read.
-        UsageError: the operator chose none.
-    """
+def _listed(managed: Managed) -> tuple[Key, ...]:
+    """The keys that the cloud lists. Raises CallFailed, or UsageError where there is none."""
     keys = managed.provider.list_keys().keys
     if not keys:
         raise UsageError(
@@ -97,6 +104,20 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
             remedy="check the identity that the config names for this credential. If that is right, Northflank holds "
             f"another identity's key, or a dead one: rotator adopt {managed.name} --unmanaged",
         )
+    return keys
+
+
+def _key_in_use(managed: Managed, keys: tuple[Key, ...], proposed: str | None) -> str:
+    """The key that Northflank holds, chosen from those that the cloud lists.
+
+    Args:
+        managed: the credential.
+        keys: what the cloud lists.
+        proposed: the key that the command line names.
+
+    Raises:
+        UsageError: the operator chose none.
+    """
     _show(managed, keys)
     note(
         "Name the key that Northflank holds now. The next rotation replaces that key, disables it and then deletes it."

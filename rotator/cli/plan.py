@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +16,10 @@ from rotator.cli.render import progress, relative, show_json, show_table
 from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
-from rotator.errors import CallFailed, ExitCode, UsageError, unforeseen
+from rotator.errors import CallFailed, ExitCode, RotatorError, unforeseen
 from rotator.model import Call, State
 from rotator.rotation.commands import Command
-from rotator.rotation.foresee import foresee, foresee_answer
+from rotator.rotation.foresee import foresee, foresee_answer, foresee_answers
 from rotator.rotation.managed import Managed
 from rotator.rotation.step import Step
 from rotator.store.reader import Owner
@@ -88,23 +88,24 @@ def plan_for(config: Config, names: Iterable[str], *, request: Command | None = 
     return ExitCode.ERROR if failed else ExitCode.FINE
 
 
-def answer_to(config: Config, name: str, request: Command) -> str:
-    """What a request would be answered now.
+def answer_to(config: Config, managed: Managed, requests: Sequence[Command]) -> str:
+    """What the first of these requests that would be accepted now would be answered.
 
     Raises:
-        UsageError: the config has no such credential, or the request would be refused.
+        RotatorError: all would be refused.
         CallFailed: something can't be read.
+        StoreError: there is no store.
     """
-    managed = fleet_of(config, [name]).managed[name]
     with read_store(config) as reader:
         states = {row.name: row.state for row in reader.credentials()}
         owner = reader.owner()
-    state = states.get(name, State())
-    frozen = owner.frozen_at is not None
-    given = foresee_answer(managed, state, request, store_id=owner.store_id, frozen=frozen, clock=CLOCK)
-    if not given.accepted:
-        raise UsageError(f"{given.text}; nothing was changed.", remedy=f"`rotator show {name}` says where it stands.")
-    return given.text
+    state, frozen = states.get(managed.name, State()), owner.frozen_at is not None
+    given = foresee_answers(managed, state, requests, store_id=owner.store_id, frozen=frozen, clock=CLOCK)
+    accepted = next((ruling for ruling in given if ruling.accepted), None)
+    if accepted is None:
+        where = f"`rotator show {managed.name}` says where it stands."
+        raise RotatorError(f"{given[0].text}; nothing was changed.", remedy=where)
+    return accepted.text
 
 
 def _foresee(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from rotator.cli.names import must_exist
 from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.render import note, say, show_json
 from rotator.cli.session import begin, refuse_keyless
@@ -20,11 +21,9 @@ def policy(name: Name, path: ConfigPath = None, as_json: JsonOption = False) -> 
         UsageError: the config has no such credential, it is keyless, or its provider has no such text.
     """
     config = begin(path).config
-    sections = {section.name: section for section in config.credentials}
-    if name not in sections:
-        raise UsageError(f"{name} is not in the config.", remedy=f"it has: {', '.join(sorted(sections))}.")
+    must_exist(config, [name])
     refuse_keyless(config, [name])
-    section = sections[name]
+    section = next(section for section in config.credentials if section.name == name)
     rights = section.rights()
     if rights is None:
         raise UsageError(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rotator.audit.event import EventName, Result
+from rotator.cli.names import must_exist
 from rotator.cli.options import Manner
 from rotator.cli.remedies import remedy
 from rotator.cli.render import note, say, show_json
@@ -15,7 +16,7 @@ from rotator.cli.session import CLOCK, Session, read_store, refuse_keyless
 from rotator.cli.status import stand
 from rotator.cli.timeline import AuditFields, cells_of, fields_of
 from rotator.clock import new_id
-from rotator.errors import ExitCode, RotatorError, UsageError
+from rotator.errors import ExitCode, OtherOwner, RotatorError, UsageError
 from rotator.store.reader import JournalReader
 from rotator.store.requests import Request, RequestWriter
 from rotator.store.sqlite import owner_alive
@@ -42,6 +43,44 @@ class NewRequest:
     arguments: Mapping[str, object]
 
 
+def ready(session: Session, manner: Manner, kind: str, credential: str | None) -> None:
+    """Say what is in the way of a request, as far as it can be known: before anything is asked of the operator.
+
+    Args:
+        session: this command's.
+        manner: how the operator asks.
+        kind: the request's kind.
+        credential: its name; None for the whole store.
+
+    Raises:
+        UsageError: the options exclude each other, there is no such credential, or it is keyless.
+        RotatorError: the store has no owner, or with `--standalone` it has one.
+    """
+    if manner.wait and manner.standalone:
+        raise UsageError(
+            "--wait needs a running rotator, and --standalone needs that none runs.", remedy="give one of the two."
+        )
+    forgets = kind == "forget"  # a former key of a credential that became keyless can be forgotten too
+    if credential is not None:
+        must_exist(session.config, [credential], or_have_left=forgets)
+        if not forgets:
+            refuse_keyless(session.config, [credential])
+    alive = owner_alive(session.config.store.url)
+    if manner.standalone:
+        if alive:
+            raise OtherOwner(
+                "another rotator owns this store, so this command can't take its place; nothing was changed.",
+                remedy="give the command without --standalone: that rotator answers it.",
+            )
+        return
+    read_store(session.config).close()
+    if not alive:
+        raise RotatorError(
+            "no rotator runs on this store, so nothing can answer the request; nothing was changed.",
+            remedy="start rotator (`rotator run`), or add --standalone: this command then carries the request out.",
+        )
+
+
 def ask(
     session: Session, manner: Manner, kind: str, credential: str | None, arguments: Mapping[str, object] | None = None
 ) -> ExitCode:
@@ -55,15 +94,9 @@ def ask(
         arguments: the request's options.
 
     Raises:
-        UsageError: the options exclude each other, or the credential is keyless.
-        RotatorError: the store has no owner, or with `--standalone` it has one. No request is left in the store.
+        UsageError, RotatorError: as `ready`. No request is left in the store.
     """
-    if manner.wait and manner.standalone:
-        raise UsageError(
-            "--wait needs a running rotator, and --standalone needs that none runs.", remedy="give one of the two."
-        )
-    if credential is not None and kind != "forget":  # a former key of one that became keyless can be forgotten
-        refuse_keyless(session.config, [credential])
+    ready(session, manner, kind, credential)
     request = NewRequest(kind, credential, arguments or {})
     if manner.standalone:
         from rotator.cli.owner import carry_out  # noqa: PLC0415  # loads the engine: a request to an owner needs none
@@ -74,11 +107,6 @@ def ask(
 
 def _ask_owner(session: Session, request: NewRequest, manner: Manner) -> ExitCode:
     with read_store(session.config) as reader:
-        if not owner_alive(session.config.store.url):
-            raise RotatorError(
-                "no rotator runs on this store, so nothing can answer the request; nothing was changed.",
-                remedy="start rotator (`rotator run`), or add --standalone: this command then carries the request out.",
-            )
         seen = max((record.sequence for record in reader.newest(1)), default=0)
         code = show_answer(_answer(reader, submit(session, request, manner)), manner)
         if code is ExitCode.FINE and manner.wait and request.credential is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -9,9 +10,9 @@ import typer
 from rotator.cli.options import Manner, Name, Yes, asks
 from rotator.cli.prompt import confirm_cut, confirm_forget, confirm_still_holds
 from rotator.cli.render import note
-from rotator.cli.request import ask
+from rotator.cli.request import ask, ready
 from rotator.cli.session import Session, begin
-from rotator.errors import ExitCode, UsageError
+from rotator.errors import CallFailed, ExitCode, RotatorError, UsageError
 
 
 @asks(waits=True)
@@ -79,7 +80,9 @@ def resume(
             "integrations are named only with --still-holds.", remedy=f"rotator resume {name} --still-holds"
         )
     session = begin(manner.config)
+    ready(session, manner, "resume", name)
     if cut is not None:
+        _refuse_a_cut_at_once(session, name, cut)
         confirm_cut(cut)
     if still_holds and not yes:
         _ask_whether_it_still_holds(session, name, tuple(integrations or ()))
@@ -94,18 +97,41 @@ def resume(
 def _ask_whether_it_still_holds(session: Session, name: str, integrations: tuple[str, ...]) -> None:
     """The question names each integration and its key, as rotator reads them now."""
     from rotator.cli.plan import answer_to  # noqa: PLC0415  # loads the providers: --yes needs none
+    from rotator.cli.wiring import fleet_of  # noqa: PLC0415  # as above
     from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
 
     request = Command(kind=Kind.RESUME, still_holds=integrations)
-    confirm_still_holds(name, answer_to(session.config, name, request))
+    managed = fleet_of(session.config, [name]).managed[name]
+    confirm_still_holds(name, answer_to(session.config, managed, [request]))
+
+
+def _refuse_a_cut_at_once(session: Session, name: str, integration: str) -> None:
+    """Raises UsageError where the cut would be refused, as far as this command can look: the owner may see more."""
+    from rotator.cli.plan import answer_to  # noqa: PLC0415  # loads the providers
+    from rotator.cli.wiring import fleet_of  # noqa: PLC0415  # as above
+    from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
+
+    try:
+        managed = fleet_of(session.config, [name]).managed[name]
+    except RotatorError:
+        return
+    with suppress(CallFailed):
+        answer_to(session.config, managed, [Command(kind=Kind.RESUME, cut=integration)])
 
 
 @asks()
 def forget(manner: Manner, name: Name, yes: Yes = False) -> ExitCode:
     """Forget a credential that left the config, once that is confirmed."""
+    session = begin(manner.config)
+    ready(session, manner, "forget", name)
+    if any(section.name == name and not section.keyless for section in session.config.credentials):
+        raise RotatorError(
+            f"{name} is in the config, so it can't be forgotten; nothing was changed.",
+            remedy=f"take {name} out of the config and reload first.",
+        )
     if not yes:
         confirm_forget(name)
-    return ask(begin(manner.config), manner, "forget", name)
+    return ask(session, manner, "forget", name)
 
 
 @asks()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rotator.attention import FindingKind
+from rotator.cli.names import must_exist
 from rotator.cli.options import ConfigPath, JsonOption, Name
 from rotator.cli.remedies import remedy
 from rotator.cli.render import say, show_json, show_table
@@ -36,22 +37,21 @@ def show(
     """Where it stands, its history, and the last `events` that concern it.
 
     Raises:
-        UsageError: the journal doesn't know it, or it is keyless.
+        UsageError: there is no such credential, no rotator has taken it up yet, or it is keyless.
     """
     session = begin(path)
     config = session.config
+    must_exist(config, [name], or_have_left=True)
     with read_store(config) as reader:
         owner = reader.owner()
         standings = stand(session, reader.credentials(), owner)
         known = {standing.name: standing for standing in standings if standing.row is not None}
         if name not in known:
             refuse_keyless(config, [name])
-            there = (
-                f"the journal knows {', '.join(sorted(known))}."
-                if known
-                else "the journal knows no credential yet: start the service (`rotator run`)."
+            raise UsageError(
+                f"{name} is in the config, and no rotator has taken it up yet.",
+                remedy="start the service (`rotator run`), or reload it.",
             )
-            raise UsageError(f"the journal doesn't know {name}.", remedy=there)
         keys, rotations = reader.keys(name), reader.rotations(name)
         events_shown = [fields_of(record) for record in reader.newest(events, credential=name)]
     standing = known[name]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import ValidationError
 
+from rotator.cli.names import must_exist
 from rotator.cli.session import CLOCK, refuse_keyless
 from rotator.config.models import Config, ConnectionSection
 from rotator.errors import UsageError
@@ -36,13 +37,9 @@ def fleet_of(config: Config, names: Iterable[str] = (), *, beside: Collection[st
     """
     core_dumps.forbid()
     wanted = frozenset(names)
-    known = {section.name: section for section in config.credentials}
-    if missing := sorted(wanted - known.keys()):
-        raise UsageError(
-            f"{', '.join(missing)} is not in the config.", remedy=f"the config has: {', '.join(sorted(known))}."
-        )
+    must_exist(config, sorted(wanted))
     refuse_keyless(config, wanted)
-    chosen = tuple(section for name, section in known.items() if not wanted or name in wanted)
+    chosen = tuple(section for section in config.credentials if not wanted or section.name in wanted)
     return assemble(config.model_copy(update={"credentials": chosen}), CLOCK, machine_client(), beside=beside)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,10 +66,22 @@ def foresee_answer(
     Raises:
         CallFailed: something can't be read.
     """
+    return foresee_answers(managed, state, [request], store_id=store_id, frozen=frozen, clock=clock)[0]
+
+
+def foresee_answers(
+    managed: Managed, state: State, requests: Sequence[Command], *, store_id: str, frozen: bool, clock: Clock
+) -> list[Ruling]:
+    """The same of each of these requests, by one look.
+
+    Raises:
+        CallFailed: something can't be read.
+    """
     want = Needs(keys=True, integrations=Freshness.FRESH, evidence=True, dependents=True)
     seen = observe(managed, state, want, None)
     moment = _moment(managed, state, seen, frozen=frozen, clock=clock, has_material=False)
-    return answer(state, request, managed.facts(state, seen, moment, store_id))
+    facts = managed.facts(state, seen, moment, store_id)
+    return [answer(state, request, facts) for request in requests]
 
 
 def _moment(

@@ -84,7 +84,7 @@ def test_a_policy_that_is_not_there_is_a_clear_line(desk: Desk) -> None:
     assert told.json()["error"] == "a: the provider acme has no text about the rights that it needs."
     nobody = desk.rotator("policy", "nobody")
     assert nobody.code == 2
-    assert "nobody is not in the config" in nobody.stderr
+    assert "there is no credential nobody" in nobody.stderr
 
 
 @pytest.mark.parametrize("provider", NEEDS)

@@ -102,7 +102,7 @@ def test_show_has_the_stamp_and_the_text_that_a_lost_stamp_is_mended_with(desk: 
     assert [event["event"] for event in told["timeline"]][-1] == "finding"
 
     unknown = desk.rotator("show", "nobody", "--json")
-    assert (unknown.code, unknown.json()["error"]) == (2, "the journal doesn't know nobody.")
+    assert (unknown.code, unknown.json()["error"]) == (2, "there is no credential nobody.")
 
 
 def test_text_from_outside_drives_no_terminal_and_is_no_markup(desk: Desk) -> None:

@@ -69,7 +69,7 @@ def test_each_request_has_the_options_of_all_and_only_a_rotation_can_be_followed
 
 
 def test_each_command_asks_for_what_it_was_told(desk: Desk) -> None:
-    desk.arrange({NAME: HELD})
+    desk.arrange({NAME: HELD, "gone": IDLE})
     with desk.owner() as journal, answering(journal, accepted=True) as asked:
         commands = (
             (["rotate", NAME, "AKIAX", "--leaked", "--why", "in a public repository", "--as", "ada"], ""),
