@@ -64,7 +64,7 @@ def _refuse_at_once(session: Session, managed: Managed, asked: list[dict[str, An
     from rotator.cli.plan import answer_to  # noqa: PLC0415  # loads the providers: --yes needs none
     from rotator.rotation.commands import Command, Kind  # noqa: PLC0415  # as above
 
-    with suppress(StoreError):  # there is none yet: whoever makes it answers
+    with suppress(StoreError):  # there is none yet: the service that makes it answers
         answer_to(session.config, managed, [Command(kind=Kind.ADOPT, **each) for each in asked])
 
 
