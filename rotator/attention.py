@@ -72,6 +72,7 @@ class FindingKind(StrEnum):
     KEY_WANTED = "key_wanted"
     UNMANAGED = "unmanaged"
     NOT_ADMITTED = "not_admitted"
+    REQUEST_MOOT = "request_moot"
 
 
 @dataclass(frozen=True, slots=True)
