@@ -73,6 +73,7 @@ class FindingKind(StrEnum):
     UNMANAGED = "unmanaged"
     NOT_ADMITTED = "not_admitted"
     EXPOSED_FILE = "exposed_file"
+    REQUEST_MOOT = "request_moot"
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,11 +237,19 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A rotation that the operator asked for, and which waits to begin."""
+    """A rotation that the operator asked for, and which waits to begin.
+
+    Args:
+        reason: why it will have begun.
+        now: it ignores the window.
+        emergency: a key leaked: it ignores window, grace and quarantine.
+        key_id: the key that it is to replace; without that key it has nothing to do. None: no key was current.
+    """
 
     reason: str
     now: bool = False
     emergency: bool = False
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

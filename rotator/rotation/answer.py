@@ -10,7 +10,7 @@ from rotator.model import Asked, KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Kind, Ruling, accepted, refused, standing
 from rotator.rotation.contact import adopt, in_use_is_none_of, shown_in_use, stamped_integrations, without_key
 from rotator.rotation.decide import HANDS_OFF
-from rotator.rotation.facts import Facts, theirs
+from rotator.rotation.facts import Facts, may_be_there, theirs
 from rotator.rotation.forward import confirmed
 from rotator.rotation.others import CURRENT_LOST
 from rotator.rotation.resume import resume
@@ -114,9 +114,29 @@ def _rotate(state: State, request: Command, facts: Facts) -> Ruling:
         return _leaked(state, request, facts)
     if state.phase is not Phase.IDLE or state.hold is not None:
         return refused(state, f"a rotation begins when idle; this credential is {standing(state)}")
+    if rotated := _rotated_already(state, facts):
+        return refused(state, rotated)
+    pending = state.asked
+    if pending is not None and pending.emergency:
+        return accepted(
+            state, f"an emergency rotation is already asked for ({pending.reason}){_in_the_way(state, facts)}"
+        )
     due = "the rotation begins when the operator has made a new key" if facts.key_wanted else "the rotation is due now"
-    asked = replace(state, asked=Asked("the operator asked for it", now=request.now))
+    now = request.now or (pending is not None and pending.now)
+    asked = replace(state, asked=Asked("the operator asked for it", now=now, key_id=state.current))
     return accepted(asked, due + _in_the_way(state, facts))
+
+
+def _rotated_already(state: State, facts: Facts) -> str | None:
+    """Where the operator makes the keys: that the last one was rotated. The request would wait for the next one."""
+    record = state.record(state.current)
+    if not facts.key_wanted or record is None or record.origin is not Origin.MINTED:
+        return None
+    when = f" at {state.current_since:%Y-%m-%d %H:%M} UTC" if state.current_since is not None else ""
+    return (
+        f"key {state.current}, which the operator supplied last, is rotated already{when}. Make a new key and put it "
+        "where the config says: rotator then rotates by itself"
+    )
 
 
 def _in_the_way(state: State, facts: Facts) -> str:
@@ -130,15 +150,18 @@ def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
     if state.phase is Phase.NEW:
         return refused(state, "no key is adopted yet: `rotator adopt` names the key in use")
     key_id = request.key_id or state.current or state.candidate
-    record = state.record(key_id)
-    if key_id is None or record is None or record.origin not in {Origin.MINTED, Origin.ADOPTED}:
-        return refused(
-            state, f"rotator doesn't manage key {key_id} and never touches a foreign key: disable it in the cloud"
-        )
-    if record.gone_at is not None:
-        return refused(state, f"key {key_id} is already deleted")
-    follow_up = Asked(f"key {key_id} leaked", now=True, emergency=True)
-    if state.phase is Phase.IDLE and state.hold is None:
+    if key_id is None:
+        return refused(state, "rotator knows of no key in use: name the leaked key, and disable it in the cloud")
+    if why := _not_to_revoke(state, facts, key_id):
+        return refused(state, why)
+    idle = state.phase is Phase.IDLE and state.hold is None
+    if idle and request.key_id is None and (rotated := _rotated_already(state, facts)):
+        return refused(state, f"{rotated}. If that very key leaked: `rotator rotate --leaked {key_id}`")
+    follow_up = Asked(f"key {key_id} leaked", now=True, emergency=True, key_id=key_id)
+    if idle and facts.key_wanted:
+        text = f"rotator replaces key {key_id} when the operator has made a new key{_in_the_way(state, facts)}"
+        return accepted(replace(state, asked=follow_up), text)
+    if idle:
         text = f"rotator replaces key {key_id} now, without grace{_in_the_way(state, facts)}"
         return accepted(replace(state, asked=follow_up), text)
     revoking = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
@@ -154,6 +177,18 @@ def _leaked(state: State, request: Command, facts: Facts) -> Ruling:
         return accepted(hurried, text + _in_the_way(state, facts))
     resumed = resume(hurried, Command(kind=Kind.RESUME), facts)
     return replace(resumed, state=resumed.state if resumed.accepted else state)
+
+
+def _not_to_revoke(state: State, facts: Facts, key_id: str) -> str | None:
+    """Why a leaked key is not rotator's to revoke: it is gone, or another's."""
+    record = state.record(key_id)
+    if record is not None and record.gone_at is not None:
+        return f"key {key_id} is already deleted, since {record.gone_at:%Y-%m-%d %H:%M} UTC"
+    if facts.keys is not None and key_id != state.current and not may_be_there(state, facts, key_id):
+        return f"the cloud lists no key {key_id}: nothing is left of it to revoke"
+    if record is None or record.origin not in {Origin.MINTED, Origin.ADOPTED}:
+        return f"rotator doesn't manage key {key_id} and never touches a foreign key: disable it in the cloud"
+    return None
 
 
 # abandon

@@ -128,6 +128,7 @@ def _taken_over(state: State, facts: Facts) -> State:
         lost = (*lost, LostMint(rotation_id, state.mint.at, state.mint.mark))
     return State(
         phase=Phase.IDLE,
+        asked=state.asked if state.asked is not None and state.asked.emergency else None,  # that key stays alive
         generation=max((state.generation, *generations)),
         since=facts.moment.now,
         since_vendor=facts.moment.vendor_now,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from rotator.attention import FindingKind, HoldReason
 from rotator.model import Change, KeyRecord, Origin, Phase, Rotation, State
 from rotator.rotation.contact import first_contact
-from rotator.rotation.facts import Facts
+from rotator.rotation.facts import Facts, may_be_there
 from rotator.rotation.forward import forward
 from rotator.rotation.holds import held
 from rotator.rotation.others import current_lost, enabled_again, seen_enabled
@@ -280,6 +280,13 @@ def _held_for(state: State, *reasons: HoldReason) -> bool:
 def _idle(state: State, facts: Facts) -> Step:
     if facts.readings is None:
         return wait(state, Row.BEGIN, "the descriptions are not read yet")
+    if moot := _moot(state, facts):
+        return Step(
+            Row.BEGIN,
+            moot,
+            replace(state, asked=None),
+            finding=note(FindingKind.REQUEST_MOOT, f"{moot}: nothing is due"),
+        )
     why = state.asked.reason if state.asked is not None else facts.moment.due
     if why is None:
         return wait(state, Row.BEGIN, "not due")
@@ -299,6 +306,18 @@ def _idle(state: State, facts: Facts) -> Step:
     if facts.moment.blocked is not None:
         return wait(state, Row.BEGIN, facts.moment.blocked, note(FindingKind.NOT_ADMITTED, facts.moment.blocked))
     return Step(Row.BEGIN, why, _begin(state, facts, why))
+
+
+def _moot(state: State, facts: Facts) -> str | None:
+    """Why the rotation that the operator asked for has nothing to do any more: it would replace another key."""
+    asked = state.asked
+    if asked is None or asked.key_id in {None, state.current} or facts.keys is None:
+        return None
+    if not asked.emergency:
+        return f"key {asked.key_id}, which the operator asked to rotate, was replaced meanwhile"
+    record = state.record(asked.key_id)
+    there = may_be_there(state, facts, asked.key_id or "") and (record is None or record.gone_at is None)
+    return None if there else f"key {asked.key_id}, which the operator reported as leaked, is gone"
 
 
 def _begin(state: State, facts: Facts, why: str) -> State:

@@ -9,7 +9,7 @@ from rotator.model import Origin, Phase, Rotation, State
 from rotator.policy import ConfirmUse
 from rotator.rotation.facts import Facts, may_be_there, theirs
 from rotator.rotation.others import ROLL_FORWARDS_ALLOWED
-from rotator.rotation.room import may_go_unseen
+from rotator.rotation.room import may_go_unseen, silence_used_up
 from rotator.rotation.rows import Row
 from rotator.rotation.step import (
     Step,
@@ -112,7 +112,7 @@ def roll_forward(state: State, facts: Facts, row: Row, finding: Finding | None =
     unheld = unnamed if all_stamped and not facts.slot and may_go_unseen(state, facts, shown) else ()
     rolled = replace(
         enter(state, Phase.MINTING, facts),
-        rotation=state.rotation
+        rotation=silence_used_up(state.rotation)
         or Rotation(
             facts.moment.new_rotation_id, "an integration shows another push than the confirmed one", facts.moment.now
         ),

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from rotator.attention import HoldReason
-from rotator.model import State
+from rotator.model import Rotation, State
 from rotator.policy import ConfirmUse
 from rotator.rotation.facts import Facts
 from rotator.rotation.rows import Row
@@ -26,6 +26,7 @@ def make_room(state: State, facts: Facts) -> Step | None:
         return None
     rest = replace(
         state,
+        rotation=silence_used_up(state.rotation),
         current=None if state.current in unheld else state.current,
         maybe_held=without(state.maybe_held, unheld),
         to_delete=added(state.to_delete, unheld),
@@ -44,6 +45,11 @@ def may_go_unseen(state: State, facts: Facts, held: Collection[str | None]) -> b
     if accepted or not facts.shows_use or facts.moment.confirm_use is ConfirmUse.NEVER:
         return True
     return all(key_id is not None and _seen_in_use(state, facts, key_id) for key_id in held)
+
+
+def silence_used_up(rotation: Rotation | None) -> Rotation | None:
+    """What the operator accepted was the silence of the keys that go now: another key's is for another word."""
+    return replace(rotation, silence_accepted=False) if rotation is not None else None
 
 
 def _seen_in_use(state: State, facts: Facts, key_id: str) -> bool:

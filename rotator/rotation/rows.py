@@ -150,7 +150,8 @@ class Row(StrEnum):
     BEGIN = (
         "13a",
         (
-            "A rotation is due and admitted, the window is open and the operator has not paused it: begin one. If an "
+            "A rotation is due and admitted, the window is open and the operator has not paused it: begin one. One "
+            "that the operator asked for, of a key that was replaced or is gone meanwhile: strike it off. If an "
             "integration that may hold a key left the config, now or while a rotation is in flight: hold "
             "(integration_removed)."
         ),

@@ -41,6 +41,26 @@ def test_the_guide_has_what_isnt_a_hold_too() -> None:
     assert wanted <= anchors(GUIDE)
 
 
+def section(page: str, anchor: str) -> str:
+    """What stands under a heading of the third level."""
+    return (ROOT / page).read_text().partition(f"\n### {anchor}\n")[2].partition("\n### ")[0]
+
+
+def test_where_no_mark_shows_who_made_a_key_the_guide_has_the_clouds_audit_log_and_what_follows() -> None:
+    said = section(GUIDE, HoldReason.UNATTRIBUTED.value)
+    for words in (
+        "aws cloudtrail lookup-events --region us-east-1",
+        "AttributeValue=CreateAccessKey",
+        "gcloud logging read",
+        "google.iam.admin.v1.CreateServiceAccountKey",
+        "rotator resume NAME --ours KEY",
+        "rotator resume NAME --foreign KEY",
+    ):
+        assert words in said
+    for page in ("docs/providers/aws.md", "docs/providers/gcp.md"):
+        assert "recovery.md#unattributed" in (ROOT / page).read_text(), page
+
+
 def test_every_command_that_people_are_told_to_type_can_be_parsed() -> None:
     pages = "".join((ROOT / page).read_text() for page in PAGES)
     told = [*SPAN.findall(pages + " ".join(REMEDIES.values())), *LINE.findall("".join(BLOCK.findall(pages)))]

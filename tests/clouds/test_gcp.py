@@ -6,19 +6,22 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.attention import HoldReason
 from rotator.model import Phase
 from rotator.sandbox.gcp.scene import GcpScene
-from tests.clouds.clouds import GCP
+from rotator.sandbox.wire.rules import Reset
+from tests.clouds.clouds import GCP, GCP_MADE_THERE
 from tests.clouds.rig import Rig
 from tests.clouds.test_rotation import is_rotated
 
-pytestmark = [pytest.mark.realtime, pytest.mark.parametrize("cloud", [GCP], ids=["gcp"])]
+pytestmark = pytest.mark.realtime
 
 MAX_GRACE = timedelta(days=7)
 THE_GRAIN = timedelta(days=1)
 QUARTER = timedelta(hours=6)
 
 
+@pytest.mark.parametrize("cloud", [GCP], ids=["gcp"])
 def test_by_default_a_consumer_that_takes_two_days_to_change_over_needs_no_operator(rig: Rig) -> None:
     assert isinstance(rig.scene, GcpScene)
     rig.scene.gcp.allow_analysis()
@@ -37,3 +40,35 @@ def test_by_default_a_consumer_that_takes_two_days_to_change_over_needs_no_opera
     assert rig.clock.world() - last_used >= MAX_GRACE - THE_GRAIN
     rig.finish()
     is_rotated(rig)
+
+
+@pytest.mark.parametrize("cloud", [GCP_MADE_THERE], ids=["gcp-made-there"])
+class TestAMintWithoutAnAnswerWhereGoogleMakesTheKey:
+    """docs/providers/gcp.md, "After a lost reply"."""
+
+    def test_is_held_and_names_the_key_where_nothing_shows_its_use(self, rig: Rig) -> None:
+        [lost] = lose_the_reply(rig)
+        assert lost in rig.hold(HoldReason.UNATTRIBUTED).detail
+        assert rig.listed()[lost].enabled
+        assert rig.ask("resume", foreign=[lost]).accepted
+        rig.foreign.add(lost)
+        rig.at_rest()
+        assert rig.listed().keys() == {lost, rig.state.current}
+
+    def test_makes_the_one_unused_key_a_suspect_where_the_analyzer_answers(self, rig: Rig) -> None:
+        assert isinstance(rig.scene, GcpScene)
+        rig.scene.gcp.allow_analysis()
+        [lost] = lose_the_reply(rig)
+        rig.run(lambda state: any(suspect.key_id == lost for suspect in state.suspects))
+        assert not rig.listed()[lost].enabled
+        rig.at_rest()
+        assert rig.listed().keys() == {rig.state.current}
+
+
+def lose_the_reply(rig: Rig) -> set[str]:
+    """The keys that a mint without an answer made."""
+    rig.begin()
+    before = rig.listed().keys()
+    rig.spoil("create", Reset(when="after"))
+    rig.run(lambda state: state.mint is not None)
+    return rig.listed().keys() - before

@@ -67,6 +67,41 @@ def test_a_leaked_key_waits_for_a_person_too(rig: Rig) -> None:
     is_rotated(rig)
 
 
+def test_a_request_that_comes_after_its_key_was_rotated_is_refused_and_marks_no_later_one(rig: Rig) -> None:
+    rig.adopt()
+    rig.bring()
+    rig.run(lambda state: state.in_flight)
+    rig.finish()
+    rotated, at = rig.state.current, rig.state.current_since
+    assert at is not None
+    for refused in (rig.ask("rotate", now=True), rig.ask("rotate"), rig.ask("rotate", leaked=True)):
+        assert not refused.accepted
+        assert f"key {rotated}" in (refused.answer or "")
+        assert f"{at:%Y-%m-%d %H:%M} UTC" in (refused.answer or "")
+    rig.wait(timedelta(days=3))
+    rig.bring()
+    begun = rig.run(lambda state: state.in_flight).rotation
+    assert begun is not None
+    assert (begun.reason, begun.emergency) == ("the operator supplied a new key", False)
+    rig.finish()
+    is_rotated(rig, generation=2)
+
+
+def test_a_key_that_is_named_as_leaked_is_replaced_by_the_next_one(rig: Rig) -> None:
+    rig.adopt()
+    rig.bring()
+    rig.run(lambda state: state.in_flight)
+    rig.finish()
+    leaked = rig.state.current
+    assert "when the operator has made a new key" in (rig.ask("rotate", leaked=True, key_id=leaked).answer or "")
+    rig.bring()
+    begun = rig.run(lambda state: state.in_flight).rotation
+    assert begun is not None
+    assert (begun.reason, begun.emergency) == (f"key {leaked} leaked", True)
+    rig.finish()
+    is_rotated(rig, generation=2)
+
+
 def test_reads_that_are_throttled_are_made_again(rig: Rig) -> None:
     rig.begin()
     rig.spoil("list", rig.cloud.throttled, times=3)

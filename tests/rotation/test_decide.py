@@ -439,3 +439,94 @@ def test_where_use_leaves_no_trace_rotator_guesses_no_lost_mints_key() -> None:
     ours = answer(step.state, Command(kind=Kind.RESUME, ours=("h",)), facts)
     assert ours.accepted
     assert ours.state.to_delete == ("h",)
+
+
+def ours(key_id: str, **fields: object) -> KeyRecord:
+    return replace(KeyRecord(key_id, Origin.MINTED, sent=True), **fields)  # type: ignore[arg-type]  # a field's own
+
+
+class TestARequestThatWaits:
+    """It takes effect on the key that it was about, or not at all."""
+
+    def test_of_a_key_that_was_replaced_meanwhile_is_struck_off(self) -> None:
+        asked = answer(IDLE, Command(kind=Kind.ROTATE, now=True), seen(IDLE, K0)).state
+        later = replace(asked, current="k1", keys=(*asked.keys, ours("k1")))
+        step = decide(later, seen(later, Key("k1", T0)))
+        assert (step.state.phase, step.state.asked) == (Phase.IDLE, None)
+        assert step.finding is not None
+        assert "k0" in step.finding.text
+
+    def test_outlives_no_roll_forward(self) -> None:
+        """Another push landed while the request waited for the window: the fresh key is what was asked for."""
+        idle = replace(IDLE, generation=2)
+        waiting = answer(idle, Command(kind=Kind.ROTATE), seen(idle, K0)).state
+        step = decide(waiting, seen(waiting, K0, stamp=Stamp(STORE, 1, "k7")))
+        rolled = step.state
+        assert (step.row, rolled.phase) == (Row.ROLL_FORWARD, Phase.MINTING)
+        done = replace(rolled, phase=Phase.IDLE, rotation=None, current="k1", keys=(*rolled.keys, ours("k1")))
+        struck = decide(done, seen(done, Key("k1", T0), K0)).state
+        assert (struck.phase, struck.asked) == (Phase.IDLE, None)
+
+    def test_for_a_leaked_candidate_that_came_to_nothing_is_struck_off(self) -> None:
+        rotation = Rotation("r1", "due", T0)
+        proving = replace(
+            IDLE, phase=Phase.PROVING, rotation=rotation, candidate="k1", keys=(*IDLE.keys, ours("k1", sent=False))
+        )
+        leaked = answer(proving, Command(kind=Kind.ROTATE, leaked=True, key_id="k1"), seen(proving, K0, Key("k1", T0)))
+        assert leaked.accepted
+        gone = replace(leaked.state, phase=Phase.IDLE, rotation=None, candidate=None, keys=(*IDLE.keys,))
+        struck = decide(gone, seen(gone, K0)).state
+        assert (struck.phase, struck.asked) == (Phase.IDLE, None)
+        alive = replace(gone, maybe_held=("k1",), keys=(*IDLE.keys, ours("k1")))
+        begun = decide(alive, seen(alive, K0, Key("k1", T0))).state
+        assert begun.emergency, "the leaked key is still there: only a rotation gets rid of it"
+
+    def test_in_an_emergency_is_not_toned_down_by_a_later_one(self) -> None:
+        leaked = answer(IDLE, Command(kind=Kind.ROTATE, leaked=True), seen(IDLE, K0)).state
+        given = answer(leaked, Command(kind=Kind.ROTATE), seen(leaked, K0))
+        assert given.accepted
+        assert "key k0 leaked" in given.text
+        assert given.state.asked == leaked.asked
+        now = answer(IDLE, Command(kind=Kind.ROTATE, now=True), seen(IDLE, K0)).state
+        again = answer(now, Command(kind=Kind.ROTATE), seen(now, K0)).state
+        assert again.asked == now.asked
+
+    def test_in_an_emergency_outlives_the_adoption_of_another_key(self) -> None:
+        """The leaked key stays alive until the next confirm: that is due at once."""
+        leaked = answer(IDLE, Command(kind=Kind.ROTATE, leaked=True), seen(IDLE, K0)).state
+        both = seen(leaked, K0, Key("h", T0))
+        adopted = answer(leaked, Command(kind=Kind.ADOPT, key_id="h"), both)
+        assert adopted.accepted
+        assert decide(adopted.state, seen(adopted.state, K0, Key("h", T0))).state.emergency
+
+    @pytest.mark.parametrize("state", [IDLE, replace(IDLE, keys=(*IDLE.keys, ours("k9")))], ids=["unknown", "ours"])
+    def test_for_a_leaked_key_that_is_gone_is_refused(self, state: State) -> None:
+        refused = answer(state, Command(kind=Kind.ROTATE, leaked=True, key_id="k9"), seen(state, K0))
+        assert not refused.accepted
+        assert "no key k9" in refused.text
+        assert refused.state == state
+
+    def test_that_accepts_silence_accepts_that_of_the_keys_that_go_now(self) -> None:
+        """In a full cloud it makes room; what the rotation retires later is for another word."""
+        rotation = Rotation("r1", "due", T0, silence_accepted=True)
+        stamped = Stamp(STORE, 2, "k1")
+        minting = replace(
+            IDLE,
+            phase=Phase.MINTING,
+            generation=2,
+            rotation=rotation,
+            current=None,
+            maybe_held=("k0", "k1"),
+            keys=(ours("k0", generation=1), ours("k1", generation=2, hint="k1")),
+        )
+        step = decide(minting, seen(minting, K0, Key("k1", T0), stamp=stamped))
+        assert step.state.to_delete == ("k0",)
+        assert step.state.rotation is not None
+        assert not step.state.rotation.silence_accepted
+
+
+def test_a_leak_is_not_reported_where_no_key_is_known() -> None:
+    unmanaged = replace(IDLE, current=None, keys=())
+    refused = answer(unmanaged, Command(kind=Kind.ROTATE, leaked=True), seen(unmanaged, K0))
+    assert not refused.accepted
+    assert "None" not in refused.text

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from rotator.attention import Hold
 from rotator.model import (
-    Asked,
     Capabilities,
     Change,
     IntegrationView,
@@ -222,7 +221,7 @@ def canonical(state: State, *, exact: bool, lags: bool) -> State:
         )
         if rotation
         else None,
-        asked=Asked("", now=True, emergency=asked.emergency) if asked else None,
+        asked=replace(asked, reason="", now=True) if asked else None,
         mint=replace(mint, at=T0) if mint else None,
         attempts=0,
         failures=0,
