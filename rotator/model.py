@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 
 UNMANAGED = "unmanaged"
-"""Named as the key in use where that is none of the credential's own, so that no list shows it: it is left alone."""
+"""The key in use, where an operator states that Northflank holds none of the listed keys: all are left alone."""
 
 
 class Origin(StrEnum):

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol
 
 from rotator.audit.chain import Record, genesis, sequence_of, sha256, unseal
+from rotator.audit.packed import unpacked
 from rotator.errors import AuditError
 from rotator.http.outside_text import outside_text
 
@@ -114,12 +116,14 @@ def verify(trail: Trail, file: Path | None, *, sink: str = "file", progress: Pro
 
 
 def verify_rotated(trail: Trail, file: Path, *, progress: Progress = lambda _: None) -> Walk:
-    """Check a file that was moved away (logrotate): it may begin and end anywhere in the chain.
+    """Check a file that was moved away (logrotate), compressed or not: it may begin and end anywhere in the chain.
 
     Raises:
-        AuditError: the file can't be read.
+        AuditError: the file isn't there, or can't be read.
         StoreError: the store can't be read.
     """
+    if not file.exists():
+        raise AuditError(f"the audit file {file} can't be read: there is none", remedy="check the file's name.")
     return _walk_file(trail, file, _size(file), 0, progress)
 
 
@@ -233,21 +237,28 @@ def _check_same(line: bytes, fields: Fields, row: Stored | None) -> None:
 
 def _size(file: Path) -> int:
     try:
-        return file.stat().st_size
+        status = file.stat()
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise AuditError(f"the audit file {file} can't be read: {error.strerror}") from None
+    if not S_ISREG(status.st_mode):
+        raise AuditError(f"the audit file {file} can't be read: it is not a regular file")
+    return status.st_size
 
 
 def _lines(file: Path, size: int) -> Iterator[bytes]:
-    """The lines within the first `size` bytes, each with its newline; a last one without it is torn."""
+    """The lines within the first `size` bytes, each with its newline; a last one without it is torn.
+
+    A compressed file is read to its end, unpacked as a stream.
+    """
     if not size:
         return
     try:
-        with file.open("rb") as stream:
-            while size and (line := stream.readline(min(size, _LINE_LIMIT))):
-                size -= len(line)
+        with unpacked(file) as (stream, packed):
+            left = None if packed else size
+            while left != 0 and (line := stream.readline(_LINE_LIMIT if left is None else min(left, _LINE_LIMIT))):
+                left = None if left is None else left - len(line)
                 yield line
     except OSError as error:
-        raise AuditError(f"the audit file {file} can't be read: {error.strerror}") from None
+        raise AuditError(f"the audit file {file} can't be read: {error.strerror or error}") from None

@@ -10,7 +10,7 @@ from rotator.cli.options import Manner, Name, Yes, asks
 from rotator.cli.prompt import typed
 from rotator.cli.render import note, show_table
 from rotator.cli.request import ask
-from rotator.cli.session import CLOCK, begin
+from rotator.cli.session import CLOCK, Session, begin
 from rotator.errors import CallFailed, ExitCode, UsageError
 from rotator.model import Key
 from rotator.providers.base import AGES_AGO
@@ -33,15 +33,17 @@ def adopt(
     ] = False,
     unmanaged: Annotated[
         bool,
-        typer.Option("--unmanaged", help="With --take-over: the key in use is none of the listed ones, or is dead."),
+        typer.Option(
+            "--unmanaged", help="State that Northflank holds none of the listed keys, or a dead one. It asks."
+        ),
     ] = False,
     yes: Yes = False,
 ) -> ExitCode:
     """Name the key in use, once it is confirmed."""
     session = begin(manner.config)
     if unmanaged:
-        _without_a_key(name, key_id, take_over=take_over, yes=yes)
-        return ask(session, manner, "adopt", name, {"take_over": True, "unmanaged": True})
+        _state_that_none_is_in_use(session, name, key_id, yes=yes)
+        return ask(session, manner, "adopt", name, {"take_over": take_over, "unmanaged": True})
     if yes and key_id is None:
         raise UsageError("--yes needs the key in use as an argument.", remedy=f"rotator adopt {name} KEY --yes")
     if not yes:
@@ -51,16 +53,28 @@ def adopt(
     return ask(session, manner, "adopt", name, {"key_id": key_id, "take_over": take_over})
 
 
-def _without_a_key(name: str, key_id: str | None, *, take_over: bool, yes: bool) -> None:
-    """The operator states that no key is known to be in use. Raises UsageError if not."""
-    if key_id is not None or not take_over:
+def _state_that_none_is_in_use(session: Session, name: str, key_id: str | None, *, yes: bool) -> None:
+    """Have the operator state it of the keys that the cloud lists now, which the question shows.
+
+    Raises:
+        UsageError: the operator does not state it.
+        CallFailed: the keys can't be read.
+    """
+    if key_id is not None:
         raise UsageError(
-            "--unmanaged goes with --take-over and without a key.",
-            remedy=f"rotator adopt {name} --take-over --unmanaged",
+            "--unmanaged goes without a key.",
+            remedy=f"rotator adopt {name} {key_id}, or rotator adopt {name} --unmanaged",
         )
     if yes:
         return
-    note("rotator keeps every key of its own alive, and pushes a fresh key into every integration at once.")
+    from rotator.cli.wiring import fleet_of  # noqa: PLC0415  # loads the providers: --yes needs none
+
+    managed = fleet_of(session.config, [name]).managed[name]
+    keys = managed.provider.list_keys().keys
+    _show(managed, keys)
+    listed = ", ".join(sorted(key.key_id for key in keys)) or "none"
+    note(f"Listed keys: {listed}. rotator takes none of them for the one in use, and pushes a fresh key at once.")
+    note("Once the fresh key is confirmed, revoke what Northflank holds now: rotator does not know it.")
     if typed(f"Type {name} to accept that: ") != name:
         raise UsageError("the typed text is not the credential's name; nothing was changed.", remedy=f"type {name}.")
 
@@ -80,12 +94,14 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
     if not keys:
         raise UsageError(
             f"{managed.name} has no keys in its cloud.",
-            remedy="check the identity that the config names for this credential.",
+            remedy="check the identity that the config names for this credential. If that is right, Northflank holds "
+            f"another identity's key, or a dead one: rotator adopt {managed.name} --unmanaged",
         )
-    show_table(_HEADINGS, [_row(managed, key) for key in keys], stderr=True)
+    _show(managed, keys)
     note(
         "Name the key that Northflank holds now. The next rotation replaces that key, disables it and then deletes it."
     )
+    note(f"If Northflank holds none of these keys: rotator adopt {managed.name} --unmanaged")
     chosen = typed(f"Key in use [{proposed}]: " if proposed else "Key in use: ") or proposed
     if chosen is None:
         raise UsageError(
@@ -93,6 +109,10 @@ def _key_in_use(managed: Managed, proposed: str | None) -> str:
             remedy=f"name one of the keys above: rotator adopt {managed.name} KEY",
         )
     return chosen
+
+
+def _show(managed: Managed, keys: tuple[Key, ...]) -> None:
+    show_table(_HEADINGS, [_row(managed, key) for key in keys], stderr=True)
 
 
 def _row(managed: Managed, key: Key) -> tuple[object, ...]:

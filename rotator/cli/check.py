@@ -305,16 +305,22 @@ def _credential(managed: Managed, state: State) -> Iterator[Line]:
 
 
 def _named(managed: Managed, listing: Listing, state: State) -> Iterator[Line]:
-    """Whether the key in use that the config names is there: that counts until the first contact."""
-    named, there = managed.named_key, {key.key_id for key in listing.keys}
-    if named is None or named == UNMANAGED or named in there or state.phase is not Phase.NEW:
+    """Whether the key in use that the config names can be it: that counts until the first contact."""
+    named, there = managed.named_key, {key.key_id: key for key in listing.keys}
+    if named is None or state.phase is not Phase.NEW or (named in there and there[named].enabled):
         return
     keys = ", ".join(sorted(there)) or "none"
+    if named == UNMANAGED:
+        found = f"`current_key` is unmanaged: rotator pushes a fresh key, and leaves the listed keys alone: {keys}"
+        yield Line(Finds.WARN, managed.name, found, "make sure that this is the identity that Northflank is to use.")
+        return
+    wrong = "the cloud lists that key as disabled" if named in there else "the cloud lists no such key"
     yield Line(
         Finds.FAIL,
         managed.name,
-        f"`current_key` is {named}, and the cloud lists no such key; it lists {keys}",
-        "name the key that Northflank holds, or leave `current_key` out and run `rotator adopt`.",
+        f"`current_key` is {named}, and {wrong}; it lists {keys}",
+        "name the key that Northflank holds. If Northflank holds none of those listed, or a dead one, and this is the "
+        f"identity that Northflank is to use: `current_key: {UNMANAGED}`.",
     )
 
 

@@ -10,7 +10,7 @@ GUIDE = "docs/recovery.md"
 REMEDIES: dict[HoldReason, str] = {
     HoldReason.ADOPT_WHICH: (
         "rotator doesn't know which key is in use. `rotator adopt NAME` lists the keys with their age and last use, and"
-        " asks."
+        " asks. If Northflank holds none of them, or a dead one: `rotator adopt NAME --unmanaged`."
     ),
     HoldReason.TWO_ROTATORS: (
         "stop the other rotator, or remove the credential from its config. If the other rotator's store is lost:"

@@ -50,7 +50,9 @@ class CredentialSection(ProviderSettings):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="What commands and logs call it.")
     provider: str = Field(description="The cloud.")
     current_key: str | None = Field(
-        None, description="The id of the key that Northflank holds now; read at first contact only."
+        None,
+        description="The id of the key that Northflank holds now; unmanaged: Northflank holds none of the listed keys. "
+        "Read at first contact only.",
     )
     integrations: tuple[AnyIntegration, ...] = Field(min_length=1, description="The integrations that it feeds.")
     policy: PolicySection = Field(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rotator.attention import Hold, HoldReason
 from rotator.model import Asked, KeyRecord, Origin, Phase, State
 from rotator.rotation.commands import Command, Kind, Ruling, accepted, refused, standing
-from rotator.rotation.contact import adopt, take_over_without_key
+from rotator.rotation.contact import adopt, in_use_is_none_of, shown_in_use, stamped_integrations, without_key
 from rotator.rotation.decide import HANDS_OFF
 from rotator.rotation.facts import Facts, theirs
 from rotator.rotation.forward import confirmed
@@ -28,18 +28,25 @@ def answer(state: State, request: Command, facts: Facts) -> Ruling:
 # adopt
 
 
+_OR_NONE = " If Northflank holds none of the listed keys, `rotator adopt --unmanaged` goes on without a key in use"
+
+
 def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
     key_id = request.key_id
     if facts.keys is None or facts.readings is None:
         return refused(state, "rotator can't read the keys and the integrations now; nothing was changed")
     reason = state.hold.reason if state.hold is not None else None
     in_doubt = reason in {HoldReason.TWO_ROTATORS, HoldReason.JOURNAL_BEHIND}
+    new = state.phase is Phase.NEW
     if request.unmanaged:
         return _adopt_none(state, request, facts, in_doubt=in_doubt)
     if key_id is None or not facts.listed(key_id):
-        return refused(state, f"name one of the credential's keys: {listed_as(sorted(facts.keys))}")
+        return refused(
+            state,
+            f"name one of the credential's keys: {listed_as(sorted(facts.keys))}.{_OR_NONE if new else ''}",
+        )
     if not facts.enabled(key_id):
-        return refused(state, f"key {key_id} is disabled: it can't be the one in use")
+        return refused(state, f"key {key_id} is disabled: it can't be the one in use.{_OR_NONE if new else ''}")
     record = state.record(key_id)
     if record is not None and record.deleting:
         return refused(state, f"rotator has begun to delete key {key_id}")
@@ -47,7 +54,7 @@ def _adopt(state: State, request: Command, facts: Facts) -> Ruling:
         return refused(state, "an integration carries another store's stamp; `--take-over` overrules it")
     if reason is HoldReason.JOURNAL_BEHIND and not request.take_over:
         return refused(state, "the journal is older than the stamps; `--take-over` overrules it")
-    if state.phase is not Phase.NEW and not in_doubt and (why := _why_not_now(state, facts)):
+    if not new and not in_doubt and (why := _why_not_now(state, facts)):
         return refused(state, why)
     return accepted(adopt(state, facts, key_id), f"{key_id} is the current key")
 
@@ -68,14 +75,35 @@ def _why_not_now(state: State, facts: Facts) -> str | None:
 
 
 def _adopt_none(state: State, request: Command, facts: Facts, *, in_doubt: bool) -> Ruling:
-    """The journal is in doubt and the key in use is dead: what the integrations hold isn't known."""
-    if not (in_doubt and request.take_over):
+    """The operator states that the integrations hold none of the listed keys, or a dead one.
+
+    An integration that shows a working key of the list proves otherwise; a stamp says that it may.
+    """
+    new = state.phase is Phase.NEW
+    if not (new or in_doubt):
         return refused(
-            state, "--unmanaged is for a credential that is held as two_rotators or journal_behind, with --take-over"
+            state,
+            "--unmanaged is for first contact and for a credential that is held as two_rotators or journal_behind; "
+            f"this credential is {standing(state)}: {_fresh_key(state)}",
         )
+    if (in_doubt or stamped_integrations(facts)) and not request.take_over:
+        return refused(state, "an integration carries a rotator's stamp; `--take-over --unmanaged` overrules it")
+    if new and (shown := shown_in_use(facts)):
+        holds = "; ".join(f"integration {integration} holds key {key_id}" for integration, key_id in shown)
+        return refused(state, f"Northflank shows a working key of the list: {holds}. Adopt that key")
     if not facts.moment.settled:
         return refused(state, "a call isn't settled yet; try again in a minute")
-    return accepted(take_over_without_key(state, facts), "rotator pushes a fresh key; what is there stays alive")
+    text = in_use_is_none_of(facts) if new else "rotator pushes a fresh key; what is there stays alive"
+    return accepted(without_key(state, facts), text)
+
+
+def _fresh_key(state: State) -> str:
+    """Which request has a fresh key pushed, where first contact was made."""
+    if state.hold is not None:
+        return "`rotator resume` goes on"
+    if state.phase is Phase.IDLE:
+        return "`rotator rotate --now` pushes a fresh key"
+    return "the rotation in flight pushes a fresh key"
 
 
 # rotate

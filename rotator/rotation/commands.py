@@ -30,7 +30,7 @@ class Command:
         take_over: adopt: another store's stamp, or a newer journal's, is known and overruled.
         now: rotate: don't wait for the window.
         leaked: rotate: an emergency.
-        unmanaged: adopt, with `take_over`: what the integrations hold is none of the credential's listed keys.
+        unmanaged: adopt: what the integrations hold is none of the credential's listed keys, or is dead.
         accept_use: resume: the old key's use is known, revoke it all the same.
         accept_silence: resume: no use of the new key was seen, revoke the old one all the same.
         still_holds: resume: the integrations whose lost text is vouched for; empty: all of them; None: not asked for.

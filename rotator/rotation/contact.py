@@ -29,17 +29,39 @@ def first_contact(state: State, facts: Facts) -> Step:
         )
     if facts.moment.frozen:
         return frozen(state)
+    stamped = stamped_integrations(facts)
+    if facts.moment.named_key == UNMANAGED and not stamped and not shown_in_use(facts):
+        why = f"`current_key` is unmanaged: {in_use_is_none_of(facts)}"
+        return Step(Row.ADOPT, why, without_key(state, facts), finding=note(FindingKind.UNMANAGED, why))
     named = sorted(_named_as_in_use(facts))
-    if named == [UNMANAGED] and all(reading.generation is None for reading in facts.readings):
-        why = "the key in use is none of the credential's own: rotator leaves it alone and pushes a fresh one"
-        return Step(Row.ADOPT, why, _adopt_none(state, facts), finding=note(FindingKind.UNMANAGED, why))
-    stamped = [reading.integration for reading in facts.readings if reading.generation is not None]
     if len(named) == 1 and facts.enabled(named[0]) and not stamped:
         return Step(Row.ADOPT, f"the key in use is named: {named[0]}", adopt(state, facts, named[0]))
     detail = _why_not_adopted(facts, named, stamped)
     if state.hold is not None and state.hold.detail == detail:
         return wait(state, Row.ADOPT_WHICH, detail)
     return hold(state, Row.ADOPT_WHICH, HoldReason.ADOPT_WHICH, detail)
+
+
+def stamped_integrations(facts: Facts) -> list[str]:
+    """The integrations that carry a stamp of a rotator, this one or another: some rotator pushed a key there."""
+    return [reading.integration for reading in facts.readings or () if reading.generation is not None]
+
+
+def shown_in_use(facts: Facts) -> list[tuple[str, str]]:
+    """The integrations whose own answers show that they hold a working key of the list; each with that key."""
+    echoed = [(reading.integration, reading.echoed) for reading in facts.readings or ()]
+    return [(integration, key) for integration, key in echoed if key is not None and facts.enabled(key)]
+
+
+def in_use_is_none_of(facts: Facts) -> str:
+    """What follows where an operator states that Northflank holds none of the listed keys."""
+    listed = listed_as(sorted(facts.keys or {}))
+    if facts.can.supplied:
+        return f"Northflank does not hold the key that the operator supplied ({listed}); rotator pushes that key"
+    return (
+        f"the key in use is none of the listed keys ({listed}); rotator leaves those alone and pushes a fresh key into "
+        "every integration"
+    )
 
 
 def _named_as_in_use(facts: Facts) -> set[str]:
@@ -55,16 +77,13 @@ def _why_not_adopted(facts: Facts, named: list[str], stamped: list[str]) -> str:
         return f"the journal doesn't know the credential, but integration {shown} carries its stamp; keys: {listed}"
     if not named:
         return f"neither the config nor an integration names the key in use; keys: {listed}"
+    if facts.moment.named_key == UNMANAGED:
+        holds = "; ".join(f"integration {integration} holds key {key}" for integration, key in shown_in_use(facts))
+        return f"`current_key` is unmanaged, but Northflank shows a working key of the list: {holds}; keys: {listed}"
     if len(named) > 1:
         return f"config and integrations name several keys as the one in use: {listed_as(named)}; keys: {listed}"
     state = "disabled" if facts.listed(named[0]) else "not among the credential's keys"
     return f"key {named[0]} is named as the one in use, but is {state}; keys: {listed}"
-
-
-def _adopt_none(state: State, facts: Facts) -> State:
-    """First contact is made, and no key is confirmed to be held: the first rotation is due at once."""
-    before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
-    return replace(state, phase=Phase.IDLE, hold=None, since=facts.moment.now, texts_before=before)
 
 
 def adopt(state: State, facts: Facts, key_id: str) -> State:
@@ -88,7 +107,7 @@ def adopt(state: State, facts: Facts, key_id: str) -> State:
     return vouch(replace(adopted, maybe_held=without(adopted.maybe_held, (key_id,))), readings, key_id)
 
 
-def take_over_without_key(state: State, facts: Facts) -> State:
+def without_key(state: State, facts: Facts) -> State:
     """No key is known to be held: everything of ours stays alive, and the first rotation is due at once."""
     before = tuple((reading.integration, reading.description) for reading in facts.readings or ())
     return replace(_taken_over(state, facts), texts_before=before)

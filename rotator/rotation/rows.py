@@ -120,8 +120,9 @@ class Row(StrEnum):
     ADOPT = (
         "9",
         (
-            "The config or an integration's answer names exactly one key, the key is enabled and no description is "
-            "stamped: make it the current key. `current_key: unmanaged`: go on without a current key, due at once."
+            "No description is stamped, and the config or an integration's answer names exactly one key, which is "
+            "enabled: make it the current key. Or the config says `current_key: unmanaged`, and no answer names an "
+            "enabled key: go on without a current key, due at once."
         ),
         SafetyRule.ADOPT_NAMED_ONLY,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from ipaddress import ip_address
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from rotator.model import UNMANAGED
 
 
 class Section(BaseModel):
@@ -44,6 +46,20 @@ class ProviderSettings(Section):
     @abstractmethod
     def principal(self) -> tuple[str | None, ...]:
         """What makes one identity in this cloud differ from another, as far as the config knows."""
+
+
+def key_in_use(pattern: str, what: str) -> Any:  # as pydantic's own Field
+    """The field `current_key` of a provider whose key ids look like this, or that Northflank holds none of.
+
+    Args:
+        pattern: of a key's id, without anchors.
+        what: the id, as a sentence of the config's schema begins.
+    """
+    return Field(
+        None,
+        pattern=rf"^({UNMANAGED}|{pattern})$",
+        description=f"{what}; {UNMANAGED}: Northflank holds none of the listed keys. Read at first contact only.",
+    )
 
 
 def _no_number(value: object) -> object:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rotator.audit.chain import Record, genesis, link, sha256, unseal
-from rotator.audit.verify import Report, verify, verify_rotated
+from rotator.audit.verify import Report, Walk, verify, verify_rotated
 from rotator.errors import AuditError
 from rotator.store.journal import Journal
 from tests.audit.lines import is_intact
@@ -223,3 +227,49 @@ def test_memory_stays_flat_and_progress_is_told(tmp_path: Path) -> None:
     assert intact
     assert growth < 6_000  # kB
     assert progress == [10_000, 20_000] * 2
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+class TestCompressed:
+    """What logrotate leaves where it compresses."""
+
+    def moved(self, log: Path, packer: str, change: Callable[[bytes], bytes] = lambda content: content) -> Walk:
+        old = log / f"audit.jsonl.1.{packer}"
+        old.write_bytes(change(PACKERS[packer](audit_file(log).read_bytes())))
+        with Journal.open_read_only(url(log)) as reader:
+            return verify_rotated(reader, old)
+
+    def test_it_is_checked_as_it_is(self, log: Path, packer: str) -> None:
+        walk = self.moved(log, packer)
+        assert (walk.finding, walk.first, walk.records) == (None, 1, 10)
+
+    def test_a_changed_record_is_found(self, log: Path, packer: str) -> None:
+        lines = altered(audit_file(log).read_bytes().splitlines())
+        audit_file(log).write_bytes(b"\n".join(lines) + b"\n")
+        finding = self.moved(log, packer).finding
+        assert finding is not None
+        assert (finding.record, finding.line) == (5, 5)
+
+    def test_one_that_was_cut_or_damaged_is_said_to_be(self, log: Path, packer: str) -> None:
+        with pytest.raises(AuditError, match=f"audit.jsonl.1.{packer} can't be read whole|can't be read: "):
+            self.moved(log, packer, lambda packed: packed[: len(packed) // 2])
+        with pytest.raises(AuditError, match=f"audit.jsonl.1.{packer} can't be read"):
+            self.moved(log, packer, lambda packed: packed[:40] + bytes(20) + packed[60:])
+
+
+@pytest.mark.parametrize(("mark", "said"), [(b"\x28\xb5\x2f\xfd", "zstd -d"), (b"PK\x03\x04", "unzip")])
+def test_what_python_can_not_unpack_is_named(log: Path, mark: bytes, said: str) -> None:
+    (log / "old").write_bytes(mark + bytes(100))
+    with Journal.open_read_only(url(log)) as reader, pytest.raises(AuditError) as caught:
+        verify_rotated(reader, log / "old")
+    assert said in caught.value.remedy
+
+
+def test_a_file_that_is_none_is_no_intact_one(log: Path) -> None:
+    os.mkfifo(log / "pipe")
+    for name, said in (("none", "there is none"), (".", "not a regular file"), ("pipe", "not a regular file")):
+        with Journal.open_read_only(url(log)) as reader, pytest.raises(AuditError, match=said):
+            verify_rotated(reader, log / name)

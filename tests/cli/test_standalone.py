@@ -38,6 +38,48 @@ def desk(stage: Stage) -> Desk:
     return Desk(stage.directory, yaml.safe_dump(config), stage.environment)
 
 
+def name_the_key_in_use(desk: Desk, key_id: str) -> None:
+    config = yaml.safe_load(desk.config_file.read_text())
+    config["credentials"][0]["current_key"] = key_id
+    desk.config_file.write_text(yaml.safe_dump(config))
+
+
+def test_each_remedy_for_a_key_in_use_that_is_not_listed_leads_out(stage: Stage, desk: Desk) -> None:
+    name_the_key_in_use(desk, "AKIAOFANOTHERUSER000")
+    [remedy] = [line["remedy"] for line in desk.rotator("check", "--json").json()["checks"] if line["result"] == "fail"]
+    assert "`current_key: unmanaged`" in remedy
+    assert desk.rotator("run", "--once").code == 4
+    assert f"`rotator adopt {CREDENTIAL} --unmanaged`" in desk.rotator("status").stdout
+    wrong = desk.rotator("adopt", CREDENTIAL, "AKIAOFANOTHERUSER000", "--yes", "--standalone", "--json").json()
+    assert not wrong["accepted"]
+    assert "`rotator adopt --unmanaged`" in wrong["answer"]
+
+    for typed in ("", "something-else\n"):
+        unconfirmed = desk.rotator("adopt", CREDENTIAL, "--unmanaged", "--standalone", typed=typed)
+        assert (unconfirmed.code, unconfirmed.stdout) == (2, "")
+        assert "nothing was changed" in unconfirmed.stderr
+    adopted = desk.rotator("adopt", CREDENTIAL, "--unmanaged", "--standalone", typed=f"{CREDENTIAL}\n")
+    assert f"Listed keys: {stage.first_key}." in adopted.stderr
+    assert adopted.stdout.startswith(f"accepted: the key in use is none of the listed keys ({stage.first_key})")
+    assert "slot_taken" in adopted.stderr, "both slots are full now: an alert, and so exit code 4"
+    assert adopted.code == 4
+    [shown] = desk.rotator("status", "--json").json()["credentials"]
+    assert (shown["phase"], shown["held"]) == ("idle", None)
+    assert shown["current_key"] not in {None, stage.first_key}
+
+
+def test_unmanaged_in_the_config_leads_out_too_and_check_says_what_it_means(stage: Stage, desk: Desk) -> None:
+    name_the_key_in_use(desk, "unmanaged")
+    lines = desk.rotator("check", "--json").json()["checks"]
+    [warned] = [line for line in lines if "`current_key` is unmanaged" in line["check"]]
+    assert warned["result"] == "warn"
+    assert stage.first_key in warned["check"]
+    assert "slot_taken" in desk.rotator("run", "--once").stdout
+    [shown] = desk.rotator("status", "--json").json()["credentials"]
+    assert (shown["phase"], shown["held"]) == ("idle", None)
+    assert stage.first_key in {key.key_id for key in stage.aws.keys(USER)}
+
+
 def test_from_first_contact_to_the_grace_without_a_service(stage: Stage, desk: Desk) -> None:
     first = desk.rotator("run", "--once")
     assert first.code == 4

@@ -1,5 +1,6 @@
 """The schema and the example that are shipped say what the models say."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -13,6 +14,8 @@ from rotator.config.load import load
 from rotator.config.models import Config
 from rotator.config.satisfiable import warnings
 from rotator.config.schema import schema
+from rotator.model import UNMANAGED
+from rotator.providers.registry import BUILT_IN
 from rotator.settings.secret import SecretRef
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -41,6 +44,15 @@ def keys(data: object) -> Iterator[str]:
     if isinstance(data, list):
         for item in data:
             yield from keys(item)
+
+
+def test_every_provider_takes_unmanaged_for_the_key_in_use() -> None:
+    """What Northflank holds may be none of the listed keys in any cloud."""
+    of_clouds = [model for model in CLASSES.values() if "current_key" in model.model_fields]
+    assert len(of_clouds) > len(BUILT_IN)
+    for model in of_clouds:
+        patterns = [re.compile(m.pattern) for m in model.model_fields["current_key"].metadata if hasattr(m, "pattern")]
+        assert all(pattern.search(UNMANAGED) for pattern in patterns), model
 
 
 def test_the_schema_is_current() -> None:

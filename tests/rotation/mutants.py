@@ -532,6 +532,12 @@ MUTANTS = (
         SafetyRule.ADOPT_NAMED_ONLY, "adopts a key that is not named", Machine(decide=_adopts_unasked), shapes.UNNAMED
     ),
     Mutant(
+        SafetyRule.ADOPT_NAMED_ONLY,
+        "adopts a listed key where the operator states that none of them is in use",
+        Machine(decide=_adopts_unasked),
+        shapes.UNMANAGED_EXACT,
+    ),
+    Mutant(
         SafetyRule.NARROW_ATTRIBUTION,
         "takes a key for unused where the cloud shows no use",
         _seeing(_takes_silence_for_disuse),

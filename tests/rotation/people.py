@@ -193,6 +193,8 @@ def _answers_to(reason: HoldReason, world: World, state: State) -> Iterator[Comm
             ours = tuple(key.key_id for key in unknown if key.ours)
             yield Command(kind=Kind.RESUME, ours=ours, foreign=tuple(k.key_id for k in unknown if not k.ours))
         case HoldReason.ADOPT_WHICH | HoldReason.TWO_ROTATORS | HoldReason.JOURNAL_BEHIND:
+            if reason is HoldReason.ADOPT_WHICH and all(world.key(held) is None for held, _ in world.holds):
+                yield Command(kind=Kind.ADOPT, unmanaged=True)
             for key_id in sorted({held for held, _ in world.holds}):
                 yield Command(kind=Kind.ADOPT, key_id=key_id, take_over=reason is not HoldReason.ADOPT_WHICH)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.model import Capabilities
+from rotator.model import UNMANAGED, Capabilities
 from tests.rotation.world import Budget, Shape
 
 _AWS = Capabilities(slots=2, can_disable=True, exact=False, has_evidence=True)
@@ -21,6 +21,15 @@ FANOUT_EXACT = Shape("exact, fan-out of two", _EXACT, Budget(faults=2, people=1)
 LATE = Shape("late pushes, aws", _AWS, Budget(faults=2, late=1, rotations=2), late_pushes=True)
 LATE_EXACT = Shape("late pushes, exact", _EXACT, Budget(faults=2, late=1, rotations=2), late_pushes=True)
 UNNAMED = Shape("first contact", _EXACT, Budget(people=1), named=None, person_at_start=True)
+UNLISTED = Shape(
+    "first contact, unlisted, aws", _AWS, Budget(faults=2, people=1), named=None, person_at_start=True, unlisted=True
+)
+UNMANAGED_EXACT = Shape(
+    "first contact, unmanaged", _EXACT, Budget(faults=1, people=1), named=UNMANAGED, person_at_start=True, unlisted=True
+)
+UNMANAGED_FANOUT = Shape(
+    "first contact, unmanaged, fan-out", _AWS, Budget(faults=1), integrations=2, named=UNMANAGED, unlisted=True
+)
 INFERRED = Shape("three slots, inferred", replace(_AWS, slots=3), Budget(faults=1, people=1))
 BLIND = Shape("inferred, no evidence", replace(_AWS, slots=None, has_evidence=False), Budget(faults=1, people=1))
 HOLDING = Shape("aws, hold unattributed", _AWS, Budget(faults=1, people=1), hold_unattributed=True)
@@ -49,6 +58,9 @@ LYING_AWS = Shape("lists lag and lie, aws", _AWS, Budget(faults=1, others=1, lie
 
 SHAPES = (
     UNNAMED,
+    UNLISTED,
+    UNMANAGED_EXACT,
+    UNMANAGED_FANOUT,
     OTHERS,
     OTHERS_EXACT,
     OTHERS_AZURE,

@@ -46,7 +46,17 @@ def _under_way(what: str, flight: Flight) -> str:
 def _asked(request: Command) -> str:
     given = {
         name: getattr(request, name)
-        for name in ("key_id", "leaked", "accept_use", "accept_silence", "still_holds", "cut", "ours", "foreign")
+        for name in (
+            "key_id",
+            "unmanaged",
+            "leaked",
+            "accept_use",
+            "accept_silence",
+            "still_holds",
+            "cut",
+            "ours",
+            "foreign",
+        )
     }
     options = " ".join(f"{name}={value}" for name, value in given.items() if value)
     return f"The operator asks: {request.kind} {options}".rstrip() + "."

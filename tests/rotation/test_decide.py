@@ -388,6 +388,39 @@ def test_a_key_in_use_that_no_list_shows_is_replaced_at_once_and_left_alone() ->
     assert decide(new, seen(new, K0, named_key=UNMANAGED, stamp=Stamp(STORE, 3, "k0"))).state.hold is not None
 
 
+@pytest.mark.parametrize("echoed", [None, "k9"], ids=["shows nothing", "shows a key of another's"])
+def test_the_operators_word_that_no_listed_key_is_in_use(echoed: str | None) -> None:
+    new = State()
+    for named in (None, "k9", UNMANAGED):
+        facts = showing(echoed, K0, named_key=named)
+        given = answer(new, Command(kind=Kind.ADOPT, unmanaged=True), facts)
+        assert given.accepted, given.text
+        assert "none of the listed keys (k0)" in given.text
+        assert (given.state.phase, given.state.current, given.state.keys) == (Phase.IDLE, None, ())
+    assert decide(new, showing(echoed, K0, named_key=UNMANAGED)).state == given.state
+
+
+def test_a_working_key_that_northflank_shows_contradicts_that_word_and_a_dead_one_does_not() -> None:
+    new, request = State(), Command(kind=Kind.ADOPT, unmanaged=True, take_over=True)
+    works = showing("k0", K0, named_key=UNMANAGED)
+    assert "integration i0 holds key k0" in answer(new, request, works).text
+    held = decide(new, works).state
+    assert held.hold is not None
+    assert held.hold.reason is HoldReason.ADOPT_WHICH
+    assert "integration i0 holds key k0" in held.hold.detail
+    assert decide(held, works).state == held
+    assert answer(held, Command(kind=Kind.ADOPT, key_id="k0"), works).state.current == "k0"
+    dead = showing("k0", replace(K0, enabled=False), named_key=UNMANAGED)
+    assert answer(new, request, dead).accepted
+    assert decide(new, dead).state.phase is Phase.IDLE
+
+
+def showing(echoed: str | None, *keys: Key, named_key: str | None) -> Facts:
+    """First contact, where Northflank shows which key it holds."""
+    facts = seen(State(), *keys, named_key=named_key)
+    return replace(facts, readings=tuple(replace(reading, echoed=echoed) for reading in facts.readings or ()))
+
+
 def test_where_use_leaves_no_trace_rotator_guesses_no_lost_mints_key() -> None:
     """P3 asks for a key that was never used; where that can't be told, a suspect would stay disabled for ever."""
     minting = replace(

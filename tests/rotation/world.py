@@ -143,6 +143,7 @@ class Shape:
     late_pushes: bool = False
     named: str | None = "k0"  # the key that the config names
     person_at_start: bool = False
+    unlisted: bool = False  # what the integrations hold at first contact is none of the listed keys
     reads_fail: bool = False
     hold_unattributed: bool = False
     doubt: bool = False  # another store's push, and a restored backup of the journal, are among what may happen
@@ -156,10 +157,12 @@ class Shape:
         return frozenset(f"i{number}" for number in range(self.integrations))
 
     def begin(self, journal: int) -> World:
-        """First contact: every integration holds k0, a key that was made by hand."""
+        """First contact: every integration holds k0, a key that was made by hand; the cloud may list it no more."""
         keys: tuple[CloudKey, ...] = (CloudKey("k0", ours=False, mark="k0" if self.can.supplied else None),)
         if self.person_at_start:
             keys = (CloudKey("h", used=True, ours=False), *keys)
+        if self.unlisted:
+            keys = tuple(key for key in keys if key.key_id != "k0")
         return World(journal, keys, (("k0", TEXT),) * self.integrations, self.budget)
 
 

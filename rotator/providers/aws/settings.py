@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rotator.settings.section import Endpoint, ProviderSettings, Section
+from rotator.settings.section import Endpoint, ProviderSettings, Section, key_in_use
 
 
 class AwsSection(Section):
@@ -37,11 +37,7 @@ class AwsUserSettings(ProviderSettings):
 """
 
     user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
-    current_key: str | None = Field(
-        None,
-        pattern=r"^[A-Z0-9]{16,128}$",
-        description="The id of the key that Northflank holds now (AKIA...); read at first contact only.",
-    )
+    current_key: str | None = key_in_use(r"[A-Z0-9]{16,128}", "The id of the key that Northflank holds now (AKIA...)")
     aws: AwsSection = Field(default_factory=AwsSection, description="How rotator itself reaches AWS.")
 
     @property
@@ -82,11 +78,7 @@ class AwsRoleSettings(ProviderSettings):
         pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
         description="The role's ARN.",
     )
-    current_key: str | None = Field(
-        None,
-        pattern=r"^xid-[0-9a-f]{16}$",
-        description="What `rotator adopt` shows for the external id in use; read at first contact only.",
-    )
+    current_key: str | None = key_in_use(r"xid-[0-9a-f]{16}", "What `rotator adopt` shows for the external id in use")
     aws: AwsRoleSection = Field(default_factory=AwsRoleSection, description="How rotator itself reaches AWS.")
 
     @property

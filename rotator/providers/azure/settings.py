@@ -7,9 +7,10 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section, key_in_use
 
-_GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_ID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_GUID = rf"^{_ID}$"
 
 
 class AzureAdmin(Section):
@@ -78,11 +79,7 @@ class AzureSettings(ProviderSettings):
       subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
 """
 
-    current_key: str | None = Field(
-        None,
-        pattern=_GUID,
-        description="The keyId of the secret that Northflank holds now; read at first contact only.",
-    )
+    current_key: str | None = key_in_use(_ID, "The keyId of the secret that Northflank holds now")
     azure: AzureSection = Field(description="The application, and how rotator itself reaches Azure.")
 
     @field_validator("current_key")

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from lightkube.config.client_adapter import verify_cluster
 from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, KubeConfig, SingleConfig
-from lightkube.config.models import User
+from lightkube.config.models import Cluster, User
 from lightkube.core.exceptions import ConfigError
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.outside_text import outside_text
+from rotator.providers.byok.own_kubeconfig import chosen, named_file
 from rotator.providers.byok.settings import ByokSection
 from rotator.settings.section import is_https_or_loopback
 from rotator.settings.textfile import Unreadable, must_be_sane, read_bytes, read_text
@@ -88,10 +89,22 @@ def _access(section: ByokSection, pod: str) -> Access:
         raise ConfigError(
             f"{origin} has insecure-skip-tls-verify, which would expose rotator's token; name the CA instead"
         )
-    if user.exec or user.auth_provider or user.username:
-        raise ConfigError(f"{origin} logs in with a plug-in or a password; rotator needs a token or a certificate")
+    if (user.client_key or user.client_key_data) and not (user.client_cert or user.client_cert_data):
+        raise ConfigError(f"{origin} has a client-key without a client-certificate")
     for beside in _files(config):
         must_be_sane(beside)
+    try:
+        return _entered(section, config, origin, origin_file, in_cluster=in_cluster)
+    except (OSError, ValueError) as error:  # so are SSLError and what base64 raises
+        problem = type(error).__name__
+    raise ConfigError(f"{origin}: {_certificates(cluster, user)} can't be used: {problem}")
+
+
+def _entered(
+    section: ByokSection, config: SingleConfig, origin: str, origin_file: str | None, *, in_cluster: bool
+) -> Access:
+    cluster, user = config.cluster, config.user or User()
+    server = cluster.server.rstrip("/")
     ca = None
     if cluster.certificate_auth_data is not None:
         ca = base64.b64decode(cluster.certificate_auth_data)
@@ -115,6 +128,19 @@ def _access(section: ByokSection, pod: str) -> Access:
     )
 
 
+def _certificates(cluster: Cluster, user: User) -> str:
+    """What may be wrong, by its names in the file."""
+    said = {
+        "certificate-authority": cluster.certificate_auth,
+        "certificate-authority-data": cluster.certificate_auth_data,
+        "client-certificate": user.client_cert,
+        "client-certificate-data": user.client_cert_data,
+        "client-key": user.client_key,
+        "client-key-data": user.client_key_data,
+    }
+    return " or ".join(f"`{name}`" for name, value in said.items() if value is not None) or "the TLS settings"
+
+
 def _client_key(config: SingleConfig, user: User) -> SecretStr | None:
     if user.client_key_data is not None:
         return SecretStr(base64.b64decode(user.client_key_data).decode("latin-1"))
@@ -134,18 +160,15 @@ def _config(section: ByokSection, pod: str) -> tuple[SingleConfig, str, bool, st
     """The cluster and the user, where they come from, whether we run in that cluster, and the file, if it is one."""
     named, context = section.kubeconfig, section.context
     if named is None and context is None and Path(pod, "token").exists() and "KUBERNETES_SERVICE_HOST" in os.environ:
-        return _chosen(KubeConfig.from_service_account(pod), None), "the pod's service account", True, None
-    file = named or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
-    must_be_sane(file)
-    config = _chosen(KubeConfig.from_file(file), context)
+        of_pod = KubeConfig.from_service_account(pod).get()
+        if of_pod is not None:
+            return of_pod, "the pod's service account", True, None
+    file = named or named_file() or DEFAULT_KUBECONFIG
+    try:
+        config = chosen(file, context)
+    except Unreadable as reason:
+        raise ConfigError(f"{file} can't be read: {reason}") from None
     return config, f"{file}, context {config.context_name}", False, file
-
-
-def _chosen(config: KubeConfig, context: str | None) -> SingleConfig:
-    chosen = config.get(context)
-    if chosen is None:
-        raise ConfigError("no context is chosen")
-    return chosen
 
 
 def _bearer(config: SingleConfig, user: User) -> Callable[[], str] | None:

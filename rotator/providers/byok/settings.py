@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
 
 _DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -43,10 +43,8 @@ class ByokSettings(ProviderSettings):
       service_account: todo-{name}  # TODO: its name
 """
 
-    current_key: str | None = Field(
-        None,
-        pattern=r"^(unmanaged|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
-        description="The uid of the Secret whose token Northflank holds now; read at first contact only.",
+    current_key: str | None = key_in_use(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "The uid of the Secret whose token Northflank holds now"
     )
     byok: ByokSection = Field(description="The service account, and how rotator itself reaches the cluster.")
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
 
 
 class CivoSection(Section):
@@ -34,10 +34,8 @@ class CivoSettings(ProviderSettings):
       api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
 """
 
-    current_key: str | None = Field(
-        None,
-        pattern=r"^civo-[0-9a-f]{16}$",
-        description="What `rotator adopt` shows for the key that Northflank holds now; read at first contact only.",
+    current_key: str | None = key_in_use(
+        r"civo-[0-9a-f]{16}", "What `rotator adopt` shows for the key that Northflank holds now"
     )
     civo: CivoSection = Field(description="Where the operator puts new keys, and where Civo is.")
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section, key_in_use
 
 _ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
 
@@ -50,10 +50,8 @@ class GcpSettings(ProviderSettings):
     draft: ClassVar[str] = "    service_account: {service_account}\n"
 
     service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
-    current_key: str | None = Field(
-        None,
-        pattern=r"^[0-9a-f]{40}$",
-        description="The id of the key that Northflank holds now (private_key_id); read at first contact only.",
+    current_key: str | None = key_in_use(
+        r"[0-9a-f]{40}", "The id of the key that Northflank holds now (private_key_id)"
     )
     gcp: GcpSection = Field(
         default_factory=GcpSection, description="How keys are made, and how rotator reaches Google Cloud."

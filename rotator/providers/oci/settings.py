@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section
+from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
 
 
 def _ocid(kind: str) -> str:
@@ -63,10 +63,8 @@ class OciSettings(ProviderSettings):
       region: eu-frankfurt-1  # TODO: the region that the integration works in
 """
 
-    current_key: str | None = Field(
-        None,
-        pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){15}$",
-        description="The fingerprint of the key that Northflank holds now; read at first contact only.",
+    current_key: str | None = key_in_use(
+        r"[0-9a-f]{2}(:[0-9a-f]{2}){15}", "The fingerprint of the key that Northflank holds now"
     )
     oci: OciSection = Field(description="The user, how keys are made, and how rotator itself reaches OCI.")
 

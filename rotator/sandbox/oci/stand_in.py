@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +39,7 @@ REGION = "eu-frankfurt-1"
 
 _ADMIN = "rotator"
 _LIMIT = 3
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _LEAST_BITS = 2048
 _PUBLIC_LINES = 8
 _PEM_LINE = 64
@@ -139,7 +140,7 @@ class OciStandIn(Served):
         pem = oci_keys.private_pem(private, "traditional", None)
         with self._lock:
             self.secrets |= secret_parts(pem)
-            self._users[ocid].keys[oci_keys.fingerprint(public)] = ApiKey(public, now, now)
+            self._users[ocid].keys[oci_keys.fingerprint(public)] = ApiKey(public, now, _ALWAYS)
         fields = {
             "region": REGION,
             "tenancyId": self.tenancy,

@@ -187,9 +187,43 @@ def changed(text: str, **user_or_cluster: dict[str, object]) -> str:
         (changed(own("https://a", None, TOKEN), user={"username": "u", "password": TOKEN}), "password"),
         (own("https://a", None, TOKEN).replace("current-context: cluster", ""), "context"),
         (own("https://a", None, TOKEN).replace("current-context: cluster", "current-context: none"), "none"),
-        (f"users: [{TOKEN}, {{", "while it was read"),
-        (json.dumps({"users": [TOKEN]}), "while it was read"),
-        (json.dumps([TOKEN]), "while it was read"),
+        (f"users: [{TOKEN}, {{", "own-kubeconfig is no YAML: line 1"),
+        (json.dumps({"users": [TOKEN]}), "has no current-context"),
+        (json.dumps({"current-context": "a", "contexts": [TOKEN]}), "`contexts` is no list of entries"),
+        (json.dumps([TOKEN]), "is no mapping with clusters"),
+        (
+            changed(own("https://a", None, TOKEN), cluster={"proxy-url": "http://p:1"}),
+            "cluster cluster has `proxy-url`",
+        ),
+        (changed(own("https://a", None, TOKEN), cluster={"tls-server-name": "b"}), "has `tls-server-name`"),
+        (changed(own("https://a", None, TOKEN), user={"as": "root"}), "user rotator has `as`, which"),
+        (
+            changed(own("https://a", None, TOKEN), user={"as-groups": ["system:masters"]}),
+            "user rotator has `as-groups`",
+        ),
+        (changed(own("https://a", None, TOKEN), user={"auth-provider": {"name": "oidc"}}), "has `auth-provider`"),
+        (
+            changed(own("https://a", None, TOKEN), cluster={"novel-field": 1}),
+            "has `novel-field`, which rotator doesn't",
+        ),
+        (
+            changed(own("https://a", None, TOKEN), context={"cluster": "b"}),
+            "names the cluster b, and the file has none",
+        ),
+        (changed(own("https://a", None, TOKEN), context={"user": "b"}), "names the user b.* it has rotator"),
+        (
+            changed(own("https://a", None, TOKEN), user={"token": 1234}),
+            r"context cluster: Expected `str.*got `int` - at `\$.token`",
+        ),
+        (
+            changed(own("https://a", None, TOKEN), cluster={"certificate-authority-data": "no base64"}),
+            "context cluster: `certificate-authority-data`",
+        ),
+        (changed(own("https://a", None, TOKEN), user={"client-key-data": "MQ=="}), "client-key without a client-cert"),
+        (
+            changed(own("https://a", None, TOKEN), user={"client-key-data": "MQ==", "client-certificate-data": "MQ=="}),
+            "context cluster: `client-certificate-data` or `client-key-data` can't be used",
+        ),
     ],
 )
 def test_what_is_no_way_in_is_said_without_its_secrets(write: Callable[[str], str], text: str, said: str) -> None:
@@ -197,6 +231,32 @@ def test_what_is_no_way_in_is_said_without_its_secrets(write: Callable[[str], st
         opened(kubeconfig=write(text))
     assert caught.value.remedy
     assert TOKEN not in everything_in(caught.value)
+
+
+def test_what_changes_nothing_may_be_there(write: Callable[[str], str]) -> None:
+    text = own("https://a.example.com", None, TOKEN)
+    more = {"extensions": [{"name": "minikube"}], "disable-compression": True, "proxy-url": ""}
+    text = changed(text, cluster=more, context={"namespace": "x"})
+    assert opened(kubeconfig=write(f"\ufeff{text}")).identity.endswith("@https://a.example.com")
+
+
+def test_several_files_are_refused_by_name(write: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(own("https://k8s.example.com", None, TOKEN))
+    monkeypatch.setenv("KUBECONFIG", f"{file}:")
+    assert opened().identity.endswith("@https://k8s.example.com")
+    monkeypatch.setenv("KUBECONFIG", f"{file}:/elsewhere/config")
+    with pytest.raises(RotatorError, match="KUBECONFIG names 2 files, and rotator reads one"):
+        opened()
+
+
+def test_what_is_broken_elsewhere_in_the_file_is_no_matter(write: Callable[[str], str]) -> None:
+    read = yaml.safe_load(own("https://one.example.com", None, TOKEN))
+    read["contexts"].append({"name": "broken", "context": {"cluster": "nowhere"}})
+    read["users"].append({"name": "odd", "user": {"exec": 1}})
+    file = write(yaml.safe_dump(read))
+    assert opened(kubeconfig=file).identity.endswith("@https://one.example.com")
+    with pytest.raises(RotatorError, match="context broken names the cluster nowhere"):
+        opened(kubeconfig=file, context="broken")
 
 
 def test_another_context_of_the_same_file(write: Callable[[str], str]) -> None:

@@ -460,7 +460,7 @@ class TestOpening:
         file = tmp_path / "other.json"
         if content is not None:
             file.write_text(content)
-        with pytest.raises(RotatorError, match="other.json|Google Cloud can't be used") as caught:
+        with pytest.raises(RotatorError, match=r"other.json|Google Cloud can't be used") as caught:
             world.open(credentials={"file": str(file)})
         assert caught.value.remedy
 
