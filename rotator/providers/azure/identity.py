@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,14 +16,6 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpResponse, HttpTransport
 from azure.core.rest import HttpRequest
-from azure.identity import (
-    CertificateCredential,
-    ChainedTokenCredential,
-    ClientSecretCredential,
-    EnvironmentCredential,
-    ManagedIdentityCredential,
-    WorkloadIdentityCredential,
-)
 from pydantic import SecretStr
 
 from rotator.errors import CallFailed, RotatorError, Verdict
@@ -35,7 +26,7 @@ from rotator.http.outside_text import outside_text
 from rotator.providers._shared import Shared, quieten
 from rotator.providers.azure.access import AzureAccess
 from rotator.providers.azure.errors import OAuthError
-from rotator.settings.textfile import Unreadable, read_bytes
+from rotator.providers.azure.own import Way
 
 QUIET_LOGGERS = ("azure", "msal")
 """At DEBUG they log requests, at WARNING answers that they don't understand. What fails raises an exception."""
@@ -44,6 +35,10 @@ _WHAT = "rotator's own access token"
 _REMEDY = (
     "Check `admin`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and the rest of that environment; `rotator policy` prints how "
     "to give rotator an identity."
+)
+_ONLY_THE_MACHINE = (
+    "neither `admin` nor the environment has a secret, a certificate or a token file, and this machine's managed "
+    "identity gave no token"
 )
 
 
@@ -95,7 +90,7 @@ class OwnLogin:
         self._access = access
         self._lock = threading.Lock()  # guards all below
         self._transport = _Transport(http)
-        self._made_of: tuple[SecretStr | None, bytes | None] = None, None
+        self._way: Way | None = None
         self._credential: TokenCredential | None = None
 
     def token(self, span: Span) -> OwnToken:
@@ -113,11 +108,11 @@ class OwnLogin:
 
     def secrets(self) -> Iterator[SecretStr]:
         """The client secret or the private key by which tokens are asked for."""
-        secret, certificate = self._made_of
-        if secret is not None:
-            yield secret
-        if certificate is not None:
-            yield SecretStr(certificate.decode("latin-1"))
+        way = self._way
+        if way is not None and way.secret is not None:
+            yield way.secret
+        if way is not None and way.certificate is not None:
+            yield SecretStr(way.certificate.decode("latin-1"))
 
     def forget(self) -> None:
         """The cloud refused the token: the next one is a new one."""
@@ -127,12 +122,10 @@ class OwnLogin:
     def _renewed(self, span: Span) -> OwnToken:
         try:
             credential = self._open()
-            self._transport.span = span
+            self._transport.span, self._transport.last = span, None
             value = credential.get_token(f"{self._access.graph_audience}/.default").token
-        except RotatorError as unreadable:
-            failure = CallFailed(
-                unreadable.message, verdict=Verdict.REFUSED, code="NoSecret", permanent=True, remedy=unreadable.remedy
-            )
+        except RotatorError as fault:
+            failure = _not_sent(f"nothing was sent: {fault.message.rstrip('.')}", "NoIdentity", fault.remedy)
         except Exception as error:  # noqa: BLE001  # azure-identity raises many kinds, and hangs requests on them
             failure = self._refused() or _not_sent(self._told(error), type(error).__name__)
         else:
@@ -154,39 +147,22 @@ class OwnLogin:
         )
 
     def _told(self, error: Exception) -> str:
-        # After an answer the SDK may quote what it didn't understand. Before, it says where it looked for an identity.
-        if self._transport.last is not None:
-            return f"could not get {_WHAT}: {type(error).__name__}"
-        return f"could not get {_WHAT}: {outside_text(getattr(error, 'message', error))}"
+        # After an answer the SDK may quote what it didn't understand. Before, its words are its own.
+        answered = self._transport.last is not None
+        why = type(error).__name__ if answered else outside_text(getattr(error, "message", error))
+        machine = self._way is not None and self._way.is_the_machines
+        return f"could not get {_WHAT}: {_ONLY_THE_MACHINE}: {why}" if machine else f"could not get {_WHAT}: {why}"
 
     def _open(self) -> TokenCredential:
-        access = self._access
-        secret = access.secret.read() if access.secret is not None else None
-        certificate = _content(access.certificate) if access.certificate is not None else None
-        made_of = secret, certificate
-        if self._credential is None or self._made_of != made_of:
-            self._credential = self._made(secret.get_secret_value() if secret is not None else None, certificate)
-            self._made_of = made_of
+        way = Way.found(self._access, os.environ)
+        if self._credential is None or self._way != way:
+            # retry_total: repetitions are ours to decide, and the time for them is the span's.
+            common = {"transport": self._transport, "retry_total": 0}
+            known = self._access.is_microsofts
+            authority = {"authority": self._access.authority, "disable_instance_discovery": not known}
+            self._credential = way.credential(authority, common)
+            self._way = way
         return self._credential
-
-    def _made(self, secret: str | None, certificate: bytes | None) -> TokenCredential:
-        tenant, client = self._access.tenant, self._access.client_id
-        # retry_total: repetitions are ours to decide, and the time for them is the span's.
-        common: dict[str, Any] = {"transport": self._transport, "retry_total": 0}
-        known = self._access.is_microsofts
-        authority: dict[str, Any] = {"authority": self._access.authority, "disable_instance_discovery": not known}
-        if client is not None and secret is not None:
-            return ClientSecretCredential(tenant, client, secret, **authority, **common)
-        if client is not None and certificate is not None:
-            return CertificateCredential(tenant, client, certificate_data=certificate, **authority, **common)
-        chain: list[TokenCredential] = []
-        if client is None:
-            chain.append(EnvironmentCredential(**authority, **common))
-        own = client or os.environ.get("AZURE_CLIENT_ID") or None
-        if own is not None and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-            chain.append(WorkloadIdentityCredential(tenant_id=tenant, client_id=own, **authority, **common))
-        chain.append(ManagedIdentityCredential(client_id=own, **common))
-        return ChainedTokenCredential(*chain)
 
 
 class _Response(HttpResponse):
@@ -243,19 +219,8 @@ class _Transport(HttpTransport[HttpRequest, HttpResponse]):
         """As above."""
 
 
-def _not_sent(message: str, code: str) -> CallFailed:
-    return CallFailed(message, verdict=Verdict.NOT_APPLIED, code=code, remedy=_REMEDY)
-
-
-def _content(path: str) -> bytes:
-    try:
-        return read_bytes(Path(path))
-    except Unreadable as error:
-        reason = str(error)
-    raise RotatorError(
-        f"rotator's own certificate, {path}, can't be read: {reason}.",
-        remedy="Check that the file exists, and that the user that rotator runs as may read it.",
-    )
+def _not_sent(message: str, code: str, remedy: str = _REMEDY) -> CallFailed:
+    return CallFailed(message, verdict=Verdict.NOT_APPLIED, code=code, remedy=remedy)
 
 
 def _claims(token: str) -> Mapping[str, Any]:

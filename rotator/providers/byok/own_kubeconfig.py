@@ -36,8 +36,8 @@ _INSTEAD = {
     "as-uid": "give rotator the rights itself",
     "as-groups": "give rotator the rights itself",
     "as-user-extra": "give rotator the rights itself",
-    "exec": "log-in plug-ins may ask a person; rotator needs a token or a certificate",
-    "auth-provider": "log-in plug-ins may ask a person; rotator needs a token or a certificate",
+    "exec": "a log-in plug-in may ask a question; rotator needs a token or a certificate",
+    "auth-provider": "a log-in plug-in may ask a question; rotator needs a token or a certificate",
     "username": "rotator needs a token or a certificate, not a password",
     "password": "rotator needs a token or a certificate, not a password",
 }
@@ -69,13 +69,14 @@ def chosen(file: str, context: str | None) -> SingleConfig:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{file} has no current-context, and no context is chosen")
     said = _entry(file, read, "context", name, f"{file} has no context {name}")
-    cluster, user = said.get("cluster"), said.get("user")
     where = f"{file}, context {name}"
+    _refuse_unknown(where, "context", name, said, {"cluster", "user"})
+    cluster, user = _name(where, said, "cluster"), _name(where, said, "user")
     reduced: dict[str, Any] = {
         "current-context": name,
-        "contexts": [{"name": name, "context": {"cluster": str(cluster), "user": str(user) if user else None}}],
-        "clusters": [{"name": str(cluster), "cluster": _part(where, read, "cluster", cluster, _CLUSTER)}],
-        "users": [{"name": str(user), "user": _part(where, read, "user", user, _USER)}] if user else [],
+        "contexts": [{"name": name, "context": {"cluster": cluster, "user": user}}],
+        "clusters": [{"name": cluster, "cluster": _cluster(where, read, cluster)}],
+        "users": [{"name": user, "user": _user(where, read, user)}],
     }
     try:
         config = KubeConfig.from_dict(reduced, fname=path).get()
@@ -103,28 +104,55 @@ def _yaml(file: str, text: str) -> Mapping[str, Any]:
     raise ConfigError(f"{file} {problem}")
 
 
-def _part(where: str, read: Mapping[str, Any], kind: str, name: object, known: set[str]) -> Mapping[str, Any]:
+def _name(where: str, said: Mapping[str, Any], kind: str) -> str:
+    name = said.get(kind)
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{where} names no {kind}")
+    return name
+
+
+def _cluster(where: str, read: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    said = _part(where, read, "cluster", name, _CLUSTER)
+    if not said.get("server"):  # lightkube would take http://localhost:8080
+        raise ConfigError(f"{where}: cluster {name} has no `server`")
+    # As kubectl: what stands in the file itself comes first.
+    beside = "certificate-authority" if said.get("certificate-authority-data") else None
+    return {field: value for field, value in said.items() if field != beside}
+
+
+def _user(where: str, read: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    said = _part(where, read, "user", name, _USER)
+    if not any(said.get(field) for field in _USER if not field.startswith("client-key")):
+        raise ConfigError(f"{where}: user {name} has no `token`, no `tokenFile` and no `client-certificate`")
+    return said
+
+
+def _part(where: str, read: Mapping[str, Any], kind: str, name: str, known: set[str]) -> Mapping[str, Any]:
     said = _entry(where, read, kind, name, f"{where} names the {kind} {name}, and the file has none of that name")
+    _refuse_unknown(where, kind, name, said, known)
+    return {field: value for field, value in said.items() if field in known and value is not None}
+
+
+def _refuse_unknown(where: str, kind: str, name: str, said: Mapping[str, Any], known: set[str]) -> None:
     for field, value in said.items():
-        if field not in known | _HARMLESS and value not in (None, "", [], {}):
+        if field not in known | _HARMLESS and value not in (None, "", [], {}, False):
             instead = _INSTEAD.get(field, "remove it")
             raise ConfigError(
                 f"{where}: {kind} {name} has `{outside_text(field)}`, which rotator doesn't do: {instead}"
             )
-    return {field: value for field, value in said.items() if field in known and value is not None}
 
 
 def _entry(where: str, read: Mapping[str, Any], kind: str, name: str, absent: str) -> Mapping[str, Any]:
     entries = read.get(f"{kind}s")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{where}: `{kind}s` is no list of entries with `name` and `{kind}`")
-    found = next((entry for entry in entries if entry.get("name") == name), None)
-    if found is None:
+    found = [entry for entry in entries if entry.get("name") == name]
+    if not found:
         there = ", ".join(outside_text(str(entry.get("name"))) for entry in entries) or "none"
         raise ConfigError(f"{outside_text(absent)}; it has {there}")
-    said = found.get(kind)
+    if len(found) > 1:
+        raise ConfigError(f"{where} has {len(found)} entries in `{kind}s` with the name {outside_text(name)}")
+    said = found[0].get(kind)
     if not isinstance(said, dict):
         raise ConfigError(f"{where}: {kind} {outside_text(name)} is no mapping")
     return said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any
 
 import httpx
 from google.api_core.gapic_v1.method import wrap_method
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport import Request, Response
 from google.cloud.iam_admin_v1 import IAMClient
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
@@ -36,6 +38,10 @@ LEAKING_LOGGERS = (
 """At DEBUG the SDK logs every message, and so each new key. GOOGLE_SDK_PYTHON_LOGGING_SCOPE sets any of them to it."""
 
 _CHECK_OWN = "Check rotator's own credentials (`gcp.credentials`, or the environment's)."
+_RUN_IT = (
+    "Run the `executable` of rotator's own credentials file as the user that rotator runs as; it must end without a "
+    "question."
+)
 
 
 class GcpClients:
@@ -58,7 +64,10 @@ class GcpClients:
         try:
             self._credentials: Any = access.own_credentials()  # of any kind: only some know whose they are
         except (GoogleAuthError, OSError, ValueError, TypeError, AttributeError) as error:
-            problem = outside_text(error.args[0] if error.args else type(error).__name__)
+            # google-auth names the file; what is wrong with it hangs on to its exception.
+            causes = (error, error.__cause__)
+            problem = ": ".join(outside_text(cause.args[0]) for cause in causes if cause is not None and cause.args)
+            problem = problem or type(error).__name__
         else:
             self._own_keys = tuple(access.own_keys())
             self.files = access.files()
@@ -90,16 +99,17 @@ class GcpClients:
         Raises:
             CallFailed: as `metadata`.
         """
+        request = _Http(http, span)
         try:
             with self._renewing:
                 if not self._credentials.valid:
                     self._look_for_the_token()
-                    self._credentials.refresh(_Http(http, span))
+                    self._credentials.refresh(request)
                 return str(self._credentials.token)
         except CallFailed:
             raise
         except Exception as error:  # noqa: BLE001  # a foreign body makes google-auth raise anything; none may get out
-            failure = _not_renewed(error)
+            failure = _not_renewed(error) if request.asked else _of_this_machine(error)
         raise failure  # outside of the handler: google-auth's exceptions hold whole bodies
 
     def _look_for_the_token(self) -> None:
@@ -137,11 +147,32 @@ def _not_renewed(error: Exception) -> CallFailed:
             permanent="reasonable timeframe" not in str(error.args[0]),
             remedy=f"{_CHECK_OWN} Check this host's clock.",
         )
-    # Where there was no answer, the text is the SDK's own: of a program that it may not run, say.
-    own_words = isinstance(error, TransportError | DefaultCredentialsError)
-    problem = f": {outside_text(error.args[0])}" if own_words and error.args else f": {kind}"
+    problem = f": {outside_text(error)}" if isinstance(error, TransportError) else f": {kind}"
     return CallFailed(
         f"{what} could not be renewed{problem}", verdict=Verdict.NOT_APPLIED, code=kind, remedy=_CHECK_OWN
+    )
+
+
+def _of_this_machine(error: Exception) -> CallFailed:
+    """What is wrong before anything was sent: most often a program of a federation's configuration."""
+    kind, remedy = type(error).__name__, _CHECK_OWN
+    if isinstance(error, OSError) and error.filename is not None:
+        problem = f"{outside_text(error.filename)}: {error.strerror}"
+    elif isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        problem, remedy = "the program that should print rotator's own token printed no JSON", _RUN_IT
+    elif isinstance(error, subprocess.TimeoutExpired):
+        problem, remedy = "the program that should print rotator's own token did not end in time", _RUN_IT
+    elif isinstance(error, GoogleAuthError) and error.args:
+        # Of a program that failed, the SDK quotes all that it printed: that may be a token.
+        said, failed, _ = str(error.args[0]).partition(". Error: ")
+        problem, remedy = outside_text(said).rstrip("."), _RUN_IT if failed else _CHECK_OWN
+    else:
+        problem = kind
+    return CallFailed(
+        f"nothing was sent: rotator's own access token could not be renewed: {problem}",
+        verdict=Verdict.NOT_APPLIED,
+        code=kind,
+        remedy=remedy,
     )
 
 
@@ -153,9 +184,14 @@ class _Answer(Response):
 
 
 class _Http(Request):
-    """How google-auth asks for tokens: through the process's own client, within one deadline."""
+    """How google-auth asks for tokens: through the process's own client, within one deadline.
+
+    Attributes:
+        asked: a request was made.
+    """
 
     def __init__(self, http: httpx.Client, span: Span) -> None:
+        self.asked = False
         self._http = http
         self._span = span
 
@@ -168,6 +204,7 @@ class _Http(Request):
         timeout: float | None = None,  # noqa: ARG002  # the span is shorter
         **_: object,
     ) -> _Answer:
+        self.asked = True
         content = body.encode() if isinstance(body, str) else body
         answer = exchange(self._http, method, url, headers=headers or {}, content=content, span=self._span)
         if isinstance(answer, NoAnswer):

@@ -133,7 +133,7 @@ class TestWhoRotatorIs:
         admin = AzureAdmin(client_id=world.azure.admin.app_id, secret=SecretRef(file=str(tmp_path / "none")))
         with pytest.raises(CallFailed) as caught:
             world.open(admin=admin).list_keys()
-        assert caught.value.verdict is Verdict.REFUSED
+        assert caught.value.verdict is Verdict.NOT_APPLIED
         assert "may read it" in caught.value.remedy
 
 

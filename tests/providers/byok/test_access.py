@@ -101,6 +101,13 @@ def test_a_ca_in_a_file_beside_the_kubeconfig_goes_inline_to_northflank(
     )
 
 
+def test_the_ca_in_the_kubeconfig_comes_before_a_ca_file(
+    kubernetes: KubernetesStandIn, write: Callable[[str], str]
+) -> None:
+    text = changed(kubernetes.kubeconfig(kubernetes.admin), cluster={"certificate-authority": "/nowhere/ca.pem"})
+    assert opened(kubeconfig=write(text)).list_keys().keys == ()
+
+
 def test_a_server_that_nobody_vouches_for_is_sent_nothing(
     kubernetes: KubernetesStandIn, write: Callable[[str], str]
 ) -> None:
@@ -178,6 +185,12 @@ def changed(text: str, **user_or_cluster: dict[str, object]) -> str:
     return yaml.safe_dump(read)
 
 
+def twice(text: str, entries: str) -> str:
+    read = yaml.safe_load(text)
+    read[entries] *= 2
+    return yaml.safe_dump(read)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -220,6 +233,14 @@ def changed(text: str, **user_or_cluster: dict[str, object]) -> str:
             "context cluster: `certificate-authority-data`",
         ),
         (changed(own("https://a", None, TOKEN), user={"client-key-data": "MQ=="}), "client-key without a client-cert"),
+        (changed(own("https://a", None, TOKEN), cluster={"server": None}), "cluster cluster has no `server`"),
+        (changed(own("https://a", None, TOKEN), cluster={"server": ""}), "cluster cluster has no `server`"),
+        (changed(own("https://a", None, TOKEN), context={"user": None}), "context cluster names no user"),
+        (changed(own("https://a", None, TOKEN), context={"userr": "b"}), "context cluster has `userr`"),
+        (changed(own("https://a", None, TOKEN), user={"token": None}), "user rotator has no `token`, no `tokenFile`"),
+        (changed(own("https://a", None, TOKEN), user={"token": ""}), "user rotator has no `token`, no `tokenFile`"),
+        (twice(own("https://a", None, TOKEN), "users"), "has 2 entries in `users` with the name rotator"),
+        (twice(own("https://a", None, TOKEN), "clusters"), "has 2 entries in `clusters` with the name cluster"),
         (
             changed(own("https://a", None, TOKEN), user={"client-key-data": "MQ==", "client-certificate-data": "MQ=="}),
             "context cluster: `client-certificate-data` or `client-key-data` can't be used",
@@ -251,7 +272,7 @@ def test_several_files_are_refused_by_name(write: Callable[[str], str], monkeypa
 
 def test_what_is_broken_elsewhere_in_the_file_is_no_matter(write: Callable[[str], str]) -> None:
     read = yaml.safe_load(own("https://one.example.com", None, TOKEN))
-    read["contexts"].append({"name": "broken", "context": {"cluster": "nowhere"}})
+    read["contexts"].append({"name": "broken", "context": {"cluster": "nowhere", "user": "rotator"}})
     read["users"].append({"name": "odd", "user": {"exec": 1}})
     file = write(yaml.safe_dump(read))
     assert opened(kubeconfig=file).identity.endswith("@https://one.example.com")

@@ -81,3 +81,48 @@ def test_a_federation_whose_token_is_not_there(
     assert caught.value.verdict is Verdict.NOT_APPLIED
     assert said in caught.value.message
     assert gcp.faults.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("/nowhere/program", "/nowhere/program: No such file"),
+        ("/bin/sh -c 'echo secret-token-of-it; exit 3'", "Executable exited with non-zero return code 3"),
+        ("/bin/echo secret-token-of-it", "the program that should print rotator's own token printed no JSON"),
+        ("/bin/echo '{}'", "the version field"),
+        (
+            """/bin/echo '{"version": 1, "success": false, "code": "E1", "message": "the vault is sealed"}'""",
+            "the vault is sealed",
+        ),
+    ],
+)
+def test_a_federation_whose_program_fails(
+    gcp: GcpStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, said: str
+) -> None:
+    monkeypatch.setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+    file = tmp_path / "own.json"
+    source = {"executable": {"command": command, "timeout_millis": 5000}}
+    file.write_text(json.dumps({**FEDERATED, "credential_source": source}))
+    with pytest.raises(CallFailed) as caught:
+        opened(gcp, file).list_keys()
+    assert caught.value.verdict is Verdict.NOT_APPLIED
+    assert caught.value.message.startswith("nothing was sent: ")
+    assert said in caught.value.message
+    assert "secret-token" not in str(caught.value)
+    assert gcp.faults.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [(None, "private_key"), ("-----BEGIN PRIVATE KEY-----\nnone\n-----END PRIVATE KEY-----", "key")],
+)
+def test_a_service_accounts_file_that_is_half_there(
+    gcp: GcpStandIn, tmp_path: Path, key: str | None, said: str
+) -> None:
+    file = tmp_path / "own.json"
+    content = {"type": "service_account", "client_email": "a@b", "token_uri": "http://127.0.0.1:9", "private_key": key}
+    file.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    with pytest.raises(RotatorError) as caught:
+        opened(gcp, file)
+    assert str(file) in caught.value.message
+    assert said in caught.value.message.partition(str(file))[2]
