@@ -51,8 +51,8 @@ REMEDIES: dict[HoldReason, str] = {
         " revokes the old key although it is used."
     ),
     HoldReason.CLOCK: (
-        "set this machine's clock (NTP): the hold ends by itself when the clocks agree. `rotator status` then shows no"
-        " clock any more."
+        "set this machine's clock (NTP): the hold ends by itself when the clocks agree. `rotator resume NAME` looks"
+        " again at once."
     ),
     HoldReason.UNDONE: (
         "the old key stays enabled. `rotator resume NAME` revokes the old key after all; `rotator abandon NAME` ends"
@@ -89,6 +89,15 @@ REMEDIES: dict[HoldReason, str] = {
 }
 
 
-def remedy(hold: Hold, name: str) -> str:
-    """What an operator can do about this hold of this credential, and where to read on."""
-    return f"{REMEDIES[hold.reason].replace('NAME', name)} See {GUIDE}#{hold.reason.value}"
+def remedy(hold: Hold, name: str, *, below: str = "") -> str:
+    """What an operator can do about this hold of this credential, and where to read on.
+
+    Args:
+        hold: the hold.
+        name: the credential.
+        below: the command that says it, where what the remedy names is shown below.
+    """
+    text = REMEDIES[hold.reason]
+    if below:
+        text = text.replace(f"`rotator {below} NAME`", "this command, below,")
+    return f"{text.replace('NAME', name)} See {GUIDE}#{hold.reason.value}"

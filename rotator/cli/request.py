@@ -11,17 +11,18 @@ from rotator.audit.event import EventName, Result
 from rotator.cli.names import must_exist
 from rotator.cli.options import Manner
 from rotator.cli.remedies import remedy
-from rotator.cli.render import note, say, show_json
+from rotator.cli.render import note, progress_if_slow, say, show_json
 from rotator.cli.session import CLOCK, Session, read_store, refuse_keyless
 from rotator.cli.status import stand
 from rotator.cli.timeline import AuditFields, cells_of, fields_of
 from rotator.clock import new_id
-from rotator.errors import ExitCode, OtherOwner, RotatorError, UsageError
+from rotator.errors import ExitCode, OtherOwner, RotatorError, StoreError, UsageError
 from rotator.store.reader import JournalReader
 from rotator.store.requests import Request, RequestWriter
 from rotator.store.sqlite import owner_alive
 
 _ANSWER_WITHIN = 5.0  # seconds; the owner looks twice a second, but may be reading from a slow cloud
+_STARTS_WITHIN = 3.0  # seconds; a service needs one
 _POLL = 0.1  # seconds, between looks at the answer
 _FOLLOW = 0.5  # seconds, between looks at the audit log
 
@@ -65,20 +66,37 @@ def ready(session: Session, manner: Manner, kind: str, credential: str | None) -
         must_exist(session.config, [credential], or_have_left=forgets)
         if not forgets:
             refuse_keyless(session.config, [credential])
-    alive = owner_alive(session.config.store.url)
     if manner.standalone:
-        if alive:
+        if owner_alive(session.config.store.url):
             raise OtherOwner(
                 "another rotator owns this store, so this command can't take its place; nothing was changed.",
                 remedy="give the command without --standalone: that rotator answers it.",
             )
         return
-    read_store(session.config).close()
-    if not alive:
-        raise RotatorError(
-            "no rotator runs on this store, so nothing can answer the request; nothing was changed.",
-            remedy="start rotator (`rotator run`), or add --standalone: this command then carries the request out.",
-        )
+    with progress_if_slow("waiting for a rotator to start ..."):
+        _await_owner(session)
+
+
+def _await_owner(session: Session) -> None:
+    """Let a rotator that was started right before this command come up. Raises RotatorError where none does."""
+    until = time.monotonic() + _STARTS_WITHIN
+    while (problem := _without_owner(session)) is not None:
+        if time.monotonic() > until:
+            raise problem
+        time.sleep(_POLL)
+
+
+def _without_owner(session: Session) -> RotatorError | None:
+    try:
+        read_store(session.config).close()
+        if owner_alive(session.config.store.url):
+            return None
+    except StoreError as error:
+        return error
+    return RotatorError(
+        "no rotator runs on this store, so nothing can answer the request; nothing was changed.",
+        remedy="start rotator (`rotator run`), or add --standalone: this command then carries the request out.",
+    )
 
 
 def ask(

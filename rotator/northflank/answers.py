@@ -19,7 +19,7 @@ from rotator.http.outside_text import outside_text
 
 _REFUSALS = {400, 401, 403, 404, 405, 409, 422}
 _REMEDIES = {
-    401: "Check the connection's token: `rotator check` shows what it is and when it expires.",
+    401: "Put a valid token where the connection's `token` says: one that has not expired and was not revoked.",
     403: "Give the token's role Account > Cloud > Integrations > Read, Update; for `dependents` also Clusters > Read.",
     404: "Check the integration's id, and the connection's `api_url` and `team`.",
     405: "Set the connection's `method` to the method that this API accepts.",

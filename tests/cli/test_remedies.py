@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +63,36 @@ def test_where_no_mark_shows_who_made_a_key_the_guide_has_the_clouds_audit_log_a
         assert "recovery.md#unattributed" in (ROOT / page).read_text(), page
 
 
+def said_in(path: Path) -> Iterator[str]:
+    """Every text of a module that isn't a docstring: a statement of its own."""
+    tree = ast.parse(path.read_text())
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+@pytest.mark.parametrize("room", ["http", "northflank", "providers", "service", "settings", "store"])
+def test_what_check_prints_does_not_send_to_check(room: str) -> None:
+    """All that these rooms say may be a line of `rotator check`; settings describe the config."""
+    modules = [module for module in (ROOT / "rotator" / room).rglob("*.py") if module.name != "settings.py"]
+    assert modules
+    assert [text for module in modules for text in said_in(module) if "`rotator check`" in text] == []
+
+
+@pytest.mark.parametrize("reason", HoldReason)
+def test_no_hold_sends_back_to_the_command_that_shows_it(reason: HoldReason) -> None:
+    hold = Hold(reason, "detail")
+    assert "`rotator status`" not in remedy(hold, "prod-aws")
+    assert "`rotator show" not in remedy(hold, "prod-aws", below="show")
+
+
 def test_every_command_that_people_are_told_to_type_can_be_parsed() -> None:
     pages = "".join((ROOT / page).read_text() for page in PAGES)
     told = [*SPAN.findall(pages + " ".join(REMEDIES.values())), *LINE.findall("".join(BLOCK.findall(pages)))]
     assert len(told) > 50
     for line in told:
-        _, *words = line.rstrip("& ").split()
+        _, *words = line.partition(">>")[0].rstrip("& ").split()
         command: Any = get_command(app)  # typer has no public name for a group
         while hasattr(command, "commands"):
             name, *words = words

@@ -171,7 +171,7 @@ class TestAws:
         rig.to(Phase.GRACE)
         rig.wait(timedelta(days=1))
         rig.aws.denied.add(f"iam:{action}")
-        unread(rig, "AccessDenied", action, "rotator check")
+        unread(rig, "AccessDenied", action, "rotator policy NAME")
         rig.aws.denied.clear()
         goes_on(rig)
 

@@ -67,12 +67,21 @@ class Debian:
             typed: at the prompts.
             over: the variables.
         """
-        shutil.copy(script, self.home)
-        become = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "sh", "-eu", script.name)
-        home = f'cd /home/{USER} && exec "$@"'
+        become = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
+        return self._script(script, f"home/{USER}", become, typed, over)
+
+    def root_shell(self, script: Path, typed: str, over: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """The same as root."""
+        return self._script(script, "root", (), typed, over)
+
+    def _script(
+        self, script: Path, home: str, become: tuple[str, ...], typed: str, over: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        shutil.copy(script, self.tree / home)
+        there = f'cd /{home} && exec "$@"'
         return subprocess.run(  # noqa: S603  # our own page
-            (*self._entered(), "sh", "-c", home, "sh", *become),
-            env={**_environment(f"home/{USER}"), "SHARED": " ".join(map(str, _shared())), **_pip(), **over},
+            (*self._entered(), "sh", "-c", there, "sh", *become, "sh", "-eu", script.name),
+            env={**_environment(home), "SHARED": " ".join(map(str, _shared())), **_pip(), **over},
             input=typed,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""docs/install/python.md, word for word: from a bare Debian to the end of the first rotation, as an ordinary user."""
+"""The install page of pip and the README's set-up, word for word: from a bare Debian to the first rotation's end."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.release.debian import Debian, lacking
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
 PAGE = ROOT / "docs/install/python.md"
+README = ROOT / "README.md"
+TYPED = re.compile(r"^```(sh|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SHORT = {
@@ -49,6 +51,40 @@ def machine(tmp_path: Path) -> Iterator[Debian]:
     shutil.rmtree(tmp_path / "debian")
 
 
+def test_the_readmes_set_up_leads_to_the_first_rotation(
+    machine: Debian, stage: Stage, built: Built, tmp_path: Path
+) -> None:
+    page = README.read_text().partition("\n## First set-up\n")[2].partition("\n## ")[0]
+    machine.root("apt-get", "update")
+    machine.root("apt-get", "install", "-y", "python3-venv")
+    shutil.copy(built.wheel, machine.tree / "root")
+    script = tmp_path / "readme.sh"
+    script.write_text("set -x\n" + "".join(map(_typed, TYPED.findall(page))))
+    with Consumer(stage.server.url, stage.scenes[0]) as consumer:
+        done = machine.root_shell(script, f"{stage.first_key}\n", _variables(stage))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    (key,) = stage.aws.keys(USER)
+    assert key.key_id != stage.first_key
+    assert stage.account.held(INTEGRATION)["accessKey"] == key.key_id
+    assert not consumer.tally.failed, consumer.tally
+
+
+def _typed(block: tuple[str, str]) -> str:
+    """A block of commands as it is; a config goes into the file that the step names."""
+    language, text = block
+    return text if language == "sh" else f"cat >/etc/rotator/rotator.yaml <<'END'\n{text}END\n"
+
+
+def _variables(stage: Stage) -> dict[str, str]:
+    return {
+        **{name: value for name, value in stage.environment.items() if name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": stage.aws.server.url,
+        "NORTHFLANK_API_TOKEN": stage.token_file.read_text(),
+        "ROTATOR_NORTHFLANK__DEFAULT__API_URL": stage.server.url,
+        **SHORT,
+    }
+
+
 def test_the_page_leads_from_nothing_to_the_first_rotation(
     machine: Debian, stage: Stage, built: Built, tmp_path: Path
 ) -> None:
@@ -58,15 +94,8 @@ def test_the_page_leads_from_nothing_to_the_first_rotation(
     shutil.copy(built.wheel, machine.home)
     script = tmp_path / "page.sh"
     script.write_text("set -x\n" + "".join(blocks))
-    variables = {
-        **{name: value for name, value in stage.environment.items() if name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": stage.aws.server.url,
-        "NORTHFLANK_API_TOKEN": stage.token_file.read_text(),
-        "ROTATOR_NORTHFLANK__DEFAULT__API_URL": stage.server.url,
-        **SHORT,
-    }
     with Consumer(stage.server.url, stage.scenes[0]) as consumer:
-        done = machine.user(script, f"{stage.first_key}\n", variables)
+        done = machine.user(script, f"{stage.first_key}\n", _variables(stage))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
     (key,) = stage.aws.keys(USER)

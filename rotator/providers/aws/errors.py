@@ -35,7 +35,7 @@ _SLOTS_FULL = "LimitExceeded"
 _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 
 _REMEDIES = {
-    "AccessDenied": "`rotator check` prints the policy that rotator's own AWS identity needs.",
+    "AccessDenied": "Give rotator's own AWS identity the policy that `rotator policy NAME` prints.",
     "MalformedPolicyDocument": "Open the role's trust policy in the AWS console and correct it: AWS refuses to store "
     "the policy with another external id added. Most often the policy names a deleted principal.",
     "UnmodifiableEntity": "Only an AWS service may change this role: let Northflank assume a role of your own.",

@@ -31,7 +31,7 @@ _REMEDIES = {
     DENIED: "`rotator policy` prints the permission and the ownership that rotator needs, and how to grant them.",
     NOT_FOUND: "Check `client_id` and `tenant_id`: there is no such application in that tenant.",
 }
-_CHECK = "`rotator check` shows the endpoints in use, and what rotator may do."
+_CHECK = "Check the addresses in `azure`, and give rotator the rights that `rotator policy NAME` prints."
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _read(what: str, error: GoogleAPICallError) -> CallFailed:
             f"{what} was not sent: {outside_text(message)}",
             verdict=Verdict.NOT_APPLIED,
             code=code.name,
-            remedy="Check the network; `rotator check` shows the endpoints in use.",
+            remedy="Check the network, `gcp.endpoint`, and the proxy variables in rotator's environment.",
         )
     answered = bool(error.domain)
     if code in _OF_THE_SERVICE or (code in _OF_A_PROXY_AS_WELL and answered):

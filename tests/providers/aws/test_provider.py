@@ -214,7 +214,7 @@ class TestRefusals:
             calls[action]()
         failure = caught.value
         assert (failure.verdict, failure.code, failure.permanent) == (Verdict.REFUSED, "AccessDenied", True)
-        assert "rotator check" in failure.remedy
+        assert "rotator policy NAME" in failure.remedy
         assert [key.key_id for key in world.aws.keys(USER)] == [key_id]
 
     def test_only_the_first_line_of_a_message_is_told(self, world: World) -> None:

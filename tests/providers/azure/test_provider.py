@@ -173,7 +173,7 @@ class TestRefusals:
         [
             (403, "Authorization_RequestDenied", True, "rotator policy"),
             (404, "Request_ResourceNotFound", False, "client_id"),
-            (400, "Request_BadRequest", True, "rotator check"),
+            (400, "Request_BadRequest", True, "rotator policy NAME"),
             (401, "InvalidAuthenticationToken", False, ""),
             (409, "Conflict", False, ""),
         ],
