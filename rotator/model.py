@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -326,6 +327,22 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class ByHand:
+    """The cloud's own commands by which an operator deletes, and perhaps disables, a key. `{key}` stands for its id."""
+
+    delete: str
+    disable: str | None = None
+
+    def delete_of(self, key_id: str) -> str:
+        """The command that deletes this key."""
+        return self.delete.replace("{key}", shlex.quote(key_id))
+
+    def disable_of(self, key_id: str) -> str | None:
+        """The command that disables this key, where the cloud can."""
+        return None if self.disable is None else self.disable.replace("{key}", shlex.quote(key_id))
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a cloud can do; the state machine asks for these and never for a cloud's name.
 
@@ -339,6 +356,7 @@ class Capabilities:
         provable: a candidate can be used by rotator itself before it is pushed.
         supplied: the operator makes the keys, and each ends the one before at once. A rotation begins when a new one
             is there, whatever the window; there is nothing to wait out and nothing to revoke.
+        by_hand: the cloud's own commands for its keys, to show to an operator.
     """
 
     slots: int | None
@@ -350,6 +368,7 @@ class Capabilities:
     use_resolution: timedelta = timedelta(0)
     use_lag: timedelta = timedelta(0)
     use_is_certain: bool = True
+    by_hand: ByHand | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ def _watch(session: Session, reader: JournalReader, name: str, seen: int) -> Exi
         _print_events(events)
         state = standing.state
         if state.hold is not None:
-            note(f"held: {remedy(state.hold, name)}")
+            note(f"held: {remedy(state.hold, name, state)}")
             return ExitCode.HELD
         if not state.in_flight and state.asked is None:
             abandoned = any(event["event"] == EventName.ROTATION_ABANDONED for event in events)

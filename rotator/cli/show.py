@@ -80,7 +80,7 @@ def _show(config: Config, standing: Standing, keys: tuple[KeyRecord, ...], stamp
     for text in standing.in_the_way():
         say(f"  {text}")
     if state.hold is not None:
-        say(f"  -> {remedy(state.hold, standing.name, below='show')}")
+        say(f"  -> {remedy(state.hold, standing.name, state, below='show')}")
     if keys:
         say("")
         show_table(_KEYS, [(key.key_id, key.origin.value, key.generation, _role(state, key)) for key in keys])

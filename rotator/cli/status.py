@@ -153,7 +153,7 @@ class Standing:
         held = None
         if state.hold is not None:
             reason, detail = state.hold.reason.value, state.hold.detail
-            held = {"reason": reason, "detail": detail, "remedy": remedy(state.hold, self.name)}
+            held = {"reason": reason, "detail": detail, "remedy": remedy(state.hold, self.name, state)}
         return {
             "credential": self.name,
             "provider": self.provider,
@@ -280,7 +280,7 @@ def _show(standings: Sequence[Standing], owner: Owner, failing: Mapping[str, str
         for text in standing.in_the_way():
             say(f"\n{standing.name}: {text}")
         if standing.state.hold is not None:
-            say(f"  -> {remedy(standing.state.hold, standing.name)}")
+            say(f"  -> {remedy(standing.state.hold, standing.name, standing.state)}")
     if keyless := [standing.name for standing in standings if standing.keyless]:
         say(f"\nKeyless, so there is nothing to rotate: {', '.join(keyless)}.")
     if owner.frozen_at is not None:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from rotator.clock import Clock
 from rotator.material import Material
-from rotator.model import Capabilities, Key, LastUse, Proof, Reply
+from rotator.model import ByHand, Capabilities, Key, LastUse, Proof, Reply
 from rotator.settings.section import Section
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Abilities:
         slots: how many keys a credential may have, disabled ones included; None without a limit.
         exact: a key made by a lost call can be recognised by its mark.
         proves, disables, tells_use, supplied: as the Protocols say.
+        by_hand: the cloud's own commands for its keys, to show to an operator.
         own_secrets: the secrets by which rotator itself gets in, where the process's HTTP clients don't send them: a
             key that signs, what an SDK sends by itself. Asked after each call; it makes none.
         files: the files that were read when the provider was opened. Once one of them has changed, the next call opens
@@ -133,6 +134,7 @@ class Abilities:
     disables: Disables | None = None
     tells_use: TellsUse | None = None
     supplied: Supplied | None = None
+    by_hand: ByHand | None = None
     own_secrets: Callable[[], Iterable[SecretStr]] = tuple
     files: Callable[[], Iterable[str]] = tuple
 
@@ -149,6 +151,7 @@ class Abilities:
             use_lag=self.tells_use.use_lag if self.tells_use is not None else timedelta(0),
             use_is_certain=self.tells_use is None or self.tells_use.use_is_certain,
             supplied=self.supplied is not None,
+            by_hand=self.by_hand,
         )
 
 

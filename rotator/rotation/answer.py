@@ -214,7 +214,9 @@ def _abandon(state: State, _request: Command, facts: Facts) -> Ruling:
         case Phase.MINTING:
             return accepted(_idle(state, facts), "abandoned; nothing was minted")
         case Phase.PROVING:
-            return accepted(_idle(give_up_candidate(state), facts), "abandoned; rotator deletes the candidate")
+            return accepted(
+                _idle(give_up_candidate(state), facts), f"abandoned; rotator deletes candidate {state.candidate}"
+            )
         case Phase.PUSHING | Phase.CONFIRMING:
             return _abandon_push(state, facts)
         case Phase.GRACE | Phase.DISABLING | Phase.QUARANTINE:
@@ -229,7 +231,9 @@ def _abandon_push(state: State, facts: Facts) -> Ruling:
         return accepted(_idle(state, facts), "abandoned")
     record = state.record(candidate)
     if record is None or not record.sent:
-        return accepted(_idle(give_up_candidate(state), facts), "abandoned; rotator deletes the candidate")
+        return accepted(
+            _idle(give_up_candidate(state), facts), f"abandoned; rotator deletes candidate {state.candidate}"
+        )
     if not facts.moment.settled or not facts.readings:
         return refused(state, "the push isn't settled yet; try again in a minute")
     if all(names(state, facts, r, candidate) for r in facts.readings):
@@ -239,7 +243,7 @@ def _abandon_push(state: State, facts: Facts) -> Ruling:
         return refused(state, f"some integrations may hold key {candidate}: `rotator resume` goes on")
     return accepted(
         _idle(give_up_candidate(state), facts),
-        "abandoned; no integration took the push, and rotator deletes the candidate",
+        f"abandoned; no integration took the push, and rotator deletes candidate {candidate}",
     )
 
 
@@ -248,8 +252,12 @@ def _release(state: State, facts: Facts) -> Ruling:
     if any(_is_being_deleted(state, key_id) for key_id in state.to_revoke):
         return refused(state, "the deletion has begun; rotator finishes it")
     half = [k for k in state.to_revoke if facts.listed(k) and not facts.enabled(k) and not theirs(state, facts, k)]
-    if facts.keys is None or half:
-        return refused(state, "an old key is disabled: `rotator undo` first, so that no key is left half revoked")
+    if facts.keys is None:
+        return refused(state, "rotator can't read the keys now; nothing was changed")
+    if half:
+        return refused(
+            state, f"old key {listed_as(half)} is disabled: `rotator undo` first, so that no key is left half revoked"
+        )
     released = state
     for key_id in state.to_revoke:
         record = state.record(key_id) or KeyRecord(key_id, Origin.MINTED)

@@ -11,7 +11,7 @@ from rotator.errors import Verdict
 from rotator.model import Call, Change, KeyRecord, Origin, Outcome, Phase, State
 from rotator.rotation.moment import Moment
 from rotator.rotation.rows import Row
-from rotator.rotation.step import Step, give_up_candidate, hold, later, without
+from rotator.rotation.step import Step, give_up_candidate, hold, later, listed_as, without
 
 
 def conclude(state: State, outcome: Outcome, times: Moment) -> Step:
@@ -67,7 +67,10 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Moment) -> Step
             return Step(Row.MINT_REFUSED, f"{why}: {_said(outcome)}", _retry(closed, outcome, times))
         if outcome.slots_full:
             return hold(
-                closed, Row.MINT_REFUSED, HoldReason.SLOTS_FULL, f"the cloud refused another key: {_said(outcome)}"
+                closed,
+                Row.MINT_REFUSED,
+                HoldReason.SLOTS_FULL,
+                f"the cloud refused another key beside {_there(state)}: {_said(outcome)}",
             )
         if outcome.permanent:
             return hold(
@@ -176,6 +179,11 @@ def _disabled_by_us(state: State, call: Call) -> State:
 def _retry(state: State, outcome: Outcome, times: Moment) -> State:
     asked = times.now + outcome.retry_after if outcome.retry_after is not None else times.retry_at
     return later(replace(state, failures=state.failures + 1), max(asked, times.now), times.now)
+
+
+def _there(state: State) -> str:
+    """The keys that the cloud listed before the mint."""
+    return f"key {listed_as(sorted(state.mint.listed))}" if state.mint is not None else "those that it has"
 
 
 def _said(outcome: Outcome) -> str:

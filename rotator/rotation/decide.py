@@ -32,6 +32,7 @@ from rotator.rotation.step import (
     hold,
     is_lost,
     listed_as,
+    may_be_held,
     note,
     removed_integrations,
     wait,
@@ -182,8 +183,8 @@ def _hold_for_removed(state: State, gone: list[str]) -> Step:
         state,
         Row.BEGIN,
         HoldReason.INTEGRATION_REMOVED,
-        f"integration {listed_as(gone)} left the config but may hold a key of this credential; going on could "
-        "cut it off",
+        f"integration {listed_as(gone)} left the config but may hold key {listed_as(may_be_held(state))}; going on "
+        "could cut it off",
     )
 
 

@@ -107,8 +107,13 @@ def _slot_taken(state: State, facts: Facts) -> Iterator[Finding]:
         yield alert(
             FindingKind.SLOT_TAKEN,
             f"foreign key {listed_as(foreign)} takes the last of {slots} slots: the next rotation will be held "
-            "(slots_full)",
+            f"(slots_full){_by_hand(facts, foreign)}",
         )
+
+
+def _by_hand(facts: Facts, foreign: list[str]) -> str:
+    delete = facts.can.by_hand.delete_of(foreign[0]) if facts.can.by_hand is not None else None
+    return f". Find its owner; if nothing needs it: `{delete}`" if delete is not None else ""
 
 
 def _is_foreign(state: State, key_id: str) -> bool:

@@ -22,6 +22,7 @@ from rotator.rotation.step import (
     keep_candidate_alive,
     later,
     listed_as,
+    may_be_held,
     names,
     note,
     wait,
@@ -150,7 +151,7 @@ def _proving(state: State, facts: Facts) -> Step:
     if not facts.moment.has_material:
         return Step(Row.NEVER_ALIVE, "the candidate's material is gone", _back_off(give_up_candidate(state), facts))
     if facts.proof is Proof.CLOCK:
-        why = "the cloud refuses the candidate's signature because of the clock"
+        why = f"the cloud refuses the signature of candidate {state.candidate} because of the clock"
         if facts.moment.proving_over:
             return hold(state, Row.NEVER_ALIVE, HoldReason.CLOCK, why)
         return wait(state, Row.NEVER_ALIVE, why, alert(FindingKind.CLOCK, why))
@@ -260,7 +261,7 @@ def _judge(state: State, facts: Facts, candidate: str) -> Step:
         Row.PARTIAL_PUSH,
         HoldReason.PARTIAL_PUSH,
         f"integration {listed_as(holding)} holds key {candidate}, integration {listed_as(others)} doesn't; rotator "
-        "keeps both keys alive",
+        f"keeps key {listed_as(may_be_held(state))} alive",
     )
 
 
@@ -306,7 +307,8 @@ def _confirm(state: State, facts: Facts, candidate: str) -> Step:
             state,
             Row.DEPENDENTS_DEGRADED,
             HoldReason.DEPENDENTS_DEGRADED,
-            f"worse than before the push: {listed_as(facts.worse)}; the old key is unchanged",
+            f"worse than before the push: {listed_as(facts.worse)}; key {state.current or 'none'}, from before, still "
+            "works",
         )
     return Step(Row.CONFIRMED, f"Northflank holds key {candidate}", confirmed(state, facts, candidate))
 

@@ -55,15 +55,15 @@ def _judge(reason: HoldReason, state: State, facts: Facts) -> str | None:
         case HoldReason.SLOTS_FULL if facts.slot:
             return "a slot is free"
         case HoldReason.SLOTS_FULL if state.phase is Phase.MINTING and make_room(state, facts) is not None:
-            return "a key in the place of an unheld one was seen in use"
+            return "the key that the integrations show was seen in use, so another can go"
         case HoldReason.STILL_USED if moment.quiet:
-            return "the old key is silent"
+            return f"old key {listed_as(state.to_revoke)} is silent"
         case HoldReason.NOT_TAKEN_UP if moment.taken_up:
-            return "the new key was seen in use"
+            return f"the new key {state.current} was seen in use"
         case HoldReason.DEPENDENTS_DEGRADED if not facts.worse:
             return "what depends on the integrations is as well as before the push"
         case HoldReason.ENABLED_AGAIN if not wanted_again(state, facts):
-            return "the key is disabled or gone"
+            return "what others had enabled again is disabled or gone"
         case _:
             return None
 

@@ -51,8 +51,13 @@ def enabled_again(state: State, facts: Facts) -> Step | None:
         Row.ENABLED_AGAIN,
         HoldReason.ENABLED_AGAIN,
         f"key {listed_as(wanted)} was enabled by another than rotator after rotator had disabled it; rotator leaves it "
-        "enabled",
+        f"enabled{_by_hand(facts, wanted)}",
     )
+
+
+def _by_hand(facts: Facts, key_ids: list[str]) -> str:
+    disable = facts.can.by_hand.disable_of(key_ids[0]) if facts.can.by_hand is not None else None
+    return f". Once nothing needs it: `{disable}`" if disable is not None else ""
 
 
 def wanted_again(state: State, facts: Facts) -> list[str]:

@@ -51,6 +51,7 @@ def resume(state: State, request: Command, facts: Facts) -> Ruling:
     )
     if request.accept_silence and fresh.rotation is not None:
         fresh = replace(fresh, rotation=replace(fresh.rotation, silence_accepted=True))
+    old = listed_as(state.to_revoke)
     match reason:
         case HoldReason.SLOTS_FULL:
             # A key that the operator asked back may fill the last slot: a resume gives it up (rule 11).
@@ -63,24 +64,25 @@ def resume(state: State, request: Command, facts: Facts) -> Ruling:
             return accepted(_push_on(fresh), "rotator reads the stamps again")
         case HoldReason.STILL_USED:
             if request.accept_use:
-                return accepted(_revoking(fresh, facts), "rotator revokes the old key although it is used")
+                return accepted(_revoking(fresh, facts), f"rotator revokes old key {old} although it is used")
             return accepted(fresh, "max_grace starts again")
         case HoldReason.NOT_TAKEN_UP:
             if request.accept_silence:
                 return accepted(
-                    _revoking(fresh, facts), "rotator revokes the old key although the new one seems unused"
+                    _revoking(fresh, facts),
+                    f"rotator revokes old key {old} although new key {state.current} seems unused",
                 )
             return accepted(fresh, "max_grace starts again")
         case HoldReason.CURRENT_DISABLED | HoldReason.CURRENT_GONE:
             return _replace(state, facts)
         case HoldReason.ENABLED_AGAIN:
-            return accepted(_no_longer_wanted(fresh), "rotator disables the key again")
+            return accepted(_no_longer_wanted(fresh), f"rotator disables again: {old}")
         case HoldReason.DEPENDENTS_DEGRADED:
             return accepted(replace(fresh, baseline=facts.dependents), "the dependents' present state counts as good")
         case HoldReason.CONTENDED:
             return accepted(replace(fresh, roll_forwards=0), "back to where it was held")
         case HoldReason.UNDONE:
-            return accepted(_no_longer_undone(_no_longer_wanted(fresh)), "rotator revokes the old key after all")
+            return accepted(_no_longer_undone(_no_longer_wanted(fresh)), f"rotator revokes old key {old} after all")
         case HoldReason.REFUSED_TO_REVOKE:
             return accepted(_without_what_is_in_use(fresh, facts), "rotator looks again")
         case _:

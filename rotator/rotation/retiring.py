@@ -99,7 +99,10 @@ def roll_forward(state: State, facts: Facts, row: Row, finding: Finding | None =
         if state.hold is not None:
             return None
         return hold(
-            state, Row.CONTENDED, HoldReason.CONTENDED, "another push replaced the confirmed one, three times in a row"
+            state,
+            Row.CONTENDED,
+            HoldReason.CONTENDED,
+            f"another push replaced that of key {state.current} three times in a row",
         )
     shown = {held_key(state, r) for r in facts.readings if r.integration not in state.accepted_loss}
     named = tuple(
@@ -158,7 +161,11 @@ def _grace(state: State, facts: Facts) -> Step:
         return _revoke(state, facts, "an emergency needs no grace" if state.emergency else "the old key is dead")
     unseen = _not_taken_up(state, facts)
     if not unseen and (times.expiring or (times.grace_over and times.quiet)):
-        why = "the new key expires soon" if times.expiring else "grace is over and the old key is silent"
+        why = (
+            f"the new key {state.current} expires soon"
+            if times.expiring
+            else f"grace is over and old key {listed_as(state.to_revoke)} is silent"
+        )
         return _revoke(state, facts, why)
     if times.overstayed and not times.quiet:
         return hold(state, Row.STILL_USED, HoldReason.STILL_USED, _users(state, facts))
@@ -166,7 +173,7 @@ def _grace(state: State, facts: Facts) -> Step:
         return hold(state, Row.NOT_TAKEN_UP, HoldReason.NOT_TAKEN_UP, unseen)
     if not times.grace_over:
         return wait(state, Row.GRACE, "grace is not over yet")
-    return wait(state, Row.GRACE, unseen or "the old key is not silent yet")
+    return wait(state, Row.GRACE, unseen or f"old key {listed_as(state.to_revoke)} is not silent yet")
 
 
 def _revoke(state: State, facts: Facts, why: str) -> Step:
@@ -184,7 +191,8 @@ def _not_taken_up(state: State, facts: Facts) -> str:
         return ""
     if not times.taken_up:
         said = f" ({facts.use_untold})" if facts.use_untold else ""
-        return f"the new key {state.current} has not been seen in use since its push{said}"
+        unused = f"the new key {state.current} has not been seen in use since its push{said}"
+        return f"{unused}, so old key {listed_as(working)} stays"
     if times.quiet_long or (facts.can.use_is_certain and len(times.integrations) == 1):
         return ""
     doubt = "one use can't vouch for all" if facts.can.use_is_certain else "the use shown may be another key's"
@@ -200,7 +208,7 @@ def _users(state: State, facts: Facts) -> str:
                 f"{key_id} by {use.service or 'unknown'} in {use.region or 'unknown'} at {use.at:%Y-%m-%d %H:%M} UTC"
             )
     if facts.use_untold:
-        return f"the cloud no longer says whether the old key is used: {facts.use_untold}"
+        return f"the cloud no longer says whether old key {listed_as(state.to_revoke)} is used: {facts.use_untold}"
     return f"the old key is still used at the end of max_grace: {listed_as(uses)}"
 
 

@@ -10,6 +10,7 @@ from rotator.model import Rotation, State
 from rotator.policy import ConfirmUse
 from rotator.rotation.facts import Facts
 from rotator.rotation.rows import Row
+from rotator.rotation.spare import advice, described
 from rotator.rotation.step import Step, added, held_key, hold, listed_as, wait, without
 from rotator.rotation.use import used_by_another
 
@@ -59,30 +60,15 @@ def _seen_in_use(state: State, facts: Facts, key_id: str) -> bool:
 
 
 def slots_full(state: State, facts: Facts) -> Step:
-    """No key may make room: wait for what will, or hold with a sentence that names each key, its age and its use."""
+    """No key may make room: wait for what will, or hold with a sentence that names each key and what can go."""
     if state.suspects:
         until = min(suspect.until for suspect in state.suspects)
         return wait(state, Row.NO_SLOT, f"a suspect key fills the slot until {until:%Y-%m-%d %H:%M} UTC")
-    keys = "; ".join(
-        f"{key.key_id} ({_origin(state, key.key_id)}, created {key.created_at:%Y-%m-%d}, {_use(facts, key.key_id)})"
-        for key in sorted((facts.keys or {}).values(), key=lambda key: key.key_id)
-    )
     if facts.can.slots is not None and len(facts.keys or {}) < facts.can.slots:
         return wait(state, Row.NO_SLOT, "a list may not show yet every key that was made")
-    return hold(state, Row.NO_SLOT, HoldReason.SLOTS_FULL, f"no slot is free: {keys}")
-
-
-def _origin(state: State, key_id: str) -> str:
-    if key_id == state.current:
-        return "current"
-    if key_id in state.undone:
-        return "asked back by the operator; `rotator resume` gives it up"
-    record = state.record(key_id)
-    return record.origin.value if record is not None else "unknown"
-
-
-def _use(facts: Facts, key_id: str) -> str:
-    if key_id not in facts.last_used:
-        return "last use unknown"
-    use = facts.last_used[key_id]
-    return f"last used {use.at:%Y-%m-%d %H:%M} UTC by {use.service or 'unknown'}" if use is not None else "never used"
+    return hold(
+        state,
+        Row.NO_SLOT,
+        HoldReason.SLOTS_FULL,
+        f"no slot is free: {described(state, facts)}. Of these, {advice(state, facts)}",
+    )

@@ -181,6 +181,12 @@ def removed_integrations(state: State, facts: Facts) -> list[str]:
     return sorted((state.confirmed_in | pushed_to) - facts.moment.integrations - state.accepted_loss)
 
 
+def may_be_held(state: State) -> tuple[str, ...]:
+    """The keys that an integration may hold, for a sentence: the current one, the candidate, and those before them."""
+    newest = tuple(key_id for key_id in (state.current, state.candidate) if key_id is not None)
+    return added(added(newest, state.maybe_held), state.to_revoke)
+
+
 def listed_as(ids: Iterable[str]) -> str:
     """Ids for a sentence."""
     return ", ".join(ids) or "none"

@@ -14,6 +14,7 @@ from typer.main import get_command
 from rotator.attention import Hold, HoldReason
 from rotator.cli.app import app
 from rotator.cli.remedies import GUIDE, REMEDIES, remedy
+from rotator.model import State
 
 ROOT = Path(__file__).parents[2]
 SPAN = re.compile(r"`(rotator [^`]*)`")
@@ -30,12 +31,28 @@ def anchors(page: str) -> set[str]:
 
 @pytest.mark.parametrize("reason", HoldReason)
 def test_each_hold_has_a_remedy_and_a_section(reason: HoldReason) -> None:
-    said = remedy(Hold(reason, "detail"), "prod-aws")
+    said = remedy(Hold(reason, "detail"), "prod-aws", State())
     assert "`rotator " in said
-    assert "NAME" not in said
+    assert not re.search(r"NAME|OLD|CURRENT|CANDIDATE", said)
     page, _, anchor = said.rpartition("See ")[2].partition("#")
     assert (page, anchor) == (GUIDE, reason.value)
     assert anchor in anchors(GUIDE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        (HoldReason.STILL_USED, "move what uses old key AKIAOLD to key AKIANOW"),
+        (HoldReason.NOT_TAKEN_UP, "a use of key AKIANOW"),
+        (HoldReason.UNDONE, "old key AKIAOLD stays enabled"),
+        (HoldReason.CURRENT_DISABLED, "who disabled key AKIANOW"),
+        (HoldReason.DEPENDENTS_DEGRADED, "key AKIANOW still works"),
+        (HoldReason.STAMP_LOST, "the stamp of key AKIANEW"),
+    ],
+)
+def test_a_remedy_names_the_keys_that_it_is_about(reason: HoldReason, says: str) -> None:
+    state = State(current="AKIANOW", candidate="AKIANEW", to_revoke=("AKIAOLD",))
+    assert says in remedy(Hold(reason, "detail"), "prod-aws", state)
 
 
 def test_the_guide_has_what_isnt_a_hold_too() -> None:
@@ -83,8 +100,8 @@ def test_what_check_prints_does_not_send_to_check(room: str) -> None:
 @pytest.mark.parametrize("reason", HoldReason)
 def test_no_hold_sends_back_to_the_command_that_shows_it(reason: HoldReason) -> None:
     hold = Hold(reason, "detail")
-    assert "`rotator status`" not in remedy(hold, "prod-aws")
-    assert "`rotator show" not in remedy(hold, "prod-aws", below="show")
+    assert "`rotator status`" not in remedy(hold, "prod-aws", State())
+    assert "`rotator show" not in remedy(hold, "prod-aws", State(), below="show")
 
 
 def test_every_command_that_people_are_told_to_type_can_be_parsed() -> None:

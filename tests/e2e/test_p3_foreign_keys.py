@@ -31,8 +31,9 @@ class TestInTheSlot:
         assert rig.aws.works(material, region="eu-west-2")
         rig.begin()
         detail = rig.hold(HoldReason.SLOTS_FULL).detail
-        assert f"{key_id} (foreign, created 2026-11-23, last used 2026-11-26 10:00 UTC by sts)" in detail
-        assert f"{rig.first_key} (current, created 2026-11-23, never used)" in detail
+        assert f"{key_id} (foreign, created 2026-11-23, 3d old, last used 2026-11-26 10:00 UTC by sts)" in detail
+        assert f"{rig.first_key} (current, created 2026-11-23, 3d old, never used)" in detail
+        assert f"none can be named as spare: every foreign key ({key_id}) was used in the last 30 days" in detail
         assert rig.asked("CreateAccessKey") == 0
         assert rig.events("rotation.held")[-1]["reason"] == detail
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, Verdict
 from rotator.http.outside_text import outside_text
 from rotator.material import Material
-from rotator.model import Key, LastUse, Proof, Reply
+from rotator.model import ByHand, Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
 from rotator.providers.aws.access import AwsAccess
 from rotator.providers.aws.carrier import one_operation
@@ -85,6 +85,10 @@ class AwsUser:
             proves=self,
             disables=self,
             tells_use=self,
+            by_hand=ByHand(
+                delete=f"aws iam delete-access-key --user-name {self._user} --access-key-id {{key}}",
+                disable=f"aws iam update-access-key --user-name {self._user} --access-key-id {{key}} --status Inactive",
+            ),
             own_secrets=self._aws.secrets,
             files=lambda: self._aws.files,
         )

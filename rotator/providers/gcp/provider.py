@@ -25,7 +25,7 @@ from rotator.http.answers import http_date
 from rotator.http.calls import beforehand, patiently
 from rotator.http.exchange import Span
 from rotator.material import Material
-from rotator.model import Key, LastUse, Proof, Reply
+from rotator.model import ByHand, Key, LastUse, Proof, Reply
 from rotator.providers._shared import gone, own_identity
 from rotator.providers.base import Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.gcp import check as gcp_check
@@ -100,6 +100,10 @@ class GcpAccount:
             proves=self,
             disables=self,
             tells_use=self if self._shows_use else None,
+            by_hand=ByHand(
+                delete=f"gcloud iam service-accounts keys delete {{key}} --iam-account={self._email}",
+                disable=f"gcloud iam service-accounts keys disable {{key}} --iam-account={self._email}",
+            ),
             own_secrets=self._gcp.secrets,
             files=lambda: self._gcp.files,
         )

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from rotator.errors import CallFailed, RotatorError, Verdict
 from rotator.http.answers import Answer, date_of, json_object
 from rotator.material import Material
-from rotator.model import Key, Proof, Reply
+from rotator.model import ByHand, Key, Proof, Reply
 from rotator.providers._shared import own_identity
 from rotator.providers.base import AGES_AGO, Abilities, Draft, Listing, Minted, Right, Tools
 from rotator.providers.oci import keys as oci_keys
@@ -108,7 +108,14 @@ class OciUser:
     @property
     def abilities(self) -> Abilities:
         """Three slots. The fingerprint is the mark. A key can't be disabled, and its use isn't recorded."""
-        return Abilities(slots=3, exact=True, proves=self, own_secrets=self._own.secrets, files=self._files)
+        return Abilities(
+            slots=3,
+            exact=True,
+            proves=self,
+            by_hand=ByHand(delete=f"oci iam user api-key delete --user-id {self._section.user} --fingerprint {{key}}"),
+            own_secrets=self._own.secrets,
+            files=self._files,
+        )
 
     def _files(self) -> tuple[str, ...]:
         return () if self._section.ca_file is None else (self._section.ca_file,)
