@@ -71,9 +71,9 @@ REMEDIES: dict[HoldReason, str] = {
         " `rotator resume NAME --cut INTEGRATION`."
     ),
     HoldReason.CURRENT_DISABLED: (
-        "find out who disabled CURRENT, and why: rotator never enables CURRENT. `rotator resume NAME` mints and pushes a"
-        " fresh key at once; `rotator adopt NAME` names a key that an operator put into the integration. If CURRENT is"
-        " enabled again in the cloud, the hold ends by itself."
+        "find out who disabled CURRENT, and why: rotator never enables CURRENT. `rotator resume NAME` mints and pushes"
+        " a fresh key at once; `rotator adopt NAME` names a key that an operator put into the integration. If CURRENT"
+        " is enabled again in the cloud, the hold ends by itself."
     ),
     HoldReason.CURRENT_GONE: (
         "`rotator resume NAME` mints and pushes a fresh key at once; `rotator adopt NAME` names a key that an operator"

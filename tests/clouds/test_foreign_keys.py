@@ -20,6 +20,9 @@ def test_full_slots_hold_and_name_what_fills_them(rig: Rig) -> None:
     if rig.can.slots is not None:
         hold = rig.hold(HoldReason.SLOTS_FULL)
         assert all(key_id in hold.detail for key_id in foreign)
+        by_hand = rig.can.by_hand
+        assert by_hand is not None, "a cloud with a limit says how an operator makes room"
+        assert any(by_hand.delete_of(key_id) in hold.detail for key_id in foreign)
         assert rig.mints() == 0
         rig.delete(foreign.pop())
         assert rig.ask("resume").accepted
