@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ CALLS = {
 }
 LONGEST = 1500
 
-Line = dict[str, Any]
+Line = Mapping[str, Any]
 
 
 @pytest.fixture
