@@ -17,7 +17,7 @@ from rotator.cli.session import CLOCK, begin, read_store
 from rotator.cli.wiring import fleet_of
 from rotator.config.models import Config
 from rotator.errors import CallFailed, ExitCode, UsageError, unforeseen
-from rotator.model import Call, State
+from rotator.model import State
 from rotator.rotation.commands import Command
 from rotator.rotation.foresee import foresee, foresee_answer
 from rotator.rotation.managed import Managed
@@ -136,26 +136,11 @@ def _cells(one: Foreseen) -> Iterable[tuple[object, ...]]:
         yield one.name, phase, "can't be read", one.unread
     state = one.state
     for step in one.steps:
-        yield one.name, state.phase.value, _does(state, step), step.finding.text if step.finding else step.reason
+        yield one.name, state.phase.value, step.does(state), step.finding.text if step.finding else step.reason
         state = step.state
     if one.steps and one.steps[-1].call is None and one.next_look is not None:
         due = f"; a rotation is due {relative(one.due_at, now)}" if one.due_at is not None else ""
         yield one.name, state.phase.value, "look again", f"{relative(one.next_look, now)}{due}"
-
-
-def _does(state: State, step: Step) -> str:
-    """What a step does, in a few words."""
-    if step.call is not None:
-        return _change(step.call)
-    if step.state.hold is not None and step.state.hold != state.hold:
-        return f"hold ({step.state.hold.reason.value})"
-    if step.state.phase is not state.phase:
-        return f"go on to {step.state.phase.value}"
-    return "wait" if step.state == state else "take note"
-
-
-def _change(call: Call) -> str:
-    return " ".join(filter(None, (call.change.value, call.key_id, call.integration and f"into {call.integration}")))
 
 
 def _document(one: Foreseen) -> dict[str, object]:
@@ -166,7 +151,7 @@ def _document(one: Foreseen) -> dict[str, object]:
         steps.append(
             {
                 "phase": state.phase.value,
-                "step": _does(state, step),
+                "step": step.does(state),
                 "change": call.change.value if call is not None else None,
                 "key_id": call.key_id if call is not None else None,
                 "integration": call.integration if call is not None else None,

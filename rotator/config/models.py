@@ -72,7 +72,10 @@ class AuditSection(Section):
 class LogSection(Section):
     """What the service logs on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is shown.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="The least level that is shown. debug: also a line for each look, decision and call.",
+    )
 
 
 def _listen(address: str) -> str:

@@ -12,10 +12,12 @@ import structlog
 from rotator.errors import AuditError, CallFailed, StoreError, Verdict
 from rotator.model import Call, Change, Outcome, State
 from rotator.providers.base import Disables, Draft
+from rotator.rotation import trace
 from rotator.rotation.deadline import Watch
 from rotator.rotation.live import Live
 from rotator.rotation.managed import Managed
 from rotator.rotation.pulse import Pulse
+from rotator.rotation.step import described
 from rotator.store.journal import Journal
 
 Value = TypeVar("Value")
@@ -51,11 +53,12 @@ class Caller:
         """Make no more calls; those under way are not waited for."""
         self._watch.close()
 
-    def call(self, managed: Managed, live: Live, make: Callable[[], Value]) -> Value:
+    def call(self, managed: Managed, live: Live, what: str, make: Callable[[], Value]) -> Value:
         """What the call gives, if it does so within half of `settle`. Raises CallFailed."""
         self._pulse.beat()
         try:
-            return self._watch.call(make, managed.policy.settle / 2, live.given_up)
+            with trace.call(managed.name, what, self._pulse.now):
+                return self._watch.call(make, managed.policy.settle / 2, live.given_up)
         finally:
             self._pulse.beat()
 
@@ -97,7 +100,9 @@ class Caller:
             return Outcome(Verdict.UNKNOWN, code=type(bug).__name__, message="the call broke in an unforeseen way")
 
     def _make(self, managed: Managed, live: Live, state: State, draft: Draft) -> Outcome:
-        candidate, owned = live.candidate(state.generation), partial(self._as_owner, managed, live)
+        candidate = live.candidate(state.generation)
+        what = described(state.call) if state.call is not None else "nothing"
+        owned = partial(self._as_owner, managed, live, what)
         match state.call:
             case Call(Change.CREATE):
                 minted = owned(lambda: managed.provider.mint(draft))
@@ -117,14 +122,14 @@ class Caller:
                 raise ValueError(f"{state.call} can't be made")
         return Outcome(Verdict.DONE, request_id=reply.request_id)
 
-    def _as_owner(self, managed: Managed, live: Live, make: Callable[[], Value]) -> Value:
+    def _as_owner(self, managed: Managed, live: Live, what: str, make: Callable[[], Value]) -> Value:
         """Ownership is proved on the call's own thread: the wait for a free one can be long."""
 
         def owned() -> Value:
             self._journal.guard()
             return make()
 
-        return self.call(managed, live, owned)
+        return self.call(managed, live, what, owned)
 
 
 def told_of(failure: CallFailed) -> str:

@@ -18,6 +18,7 @@ from rotator.clock import Clock
 from rotator.errors import CallFailed, StoreError, Verdict
 from rotator.model import Change, Observation, Outcome, State
 from rotator.providers.base import Draft
+from rotator.rotation import trace
 from rotator.rotation.admission import Admission, would_mint
 from rotator.rotation.answer import answer
 from rotator.rotation.caller import Caller, told_of
@@ -34,7 +35,7 @@ from rotator.rotation.narrate import Narrator
 from rotator.rotation.observe import Freshness, Needs, needs, observe
 from rotator.rotation.pulse import Pulse
 from rotator.rotation.refusal import refuse
-from rotator.rotation.step import Step
+from rotator.rotation.step import Step, only_moves
 from rotator.rotation.use import noted
 from rotator.store.journal import Journal
 from rotator.store.requests import Answered
@@ -168,6 +169,7 @@ class Engine:
                 untold += readable
             step = decide(dated, facts)
             step = refuse(dated, step, facts) or step
+            trace.decided(work.managed, dated, step, at[0])
             waits = step.call is None and step.state == dated
             step, found = self._finding(work, state, step, facts, waits=waits)
             untold += found
@@ -185,7 +187,7 @@ class Engine:
             # A move from phase to phase goes into the transaction of what follows it: one sync to disk less. A crash
             # in between loses nothing, since the same facts lead to the same move again.
             untold += work.narrator.of_step(dated, step)
-            if not _only_moves(dated, step.state):
+            if not only_moves(dated, step.state):
                 self._commit(work.managed, step.state, untold)
                 untold = []
             state = step.state
@@ -287,7 +289,7 @@ class Engine:
         marks = {state.candidate, state.mint.mark if state.mint is not None else None} - {None}
         if supplied is None or not marks or work.live.candidate(state.generation) is not None:
             return
-        key = self._caller.call(work.managed, work.live, supplied.supplied_key)
+        key = self._caller.call(work.managed, work.live, "supplied key", supplied.supplied_key)
         if key.mark in marks and key.material is not None:
             work.live.take(key.material, state.generation)
 
@@ -390,9 +392,3 @@ class Engine:
             self._commit(managed, replace(state, unread=why, unread_since=since), [event])
         wait = failure.retry_after or managed.calendar.backoff(work.live.unread)
         return self._clock.now() + min(wait, managed.policy.watch)
-
-
-def _only_moves(old: State, new: State) -> bool:
-    """The step did nothing but enter a phase."""
-    moved = replace(old, phase=new.phase, since=new.since, since_vendor=new.since_vendor, findings=new.findings)
-    return moved == new

@@ -12,6 +12,7 @@ from rotator.attention import HoldReason
 from rotator.errors import CallFailed
 from rotator.model import Capabilities, Key, LastUse, Observation, Phase, State
 from rotator.providers.base import TellsUse
+from rotator.rotation import trace
 from rotator.rotation.live import Candidate
 from rotator.rotation.managed import Managed
 from rotator.rotation.moment import Moment
@@ -96,11 +97,11 @@ def all_disabled(state: State) -> bool:
 class Within(Protocol):
     """Makes one read and gives it up at its deadline (`deadline.Watch.call`)."""
 
-    def __call__(self, read: Callable[[], Read]) -> Read:
-        """What was read. Raises CallFailed."""
+    def __call__(self, what: str, read: Callable[[], Read]) -> Read:
+        """What was read; `what` names it in the log. Raises CallFailed."""
 
 
-def unwatched(read: Callable[[], Read]) -> Read:
+def unwatched(what: str, read: Callable[[], Read]) -> Read:  # noqa: ARG001  # as `Within`
     """For commands that the operator can interrupt."""
     return read()
 
@@ -122,24 +123,30 @@ def observe(
     """
     provider, targets = managed.provider, managed.targets
     able = provider.abilities
-    listing = within(provider.list_keys) if want.keys else None
+    listing = within("list keys", provider.list_keys) if want.keys else None
     keys = listing.keys if listing is not None else None
     views = None
     if want.integrations is not Freshness.NONE:
         fresh = want.integrations is Freshness.FRESH
         urgent = fresh and (state.candidate is not None or state.emergency)
-        views = tuple(within(partial(target.read, fresh=fresh, urgent=urgent)) for target in targets)
+        views = tuple(
+            within(f"read {target.id}", partial(target.read, fresh=fresh, urgent=urgent)) for target in targets
+        )
     last_used: tuple[tuple[str, LastUse | None], ...] = ()
     use_untold = None
     if able.tells_use is not None:
         blind = any(not target.stamped for target in targets)
         asked = evidence_of(state, want, keys, able.capabilities, blind=blind)
         last_used, use_untold = _evidence(asked, able.tells_use, within)
-    dependents = tuple(pair for target in targets for pair in within(target.dependents)) if want.dependents else ()
+    dependents = (
+        tuple(pair for target in targets for pair in within(f"dependents of {target.id}", target.dependents))
+        if want.dependents
+        else ()
+    )
     proof = None
     if want.proof and candidate is not None and able.proves is not None:
-        proof = within(partial(candidate.prove, able.proves))
-    return Observation(
+        proof = within("prove", partial(candidate.prove, able.proves))
+    seen = Observation(
         keys=keys,
         cloud_time=listing.cloud_time if listing is not None else None,
         integrations=views,
@@ -149,6 +156,8 @@ def observe(
         proofs=candidate.proofs if candidate is not None else 0,
         dependents=dependents,
     )
+    trace.looked(managed.name, seen)
+    return seen
 
 
 def _evidence(
@@ -156,7 +165,9 @@ def _evidence(
 ) -> tuple[tuple[tuple[str, LastUse | None], ...], str | None]:
     """The last use of each key; or why the cloud does not say, where the config leaves open whether it does."""
     try:
-        return tuple((key_id, within(partial(tells_use.last_used, key_id))) for key_id in asked), None
+        return tuple(
+            (key_id, within(f"last use of {key_id}", partial(tells_use.last_used, key_id))) for key_id in asked
+        ), None
     except CallFailed as failure:
         if not failure.untold:
             raise

@@ -23,6 +23,10 @@ class Pulse:
         self._lock = threading.Lock()
         self._mine = threading.local()
 
+    def now(self) -> float:
+        """Seconds since that moment."""
+        return self._monotonic()
+
     def mark(self, part: str) -> None:
         """A sign of life of this part. From now on its silence counts."""
         with self._lock:

@@ -31,6 +31,21 @@ class Step:
     call: Call | None = None
     finding: Finding | None = None
 
+    def does(self, before: State) -> str:
+        """What the step does, in a few words."""
+        if self.call is not None:
+            return described(self.call)
+        if self.state.hold is not None and self.state.hold != before.hold:
+            return f"hold ({self.state.hold.reason.value})"
+        if self.state.phase is not before.phase:
+            return f"go on to {self.state.phase.value}"
+        return "wait" if self.state == before else "take note"
+
+
+def described(call: Call) -> str:
+    """An external change, in a few words."""
+    return " ".join(filter(None, (call.change.value, call.key_id, call.integration and f"into {call.integration}")))
+
 
 def note(kind: FindingKind, text: str) -> Finding:
     """Something worth knowing."""
@@ -71,6 +86,12 @@ def later(state: State, until: datetime, now: datetime) -> State:
 def enter(state: State, phase: Phase, facts: Facts) -> State:
     """The state at the beginning of a phase, dated by both clocks."""
     return replace(state, phase=phase, since=facts.moment.now, since_vendor=facts.moment.vendor_now, hold=None)
+
+
+def only_moves(old: State, new: State) -> bool:
+    """The step did nothing but enter a phase."""
+    moved = replace(old, phase=new.phase, since=new.since, since_vendor=new.since_vendor, findings=new.findings)
+    return moved == new
 
 
 def disable(state: State, row: Row, key_id: str, reason: str, finding: Finding | None = None) -> Step:

@@ -101,7 +101,9 @@ def test_no_failure_of_any_operation_repeats_one(
 
 
 @pytest.mark.parametrize("cloud", [*MINTING, *SUPPLIED], ids=named)
-def test_a_rotation_whose_answers_repeat_them_writes_none_down(rig: Rig, logged: pytest.LogCaptureFixture) -> None:
+def test_a_rotation_whose_answers_repeat_them_writes_none_down(
+    rig: Rig, logged: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     rig.adopt()
     repeat(rig, "list", own_secrets(rig))
     rig.begin()
@@ -122,7 +124,9 @@ def test_a_rotation_whose_answers_repeat_them_writes_none_down(rig: Rig, logged:
     rig.heal()
     rig.finish()
     assert not leaks(secrets, rig.stage.store_file.parent.iterdir())
-    assert not found(secrets, logged.text)
+    traced = capsys.readouterr().out
+    assert all(event in traced for event in ("look", "decision", "call")), "rotator's own debug log was heard"
+    assert not found(secrets, logged.text, traced)
     assert any("withheld" in event.get("reason", "") for event in rig.events())
 
 
