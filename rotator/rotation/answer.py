@@ -184,8 +184,14 @@ def _not_to_revoke(state: State, facts: Facts, key_id: str) -> str | None:
     record = state.record(key_id)
     if record is not None and record.gone_at is not None:
         return f"key {key_id} is already deleted, since {record.gone_at:%Y-%m-%d %H:%M} UTC"
-    if facts.keys is not None and key_id != state.current and not may_be_there(state, facts, key_id):
-        return f"the cloud lists no key {key_id}: nothing is left of it to revoke"
+    unlisted = facts.keys is not None and key_id != state.current and not may_be_there(state, facts, key_id)
+    if unlisted and record is None:
+        return (
+            f"the cloud lists no key {key_id} of this credential, and rotator never touches a foreign key: if it is "
+            "another identity's, disable it in the cloud"
+        )
+    if unlisted:
+        return f"the cloud lists no key {key_id} any more: nothing is left of it to revoke"
     if record is None or record.origin not in {Origin.MINTED, Origin.ADOPTED}:
         return f"rotator doesn't manage key {key_id} and never touches a foreign key: disable it in the cloud"
     return None
