@@ -10,7 +10,21 @@ from pydantic import BeforeValidator, Field
 from rotator.config.policy import PolicySection
 from rotator.northflank.stamp import DESCRIPTION_LIMIT
 from rotator.providers.base import Provider, Tools
-from rotator.settings.section import ProviderSettings, Section
+from rotator.settings.section import Form, ProviderSettings, Section
+
+_ID = Form(
+    r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
+    "an id: letters, digits, hyphens and underscores, at most 100, the first no hyphen or underscore, like prod-aws",
+)
+_NAME = Form(
+    r"^[a-z0-9][a-z0-9-]{0,62}$",
+    "a name: small letters, digits and hyphens, at most 63, the first no hyphen, like prod-aws",
+)
+_TEXT = Form(
+    # Northflank's API reference, on the description of an integration.
+    r"""^[a-zA-Z0-9.,?\t\n\r \\/'"()\[\];`%^&*_:!-]+$""",
+    "a text that Northflank takes: plain ASCII without # @ + = { } < > | ~ $, like Owned by the platform team",
+)
 
 DependentKind = Literal["clusters", "registries", "workload_identity"]
 
@@ -18,16 +32,10 @@ DependentKind = Literal["clusters", "registries", "workload_identity"]
 class IntegrationSection(Section):
     """One Northflank integration that a credential feeds."""
 
-    id: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", description="The integration's id, as Northflank's API shows it."
-    )
+    id: Annotated[str, _ID] = Field(description="The integration's id, as Northflank's API shows it.")
     connection: str = Field("default", description="The connection through which it is reached.")
-    description: str | None = Field(
+    description: Annotated[str, Field(min_length=1, max_length=DESCRIPTION_LIMIT), _TEXT] | None = Field(
         None,
-        min_length=1,
-        max_length=DESCRIPTION_LIMIT,
-        # Northflank's API reference, on the description of an integration.
-        pattern=r"""^[a-zA-Z0-9.,?\t\n\r \\/'"()\[\];`%^&*_:!-]+$""",
         description="The text before the stamp; null: whatever stands there. Shortened where room is short.",
     )
     dependents: tuple[DependentKind, ...] = Field(
@@ -47,7 +55,7 @@ AnyIntegration = Annotated[
 class CredentialSection(ProviderSettings):
     """One rotated identity in one cloud: what is common to all of them."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="What commands and logs call it.")
+    name: Annotated[str, _NAME] = Field(description="What commands and logs call it.")
     provider: str = Field(description="The cloud.")
     current_key: str | None = Field(
         None,

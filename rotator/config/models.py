@@ -11,14 +11,21 @@ from pydantic import AfterValidator, Field
 
 from rotator.config.credential import CredentialSection, IntegrationSection
 from rotator.config.kinds import AnyCredential
+from rotator.config.plugin import PLUGIN_NAME
 from rotator.config.policy import PolicySection
 from rotator.policy import Policy
 from rotator.settings.durations import PositiveDuration
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, Section
+from rotator.settings.section import AbsolutePath, Endpoint, Form, Section
 
 SinkName = Literal["file", "stdout"]
+_ID = Form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "an id: letters, digits, hyphens and underscores, like platform-team")
+_CONNECTION = Form(
+    r"^[a-z0-9][a-z0-9_-]{0,62}$",
+    "a name: small letters, digits, hyphens and underscores, the first no hyphen or underscore, like other-team",
+)
 _SQLITE = "sqlite:///"
+_LIKE_THIS = "like sqlite:////var/lib/rotator/rotator.db"
 _PORTS = 1 << 16
 
 
@@ -27,9 +34,7 @@ class ConnectionSection(Section):
 
     api_url: Endpoint = Field("https://api.northflank.com", description="Where the API is.")
     token: SecretRef = Field(description="Where the API token is.")
-    team: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", description="The team's id, for a token of an organisation."
-    )
+    team: Annotated[str, _ID] | None = Field(None, description="The team's id, for a token of an organisation.")
     method: Literal["auto", "post", "patch"] = Field(
         "auto", description="The method of an update; auto: POST, and PATCH where the API refuses that."
     )
@@ -43,8 +48,14 @@ class ConnectionSection(Section):
 
 
 def _sqlite(url: str) -> str:
-    if not url.startswith(f"{_SQLITE}/") or url.endswith("/") or set("?#\0") & set(url):
-        raise ValueError("a store is written like sqlite:////var/lib/rotator/rotator.db")
+    if url.startswith(_SQLITE) and not url.startswith(f"{_SQLITE}/"):
+        raise ValueError(f"three slashes make the path relative: write four, {_LIKE_THIS}")
+    if not url.startswith(_SQLITE) or set("?#\0") & set(url):
+        raise ValueError(
+            f"a store is a SQLite file, without options: write sqlite:// and its absolute path, {_LIKE_THIS}"
+        )
+    if url.endswith("/"):
+        raise ValueError(f"that is a directory: write the file's name too, {_LIKE_THIS}")
     return url
 
 
@@ -119,7 +130,7 @@ class HealthSection(Section):
 class Config(Section):
     """Everything that an operator decides."""
 
-    northflank: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ConnectionSection] = Field(
+    northflank: dict[Annotated[str, _CONNECTION], ConnectionSection] = Field(
         min_length=1, description="Connections by name. An integration that names none uses `default`."
     )
     store: StoreSection = Field(description="The journal.")
@@ -131,7 +142,7 @@ class Config(Section):
         16, strict=True, ge=1, le=1000, description="How many rotations may be between mint and confirm at a time."
     )
     workers: int = Field(32, strict=True, ge=1, le=1000, description="How many credentials are worked at side by side.")
-    plugins: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], ...] = Field(
+    plugins: tuple[Annotated[str, PLUGIN_NAME], ...] = Field(
         (),
         description="Providers that others wrote: no others are loaded. One may do all that rotator may.",
     )

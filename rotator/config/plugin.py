@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from rotator.config.credential import CredentialSection
 from rotator.providers.base import Provider, Tools
 from rotator.providers.registry import plugin
+from rotator.settings.section import Form
 
 PLUGINS = "plugins"
 """In the context of a validation: the plugins that the config names. No other is loaded to judge its settings."""
+
+
+PLUGIN_NAME = Form(
+    r"^[a-z0-9][a-z0-9_-]{0,62}$",
+    "a name: small letters, digits, hyphens and underscores, the first no hyphen or underscore, like acme",
+)
 
 
 class PluginCredential(CredentialSection):
@@ -20,7 +27,7 @@ class PluginCredential(CredentialSection):
 
     slots: ClassVar[int | None] = None
 
-    provider: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="The provider's name under `plugins`.")
+    provider: Annotated[str, PLUGIN_NAME] = Field(description="The provider's name under `plugins`.")
     integration_provider: str | None = Field(
         None, min_length=1, description="What Northflank calls the integrations' provider; null: as it is called here."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from rotator.config.source import FieldPath, Location, Problem, Source
+from rotator.config.yaml_faults import fault
 from rotator.errors import ConfigError
 from rotator.http.outside_text import outside_text
 from rotator.settings.textfile import Unreadable, read_text
@@ -140,15 +141,13 @@ def _events(text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        problem = error.problem or problem
-        if error.problem_mark is not None:
-            line += error.problem_mark.line
+        line, problem = fault(error, text)
     except (yaml.YAMLError, UnicodeEncodeError):  # control characters, and bytes of a variable that are no UTF-8
         pass
     else:
         return
     # Outside of the handlers: their error, which quotes the file, must not become this one's context.
-    raise Malformed(line, f"not YAML: {outside_text(problem, 100)}")
+    raise Malformed(line, f"not YAML: {problem}")
 
 
 def _line(event: yaml.Event) -> int:

@@ -58,7 +58,7 @@ def _read(value: object) -> timedelta:
 
 def _positive(value: timedelta) -> timedelta:
     if not value:
-        raise ValueError("it must be longer than that")
+        raise ValueError("allowed is a duration longer than 0s")
     return value
 
 

@@ -10,10 +10,17 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from rotator.errors import RotatorError
-from rotator.settings.section import AbsolutePath, Section
+from rotator.settings.section import AbsolutePath, Form, Section
 from rotator.settings.textfile import Unreadable, read_text
 
 _LARGEST = 64 * 1024
+_VARIABLE = Form(
+    r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name: letters, digits and underscores, like NORTHFLANK_API_TOKEN"
+)
+_CREDENTIAL = Form(
+    r"^[A-Za-z0-9_-][A-Za-z0-9._@-]*$",
+    "the name of a systemd credential: letters, digits and . _ @ -, like northflank-token",
+)
 
 
 class SecretRef(Section):
@@ -22,10 +29,8 @@ class SecretRef(Section):
     file: AbsolutePath | None = Field(
         None, description="A file. It is read at each use, so a new secret needs no reload."
     )
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
-        None, description="An environment variable of the daemon."
-    )
-    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._@-]*$")] | None = Field(
+    env: Annotated[str, _VARIABLE] | None = Field(None, description="An environment variable of the daemon.")
+    credential: Annotated[str, _CREDENTIAL] | None = Field(
         None, description="A credential that systemd passes (LoadCredential=, LoadCredentialEncrypted=)."
     )
 

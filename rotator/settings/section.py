@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from rotator.model import UNMANAGED
 
@@ -16,6 +27,27 @@ class Section(BaseModel):
     """The base of all sections."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a text is written: the pattern is for the schema, the words with their example are for an operator."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The text, checked; pydantic's own check of a pattern would show the pattern."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With the pattern, as editors check it."""
+        return handler(schema) | {"pattern": self.pattern}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(f"allowed is {self.words}")
+        return text
 
 
 class ProviderSettings(Section):
@@ -48,17 +80,19 @@ class ProviderSettings(Section):
         """What makes one identity in this cloud differ from another, as far as the config knows."""
 
 
-def key_in_use(pattern: str, what: str) -> Any:  # as pydantic's own Field
-    """The field `current_key` of a provider whose key ids look like this, or that Northflank holds none of.
+def or_unmanaged(form: Form) -> Form:
+    """The form of a key's id, in the field `current_key`."""
+    return Form(f"^({UNMANAGED}|{form.pattern.removeprefix('^').removesuffix('$')})$", f"{form.words}, or {UNMANAGED}")
+
+
+def key_in_use(what: str) -> Any:  # as pydantic's own Field
+    """The field `current_key` of a provider, whose form is `or_unmanaged`.
 
     Args:
-        pattern: of a key's id, without anchors.
-        what: the id, as a sentence of the config's schema begins.
+        what: the key's id, as a sentence of the config's schema begins.
     """
     return Field(
-        None,
-        pattern=rf"^({UNMANAGED}|{pattern})$",
-        description=f"{what}; {UNMANAGED}: Northflank holds none of the listed keys. Read at first contact only.",
+        None, description=f"{what}; {UNMANAGED}: Northflank holds none of the listed keys. Read at first contact only."
     )
 
 

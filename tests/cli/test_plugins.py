@@ -143,7 +143,7 @@ def test_a_plugin_that_the_config_does_not_name_is_not_loaded(world: World) -> N
     world.write(plugins=[])
     refused = world.desk.rotator("run", "--once")
     assert refused.code == 2
-    assert f"found 'acme'; allowed: {', '.join(BUILT_IN)}, or a plugin" in refused.stderr
+    assert f"found 'acme'; allowed: {', '.join(BUILT_IN)}, or one of `plugins`" in refused.stderr
 
     world.desk.config_file.write_text(patient(world.stage.config()))
     ran = world.desk.python("-X", "importtime", "-m", "rotator", "run", "--once")

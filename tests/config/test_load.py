@@ -97,15 +97,21 @@ credentials:
         f"rotator.yaml:7: stor: no such key; did you mean store? allowed: {SECTIONS}",
         "rotator.yaml:9: policy.every: found 30; a duration is written like 500ms, 90s, 15m, 12h, 30d or 1d12h",
         "rotator.yaml:10: policy.every: written twice, on line 9 too; allowed is once",
-        "rotator.yaml:11: policy.max_attempts: found '3'; allowed is a whole number",
-        "rotator.yaml:13: credentials[0].name: found 'Prod'; allowed is text that matches ^[a-z0-9][a-z0-9-]{0,62}$",
+        "rotator.yaml:11: policy.max_attempts: found '3'; allowed is a whole number, without quotes",
+        (
+            "rotator.yaml:13: credentials[0].name: found 'Prod'; allowed is a name: small letters, digits and hyphens, "
+            "at most 63, the first no hyphen, like prod-aws"
+        ),
         "rotator.yaml:13: credentials[0].user: missing; it has no default",
-        "rotator.yaml:15: credentials[0].integrations: found an empty list; allowed is at least 1",
-        f"rotator.yaml:17: credentials[1].provider: found 'gpc'; allowed: {', '.join(BUILT_IN)}, or a plugin",
+        "rotator.yaml:15: credentials[0].integrations: found an empty list; allowed is at least 1 entry",
+        (
+            "rotator.yaml:17: credentials[1].provider: found 'gpc'; did you mean gcp? "
+            f"allowed: {', '.join(BUILT_IN)}, or one of `plugins`"
+        ),
         "rotator.yaml:20: credentials[3].integrations[0]: there is no connection tow; the config has default, two",
         "rotator.yaml:20: credentials[3].integrations[1]: y is fed by a already; allowed is once in a connection",
         "rotator.yaml:20: credentials[3].name: a is the name of two credentials; allowed is one",
-        "ROTATOR_LOG__LEVEL: log.level: found 'loud'; allowed is 'debug', 'info', 'warning' or 'error'",
+        "ROTATOR_LOG__LEVEL: log.level: found 'loud'; allowed is debug, info, warning or error",
     ]
 
 
@@ -113,26 +119,26 @@ credentials:
     ("key", "value", "says"),
     [
         ("audit.file", "relative.jsonl", "a path begins with /"),
-        ("audit.require", "[mail]", "allowed is 'file' or 'stdout'"),
+        ("audit.require", "[mail]", "allowed is file or stdout"),
         ("audit.stdout", "on", "found 'on'; allowed is true or false"),
-        ("policy.watch", "0s", "it must be longer than that"),
+        ("policy.watch", "0s", "allowed is a duration longer than 0s"),
         ("policy.every", "null", "found nothing; a duration"),
         ("policy.grace", "true", "found true; a duration"),
         ("policy.window", "Mon-Fri 08:00-16:00 Mars/Phobos", "'Mars/Phobos' is no IANA time zone"),
-        ("policy.on_unattributed", "delete", "allowed is 'disable' or 'hold'"),
+        ("policy.on_unattributed", "delete", "allowed is disable or hold"),
         ("policy.max_attempts", "0", "allowed is 1 or more"),
         ("policy.proving.successes", "1.5", "found 1.5; allowed is a whole number"),
         ("policy.backoff", "1m", "allowed is a mapping"),
         ("policy", "[]", "found an empty list; allowed is a mapping"),
         ("store.url", "sqlite:///relative.db", "sqlite:////var/lib/rotator/rotator.db"),
         ("store.url", "'sqlite://'", "sqlite:////var/lib/rotator/rotator.db"),
-        ("northflank.default.team", "a/b", "allowed is text that matches"),
+        ("northflank.default.team", "a/b", "allowed is an id: letters, digits"),
         ("northflank.default.team", "12", "found 12; allowed is text, in quotes where it looks like a number"),
-        ("northflank.default.method", "put", "allowed is 'auto', 'post' or 'patch'"),
+        ("northflank.default.method", "put", "allowed is auto, post or patch"),
         ("northflank.default.token", "{file: null}", "exactly one of file, env and credential"),
         ("northflank.default.token", "{file: /a, env: B}", "exactly one of file, env and credential"),
         ("northflank.default.token", "{file: a}", "a path begins with /"),
-        ("northflank.default.token", "{credential: ../a}", "allowed is text that matches"),
+        ("northflank.default.token", "{credential: ../a}", "allowed is the name of a systemd credential"),
         ("northflank.default.api_url", "http://api.northflank.com", "an endpoint is https"),
         ("northflank.default.api_url", "http://localhost.example.com", "an endpoint is https"),
         ("northflank.default.api_url", "ftp://127.0.0.1", "an endpoint is https"),

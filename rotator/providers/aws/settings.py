@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rotator.settings.section import Endpoint, ProviderSettings, Section, key_in_use
+from rotator.settings.section import Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
+
+_ROLE = Form(
+    r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]{1,1024}$",
+    "the ARN of a role, like arn:aws:iam::123456789012:role/rotator",
+)
+_ROLE_TO_ASSUME = Form(
+    r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
+    "the ARN of a role, like arn:aws:iam::123456789012:role/northflank",
+)
+_REGION = Form(r"^[a-z]{2,}(-[a-z0-9]+)+$", "a region by its code, like eu-west-1")
+_USER = Form(
+    r"^[A-Za-z0-9_+=,.@-]{1,64}$",
+    "a user's name without path or ARN: of arn:aws:iam::123456789012:user/team/northflank-byoc it is northflank-byoc",
+)
+_KEY = Form(r"^[A-Z0-9]{16,128}$", "an access key id, in capitals and digits, like AKIAIOSFODNN7EXAMPLE")
+_EXTERNAL_ID = Form(r"^xid-[0-9a-f]{16}$", "what `rotator adopt` shows, like xid-0123456789abcdef")
 
 
 class AwsSection(Section):
     """How rotator itself reaches AWS. Its own rights come from the SDK's default chain, or as said here."""
 
     profile: str | None = Field(None, min_length=1, description="A profile of the SDK's shared config files.")
-    assume_role: str | None = Field(
+    assume_role: Annotated[str, _ROLE] | None = Field(
         None,
-        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]{1,1024}$",
         description="The ARN of a role that rotator assumes first.",
     )
-    region: str | None = Field(
+    region: Annotated[str, _REGION] | None = Field(
         None,
-        pattern=r"^[a-z]{2,}(-[a-z0-9]+)+$",
         description="Where a fresh key is proved, by its STS; null: the region of the environment or the profile.",
     )
     iam_endpoint: Endpoint | None = Field(None, description="An IAM endpoint other than the SDK's.")
@@ -36,8 +50,10 @@ class AwsUserSettings(ProviderSettings):
     user: todo-{name}  # TODO: the IAM user whose access key Northflank holds; its name, not its ARN
 """
 
-    user: str = Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$", description="The IAM user's name, without path or ARN.")
-    current_key: str | None = key_in_use(r"[A-Z0-9]{16,128}", "The id of the key that Northflank holds now (AKIA...)")
+    user: Annotated[str, _USER] = Field(description="The IAM user's name, without path or ARN.")
+    current_key: Annotated[str, or_unmanaged(_KEY)] | None = key_in_use(
+        "The id of the key that Northflank holds now (AKIA...)"
+    )
     aws: AwsSection = Field(default_factory=AwsSection, description="How rotator itself reaches AWS.")
 
     @property
@@ -74,11 +90,12 @@ class AwsRoleSettings(ProviderSettings):
     role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
 """
 
-    role_arn: str = Field(
-        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
+    role_arn: Annotated[str, _ROLE_TO_ASSUME] = Field(
         description="The role's ARN.",
     )
-    current_key: str | None = key_in_use(r"xid-[0-9a-f]{16}", "What `rotator adopt` shows for the external id in use")
+    current_key: Annotated[str, or_unmanaged(_EXTERNAL_ID)] | None = key_in_use(
+        "What `rotator adopt` shows for the external id in use"
+    )
     aws: AwsRoleSection = Field(default_factory=AwsRoleSection, description="How rotator itself reaches AWS.")
 
     @property

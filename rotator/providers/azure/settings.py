@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section, key_in_use
+from rotator.settings.section import (
+    AbsolutePath,
+    Endpoint,
+    Evidence,
+    Form,
+    ProviderSettings,
+    Section,
+    key_in_use,
+    or_unmanaged,
+)
 
-_ID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_GUID = rf"^{_ID}$"
+_GUID = Form(
+    r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "a GUID, like 11111111-1111-1111-1111-111111111111"
+)
 
 
 class AzureAdmin(Section):
     """Who rotator is in Azure. All null: the workload or managed identity, as azure-identity finds it."""
 
-    client_id: str | None = Field(None, pattern=_GUID, description="rotator's own application (client) id.")
+    client_id: Annotated[str, _GUID] | None = Field(None, description="rotator's own application (client) id.")
     secret: SecretRef | None = Field(None, description="Where its client secret is.")
     certificate: AbsolutePath | None = Field(
         None, description="Its certificate and private key, a PEM or PKCS#12 file."
@@ -34,10 +44,10 @@ class AzureAdmin(Section):
 class AzureSection(Section):
     """The application, and how rotator itself reaches Azure."""
 
-    tenant_id: str = Field(pattern=_GUID, description="The tenant's id.")
-    client_id: str = Field(pattern=_GUID, description="The application (client) id.")
-    object_id: str = Field(pattern=_GUID, description="The object id that the integration is given.")
-    subscription_id: str = Field(pattern=_GUID, description="The subscription that the integration works in.")
+    tenant_id: Annotated[str, _GUID] = Field(description="The tenant's id.")
+    client_id: Annotated[str, _GUID] = Field(description="The application (client) id.")
+    object_id: Annotated[str, _GUID] = Field(description="The object id that the integration is given.")
+    subscription_id: Annotated[str, _GUID] = Field(description="The subscription that the integration works in.")
     admin: AzureAdmin = Field(default_factory=AzureAdmin, description="Who rotator is in Azure.")
     evidence: Evidence = Field(
         "auto",
@@ -79,7 +89,9 @@ class AzureSettings(ProviderSettings):
       subscription_id: 00000000-0000-0000-0000-{number:012d}  # TODO: the subscription's id
 """
 
-    current_key: str | None = key_in_use(_ID, "The keyId of the secret that Northflank holds now")
+    current_key: Annotated[str, or_unmanaged(_GUID)] | None = key_in_use(
+        "The keyId of the secret that Northflank holds now"
+    )
     azure: AzureSection = Field(description="The application, and how rotator itself reaches Azure.")
 
     @field_validator("current_key")

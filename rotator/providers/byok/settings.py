@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
+from rotator.settings.section import AbsolutePath, Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
 
-_DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_DNS_LABEL = Form(
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "a namespace: small letters, digits and hyphens, like northflank"
+)
+_ACCOUNT = Form(
+    r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
+    "a service account's name: small letters, digits, hyphens and dots, like northflank",
+)
+_UID = Form(
+    r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    "the uid of a Secret, like 0f8fad5b-d9cb-469f-a165-70867728950e",
+)
 
 
 class ByokSection(Section):
@@ -18,10 +28,8 @@ class ByokSection(Section):
         None, description="rotator's own kubeconfig; null: the pod's service account, or KUBECONFIG."
     )
     context: str | None = Field(None, min_length=1, description="The context in it; null: its current one.")
-    namespace: str = Field(pattern=_DNS_LABEL, description="The service account's namespace.")
-    service_account: str = Field(
-        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", description="The service account's name."
-    )
+    namespace: Annotated[str, _DNS_LABEL] = Field(description="The service account's namespace.")
+    service_account: Annotated[str, _ACCOUNT] = Field(description="The service account's name.")
     token: Literal["bound", "secret"] = Field(
         "bound", description="bound: a token that ends, bound to a Secret of its own; secret: a token Secret, endless."
     )
@@ -43,8 +51,8 @@ class ByokSettings(ProviderSettings):
       service_account: todo-{name}  # TODO: its name
 """
 
-    current_key: str | None = key_in_use(
-        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "The uid of the Secret whose token Northflank holds now"
+    current_key: Annotated[str, or_unmanaged(_UID)] | None = key_in_use(
+        "The uid of the Secret whose token Northflank holds now"
     )
     byok: ByokSection = Field(description="The service account, and how rotator itself reaches the cluster.")
 

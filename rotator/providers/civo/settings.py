@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from rotator.settings.secret import SecretRef
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
+from rotator.settings.section import AbsolutePath, Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
+
+_KEY = Form(r"^civo-[0-9a-f]{16}$", "what `rotator adopt` shows, like civo-0123456789abcdef")
 
 
 class CivoSection(Section):
@@ -34,8 +36,8 @@ class CivoSettings(ProviderSettings):
       api_key: {{file: /run/secrets/{name}}}  # TODO: the file into which you put each new key: Civo's API makes none
 """
 
-    current_key: str | None = key_in_use(
-        r"civo-[0-9a-f]{16}", "What `rotator adopt` shows for the key that Northflank holds now"
+    current_key: Annotated[str, or_unmanaged(_KEY)] | None = key_in_use(
+        "What `rotator adopt` shows for the key that Northflank holds now"
     )
     civo: CivoSection = Field(description="Where the operator puts new keys, and where Civo is.")
 

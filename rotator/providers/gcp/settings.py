@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, Evidence, ProviderSettings, Section, key_in_use
+from rotator.settings.section import (
+    AbsolutePath,
+    Endpoint,
+    Evidence,
+    Form,
+    ProviderSettings,
+    Section,
+    key_in_use,
+    or_unmanaged,
+)
 
-_ACCOUNT = r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$"
+_ACCOUNT = Form(
+    r"^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9.:-]{1,200}\.gserviceaccount\.com$",
+    "a service account's address, like northflank@my-project.iam.gserviceaccount.com",
+)
+_DOMAIN = Form(r"^[a-z0-9.-]{1,253}$", "a domain in small letters, like googleapis.com")
+_KEY = Form(r"^[0-9a-f]{40}$", "a key's id: 40 digits and letters from a to f, as `private_key_id` in its file")
 
 
 class OwnGcpCredentials(Section):
@@ -30,8 +44,8 @@ class GcpSection(Section):
     )
     endpoint: Endpoint | None = Field(None, description="An IAM endpoint other than the SDK's.")
     token_uri: Endpoint | None = Field(None, description="Where a fresh key is proved; null: Google's own.")
-    universe_domain: str = Field(
-        "googleapis.com", pattern=r"^[a-z0-9.-]{1,253}$", description="The domain of a sovereign cloud's services."
+    universe_domain: Annotated[str, _DOMAIN] = Field(
+        "googleapis.com", description="The domain of a sovereign cloud's services."
     )
     evidence: Evidence = Field(
         "auto",
@@ -49,9 +63,9 @@ class GcpSettings(ProviderSettings):
     slots: ClassVar[int | None] = 10
     draft: ClassVar[str] = "    service_account: {service_account}\n"
 
-    service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
-    current_key: str | None = key_in_use(
-        r"[0-9a-f]{40}", "The id of the key that Northflank holds now (private_key_id)"
+    service_account: Annotated[str, _ACCOUNT] = Field(description="The service account's e-mail address.")
+    current_key: Annotated[str, or_unmanaged(_KEY)] | None = key_in_use(
+        "The id of the key that Northflank holds now (private_key_id)"
     )
     gcp: GcpSection = Field(
         default_factory=GcpSection, description="How keys are made, and how rotator reaches Google Cloud."
@@ -76,7 +90,7 @@ class GcpKeylessSettings(ProviderSettings):
     draft: ClassVar[str] = "    service_account: {service_account}\n"
     keyless: ClassVar[bool] = True
 
-    service_account: str = Field(pattern=_ACCOUNT, description="The service account's e-mail address.")
+    service_account: Annotated[str, _ACCOUNT] = Field(description="The service account's e-mail address.")
 
     @property
     def principal(self) -> tuple[str | None, ...]:

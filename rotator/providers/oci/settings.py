@@ -6,11 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from rotator.settings.section import AbsolutePath, Endpoint, ProviderSettings, Section, key_in_use
+from rotator.settings.section import AbsolutePath, Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
 
 
-def _ocid(kind: str) -> str:
-    return rf"^ocid1\.{kind}\.[a-z0-9]+\.[a-z0-9-]*\.[a-z0-9.]{{1,200}}$"
+def _ocid(*kinds: str) -> Form:
+    kind = kinds[0] if len(kinds) == 1 else f"({'|'.join(kinds)})"
+    pattern = rf"^ocid1\.{kind}\.[a-z0-9]+\.[a-z0-9-]*\.[a-z0-9.]{{1,200}}$"
+    return Form(pattern, f"an OCID of a {' or '.join(kinds)}, like ocid1.{kinds[0]}.oc1..aaaaexample")
 
 
 def _in_home(path: str) -> str:
@@ -19,25 +21,30 @@ def _in_home(path: str) -> str:
     return path
 
 
-_REGION = r"^[a-z]{2,}(-[a-z0-9]+)+$"
+_REGION = Form(r"^[a-z]{2,}(-[a-z0-9]+)+$", "a region by its identifier, like eu-frankfurt-1")
+_PROFILE = Form(r"^[^\[\]\s]{1,100}$", "a profile's name without brackets and blanks, like DEFAULT")
+_FINGERPRINT = Form(
+    r"^[0-9a-f]{2}(:[0-9a-f]{2}){15}$",
+    "a fingerprint: 16 pairs of digits and letters from a to f, with colons, like 20:3b:97:13:55:1c:5b:0d:...",
+)
 
 
 class OciAdmin(Section):
     """Who rotator is in OCI: a profile of the SDK's config file."""
 
     config_file: Annotated[str, AfterValidator(_in_home)] = Field("~/.oci/config", description="The SDK's config file.")
-    profile: str = Field("DEFAULT", pattern=r"^[^\[\]\s]{1,100}$", description="The profile in it.")
+    profile: Annotated[str, _PROFILE] = Field("DEFAULT", description="The profile in it.")
 
 
 class OciSection(Section):
     """The user, how keys are made, and how rotator itself reaches OCI."""
 
-    tenancy: str = Field(pattern=_ocid("tenancy"), description="The tenancy's OCID.")
-    user: str = Field(pattern=_ocid("user"), description="The user's OCID.")
-    compartment: str = Field(pattern=_ocid("(compartment|tenancy)"), description="The compartment's OCID.")
-    region: str = Field(pattern=_REGION, description="The region that the integration works in.")
-    home_region: str | None = Field(
-        None, pattern=_REGION, description="Where keys are made: the tenancy's home region; null: the region above."
+    tenancy: Annotated[str, _ocid("tenancy")] = Field(description="The tenancy's OCID.")
+    user: Annotated[str, _ocid("user")] = Field(description="The user's OCID.")
+    compartment: Annotated[str, _ocid("compartment", "tenancy")] = Field(description="The compartment's OCID.")
+    region: Annotated[str, _REGION] = Field(description="The region that the integration works in.")
+    home_region: Annotated[str, _REGION] | None = Field(
+        None, description="Where keys are made: the tenancy's home region; null: the region above."
     )
     admin: OciAdmin = Field(default_factory=OciAdmin, description="Who rotator is in OCI.")
     passphrase: bool = Field(
@@ -63,8 +70,8 @@ class OciSettings(ProviderSettings):
       region: eu-frankfurt-1  # TODO: the region that the integration works in
 """
 
-    current_key: str | None = key_in_use(
-        r"[0-9a-f]{2}(:[0-9a-f]{2}){15}", "The fingerprint of the key that Northflank holds now"
+    current_key: Annotated[str, or_unmanaged(_FINGERPRINT)] | None = key_in_use(
+        "The fingerprint of the key that Northflank holds now"
     )
     oci: OciSection = Field(description="The user, how keys are made, and how rotator itself reaches OCI.")
 
