@@ -30,7 +30,9 @@ _MESSAGE_READ = 1000
 _DESCRIPTION_KEPT = 2000  # characters; ten times what Northflank allows
 
 # The field of a provider's credentials that holds the key's id, and what an id looks like that isn't masked.
-_KEY_ID = {"aws": ("accessKey", re.compile(r"[A-Z0-9]{16,128}"))}
+_AWS = ("accessKey", re.compile(r"[A-Z0-9]{16,128}"))
+_EUSC = "aws-eusc"  # the European Sovereign Cloud, shown as `aws` is
+_KEY_ID = {"aws": _AWS, _EUSC: _AWS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def item(value: object) -> Item | None:
         return None
     description = fields.get("description")
     # Northflank's API reference: only integrations with AWS and Google Cloud have this, under the provider's name.
-    details = _object(fields.get(provider))
+    details = _object(fields.get("aws" if provider == _EUSC else provider))
     return Item(
         id=_text(fields, "id"),
         name=_text(fields, "name"),

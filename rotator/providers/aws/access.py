@@ -21,6 +21,7 @@ from rotator.http.outside_text import outside_text
 from rotator.http.proxies import Proxies
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.own import ask_nothing
+from rotator.providers.aws.partitions import DEFAULT_REGION
 from rotator.providers.aws.settings import AwsSection
 from rotator.settings.section import is_https_or_loopback
 from rotator.settings.textfile import must_be_sane
@@ -59,7 +60,7 @@ class AwsAccess:
         fetcher = AssumeRoleCredentialFetcher(
             partial(
                 own.create_client,
-                region_name=self.section.region,
+                region_name=self.region_of(own) or DEFAULT_REGION,
                 endpoint_url=self.section.sts_endpoint,
                 config=self.config(attempts=2),
             ),
@@ -70,6 +71,14 @@ class AwsAccess:
         acting = _session(self.section.profile, carrier)
         acting.register_component("credential_provider", _AssumedRole(fetcher))
         return own, acting
+
+    def region_of(self, session: Session) -> str | None:
+        """The region that the config, the SDK's variables and files, or AWS_REGION name; None where none of them does.
+
+        ECS and Lambda set AWS_REGION, which all SDKs of AWS's read but this one.
+        """
+        region = self.section.region or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+        return str(region) if region else None
 
     def config(self, *, attempts: int) -> Config:
         """Of a client that sends each request at most so often."""

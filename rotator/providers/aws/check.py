@@ -43,6 +43,12 @@ def identity(aws: AwsClients, is_own: Callable[[], bool], alike: str) -> Generat
     """
     for endpoint in aws.endpoints:
         yield met(endpoint)
+    if aws.named_region is None:
+        yield Right(
+            f"no region is named, so rotator goes to AWS's commercial partition, by way of {aws.region}",
+            holds=None,
+            remedy="Set `aws.region`. GovCloud, China and the European Sovereign Cloud need a region of their own.",
+        )
     if not aws.region_is_one:
         yield Right(
             f"{aws.region} is a region of AWS", holds=False, remedy="Correct `region`: regions look like eu-west-1."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -32,6 +32,7 @@ from rotator.providers.aws.access import USER_AGENT, AwsAccess, checked_endpoint
 from rotator.providers.aws.carrier import Carrier
 from rotator.providers.aws.errors import AwsAnswer, ask, attempt, readable_time
 from rotator.providers.aws.own import Fault, fault_of
+from rotator.providers.aws.partitions import DEFAULT_REGION, mismatch
 from rotator.providers.base import Tools
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ LEAKING_LOGGERS = ("botocore",)
 """At DEBUG, `botocore.parsers` logs every body, and so each new secret; `botocore.auth` the session token."""
 
 _CHECK = "Check the credential's `aws` section, and the AWS variables in rotator's environment."
-_DEFAULT_REGION = "us-east-1"
 _WHOAMI = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
@@ -76,6 +76,7 @@ class AwsClients:
         iam_once: for changes: one attempt on the wire.
         sts_once: for a use that isn't to be repeated.
         region: where STS is asked.
+        named_region: None where none is named anywhere: then the SDK's default is meant.
         region_is_one: it has the form of one.
         endpoints: for the operator: each service's address, where that came from, and the proxy before it.
         files: what its own credentials, and what it trusts, were read from.
@@ -106,7 +107,9 @@ class AwsClients:
         self._own, self._acting = credentials_of(own), credentials_of(acting)
         acting.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=readable_time)
         session = boto3.Session(botocore_session=acting)
-        self.region: str = section.region or session.region_name or _DEFAULT_REGION
+        self.named_region = access.region_of(own)
+        self.region: str = self.named_region or DEFAULT_REGION
+        self.must_reach({"aws.assume_role": section.assume_role})
 
         def iam(attempts: int) -> IAMClient:
             config = access.config(attempts=attempts)
@@ -127,6 +130,19 @@ class AwsClients:
             checked_endpoint("iam", self.iam.meta.endpoint_url, section.iam_endpoint),
             checked_endpoint("sts", self._sts_url, section.sts_endpoint),
         )
+
+    def must_reach(self, arns: Mapping[str, str | None]) -> None:
+        """Make sure that what these ARNs name is where requests go.
+
+        Args:
+            arns: by the field of the config that has each.
+
+        Raises:
+            RotatorError: an ARN is of another partition than the region.
+        """
+        problem = mismatch(arns, self.named_region)
+        if problem is not None:
+            raise RotatorError(f"AWS can't be used: {problem[0]}", remedy=problem[1])
 
     def renew(self) -> None:
         """Renew the session of an assumed role if it must be: inside of a change that would look like its own failure.

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 
+from rotator.providers.aws.partitions import of_region
 from rotator.providers.aws.settings import AwsUserSettings
 
 READS = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")
 CHANGES = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 
 _PLACEHOLDER = "ACCOUNT"
-_PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov", "eusc": "aws-eusc"}
 
 
 def rights(settings: AwsUserSettings) -> str:
@@ -22,7 +22,7 @@ def rights(settings: AwsUserSettings) -> str:
     """
     user, role = settings.user, settings.aws.assume_role or ""
     where = re.match(r"arn:([\w-]+):iam::(\d+):", role)
-    partition, account = (where[1], where[2]) if where else (_partition(settings.aws.region or ""), _PLACEHOLDER)
+    partition, account = (where[1], where[2]) if where else (of_region(settings.aws.region or ""), _PLACEHOLDER)
     holder = f"the role {role}" if where else "rotator's own user or role"
     lines = [f"# Attach this policy to {holder}. If {user} has a path, it stands before the name: user/PATH/{user}."]
     if where:
@@ -37,7 +37,3 @@ def document(account: str, user: str, *, partition: str) -> Mapping[str, object]
     resource = f"arn:{partition}:iam::{account}:user/{user}"
     statement = {"Effect": "Allow", "Action": [*READS, *CHANGES], "Resource": resource}
     return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _partition(region: str) -> str:
-    return next((found for start, found in _PARTITIONS.items() if region.startswith(f"{start}-")), "aws")

@@ -78,6 +78,7 @@ class AwsRole:
         role = Arn.found_in(arn)
         if role is None:
             raise RotatorError(f"{arn} is not the ARN of a role.", remedy="Check `role_arn`.")
+        clients.must_reach({"role_arn": arn})
         self._arn = arn
         self._role = role
         self._aws = clients

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from rotator.providers.aws.partitions import COMMERCIAL, EUSC, mismatch, of_arn, of_region
 from rotator.settings.section import Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
 
 _ROLE = Form(
@@ -40,6 +41,15 @@ class AwsSection(Section):
     iam_endpoint: Endpoint | None = Field(None, description="An IAM endpoint other than the SDK's.")
     sts_endpoint: Endpoint | None = Field(None, description="An STS endpoint other than the SDK's.")
 
+    @model_validator(mode="after")
+    def _of_one_partition(self) -> Self:
+        _must_agree({"assume_role": self.assume_role}, self.region)
+        return self
+
+    def partition(self, arn: str | None = None) -> str:
+        """The partition that this section, or an ARN beside it, names; the commercial one where neither does."""
+        return of_arn(arn or self.assume_role) or (of_region(self.region) if self.region else COMMERCIAL)
+
 
 class AwsUserSettings(ProviderSettings):
     """An IAM user whose access key Northflank holds."""
@@ -55,6 +65,11 @@ class AwsUserSettings(ProviderSettings):
         "The id of the key that Northflank holds now (AKIA...)"
     )
     aws: AwsSection = Field(default_factory=AwsSection, description="How rotator itself reaches AWS.")
+
+    @property
+    def northflank_provider(self) -> str:
+        """Northflank has two for AWS."""
+        return _northflanks(self.aws.partition())
 
     @property
     def shows_use(self) -> bool:
@@ -98,7 +113,31 @@ class AwsRoleSettings(ProviderSettings):
     )
     aws: AwsRoleSection = Field(default_factory=AwsRoleSection, description="How rotator itself reaches AWS.")
 
+    @model_validator(mode="after")
+    def _in_the_partition_of_the_role(self) -> Self:
+        _must_agree({"role_arn": self.role_arn}, self.aws.region)
+        own = of_arn(self.aws.assume_role)
+        if own is not None and own != of_arn(self.role_arn):
+            raise ValueError(f"role_arn is in the partition {of_arn(self.role_arn)}, and aws.assume_role in {own}")
+        return self
+
+    @property
+    def northflank_provider(self) -> str:
+        """Northflank has two for AWS."""
+        return _northflanks(self.aws.partition(self.role_arn))
+
     @property
     def principal(self) -> tuple[str | None, ...]:
         """The role: its ARN names the account."""
         return (self.role_arn,)
+
+
+def _must_agree(arns: dict[str, str | None], region: str | None) -> None:
+    """Raises ValueError where an ARN is of another partition than the region, as far as the config says that."""
+    problem = mismatch(arns, region) if region else None
+    if problem is not None:
+        raise ValueError(f"{problem[0]}. {problem[1]}")
+
+
+def _northflanks(partition: str) -> str:
+    return EUSC if partition == EUSC else COMMERCIAL

@@ -238,7 +238,7 @@ def _listed(account: NorthflankAccount, integration: HeldIntegration) -> _Object
         },
         "createdAt": _time(account.created_at),
     }
-    if integration.provider == "aws":
+    if integration.provider in {"aws", "aws-eusc"}:
         shown["aws"] = {
             "authenticationMode": "crossAccountRole" if "roleArn" in integration.credentials else "accessKey"
         }
