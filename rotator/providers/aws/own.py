@@ -36,6 +36,7 @@ from botocore.exceptions import (
 from botocore.session import Session
 
 from rotator.http.outside_text import outside_text
+from rotator.providers._ini import misread
 from rotator.settings.textfile import Unreadable, read_bytes, read_text
 
 _CHECK = "Check the credential's `aws` section, and the AWS variables in rotator's environment."
@@ -169,22 +170,8 @@ def _line_of(path: str) -> str:
     except Unreadable as reason:
         return str(reason)
     except configparser.Error as error:
-        return _misread(error)
+        return misread(error)
     return "the SDK can't read it"
-
-
-def _misread(error: configparser.Error) -> str:
-    match error:
-        case configparser.MissingSectionHeaderError():
-            return f"line {error.lineno} stands before any [profile NAME]"
-        case configparser.DuplicateOptionError():
-            return f"line {error.lineno} says {error.option} of [{error.section}] a second time"
-        case configparser.DuplicateSectionError():
-            return f"line {error.lineno} begins [{error.section}] a second time"
-        case configparser.ParsingError():
-            return f"line {error.errors[0][0]} is neither a [section] nor `key = value`"
-        case _:
-            return type(error).__name__
 
 
 def _remedy(error: BotoCoreError) -> str:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from rotator.errors import RotatorError
 from rotator.http.outside_text import outside_text
+from rotator.providers._ini import misread
 from rotator.providers.oci.keys import load
 from rotator.providers.oci.settings import OciAdmin
 from rotator.providers.oci.signing import Signer
@@ -63,12 +64,12 @@ class OwnProfile:
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read_string(_text(self._config_file, "OCI's config file"))
-        except configparser.Error:
-            readable = False  # its own message quotes lines
+        except configparser.Error as error:
+            wrong = misread(error)  # its own message quotes lines
         else:
-            readable = True
-        if not readable:
-            raise self._unusable("it has other lines than key=value under [PROFILE]")
+            wrong = ""
+        if wrong:
+            raise self._unusable(wrong, "Correct that line.")
         if self._profile not in parser:
             raise self._unusable(f"it has no profile {self._profile}")
         profile = dict(parser[self._profile])
@@ -90,8 +91,8 @@ class OwnProfile:
             remedy=f"Correct `key_file` or `pass_phrase` in the profile {self._profile} of {self._config_file}.",
         )
 
-    def _unusable(self, why: str) -> RotatorError:
-        return RotatorError(f"OCI's config file {self._config_file} can't be used: {why}.", remedy=_WHERE)
+    def _unusable(self, why: str, remedy: str = _WHERE) -> RotatorError:
+        return RotatorError(f"OCI's config file {self._config_file} can't be used: {why}.", remedy=remedy)
 
 
 def _text(path: str, what: str) -> str:

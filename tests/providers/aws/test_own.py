@@ -95,7 +95,7 @@ AT_ONCE: Mapping[str, tuple[str, Mapping[str, str], str, str]] = {
         "the user that rotator runs as",
     ),
     "nothing at all": ("[profile a]\n", {}, "Unable to locate credentials", "a role of the instance"),
-    "a line before any profile": (KEY, {}, "line 1 stands before any [profile NAME]", "Correct that line"),
+    "a line before any profile": (KEY, {}, "line 1 stands before any [section]", "Correct that line"),
     "a doubled key": (
         f"[profile a]\nregion = x\nregion = y\n{KEY}",
         {},

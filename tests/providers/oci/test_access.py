@@ -71,7 +71,7 @@ class TestOwnIdentity:
         [
             ({"user": None, "key_file": None}, "its profile DEFAULT lacks user, key_file"),
             ({"key_file": "/nowhere/key.pem"}, "/nowhere/key.pem, can't be read: No such file or directory"),
-            ({"tenancy": "t]\n[x"}, "it has other lines than key=value under [PROFILE]"),
+            ({"tenancy": "t]\n[x"}, "line 1 stands before any [section]"),
         ],
     )
     def test_a_profile_that_cannot_be_used(self, world: World, changed: dict[str, str | None], says: str) -> None:
@@ -84,6 +84,33 @@ class TestOwnIdentity:
         assert failure.remedy
         assert "canary" not in everything_in(failure)
         assert world.oci.faults.requests() == []
+
+    @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ("user = canary", "says user of [DEFAULT] a second time"),
+            ("USER = canary", "says user of [DEFAULT] a second time"),
+            ("[A]\na = 1\n[A]", "begins [A] a second time"),
+            ("canary", "is neither a [section] nor `key = value`"),
+        ],
+    )
+    def test_a_line_that_cannot_be_read_is_named(self, world: World, line: str, says: str) -> None:
+        self.write(world)
+        before = world.config_file.read_text()
+        world.config_file.write_text(f"{before}\n{line}\n")
+        failure = failure_of(world.open().list_keys)
+        assert f"line {before.count(chr(10)) + 2 + line.count(chr(10))} {says}" in failure.message
+        assert str(world.config_file) in failure.message
+        assert failure.remedy == "Correct that line."
+        assert "canary" not in everything_in(failure)
+        assert world.oci.faults.requests() == []
+
+    def test_a_byte_order_mark_and_windows_lines_are_read(self, world: World) -> None:
+        key = Path(self.profile(world)["key_file"])
+        self.write(world)
+        for file in (world.config_file, key):
+            file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+        assert world.open().list_keys().keys == ()
 
     def test_without_the_file_or_the_profile(self, world: World) -> None:
         assert "has no profile OTHER" in failure_of(world.open(profile="OTHER").list_keys).message
