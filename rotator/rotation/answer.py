@@ -70,7 +70,7 @@ def _why_not_now(state: State, facts: Facts) -> str | None:
             f"minted; this credential is {standing(state)}"
         )
     if not facts.moment.settled or state.to_delete or state.mint is not None or state.candidate is not None:
-        return "a call or a clean-up isn't settled yet; try again when `rotator status` shows that it is"
+        return "a call or a clean-up isn't settled yet; try again in a minute"
     return None
 
 
@@ -208,9 +208,7 @@ def _abandon(state: State, _request: Command, facts: Facts) -> Ruling:
             state, f"integration {listed_as(gone)} left the config but may hold a key: put it back, or `resume --cut`"
         )
     if state.call is not None or state.mint is not None or state.to_delete:
-        return refused(
-            state, "a call or a clean-up isn't settled yet; try again when `rotator status` shows that it is"
-        )
+        return refused(state, "a call or a clean-up isn't settled yet; try again in a minute")
     pushed_by_all = state.phase in {Phase.GRACE, Phase.DISABLING, Phase.QUARANTINE, Phase.DELETING}
     if not pushed_by_all and (state.maybe_held or state.current is None):
         return refused(
