@@ -42,6 +42,16 @@ def test_by_default_a_consumer_that_takes_two_days_to_change_over_needs_no_opera
     is_rotated(rig)
 
 
+@pytest.mark.parametrize("cloud", [GCP, GCP_MADE_THERE], ids=["gcp", "gcp-made-there"])
+def test_a_constraint_of_the_organisations_own_is_held_at_the_first_try(rig: Rig) -> None:
+    assert isinstance(rig.scene, GcpScene)
+    rig.begin()
+    rig.scene.gcp.project.constraints.add("custom.noKeys")
+    hold = rig.hold(HoldReason.MINT_REFUSED)
+    assert "customConstraints/custom.noKeys" in hold.detail
+    assert len(rig.scene.gcp.faults.requests(path="(Upload|Create)ServiceAccountKey")) == 1
+
+
 @pytest.mark.parametrize("cloud", [GCP_MADE_THERE], ids=["gcp-made-there"])
 class TestAMintWithoutAnAnswerWhereGoogleMakesTheKey:
     """docs/providers/gcp.md, "After a lost reply"."""

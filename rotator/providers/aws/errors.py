@@ -6,6 +6,7 @@ Sources: the common errors and those of each action in the IAM and STS API refer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -46,6 +47,9 @@ _REMEDIES = {
     "ValidationError": "Check `user` or `role_arn`.",
 }
 """The refusals that only an operator can clear, and how."""
+
+_HIGHER_UP = re.compile(r"(service control|resource control|session) policy|(permissions boundary)")
+"""What may deny beside the policy of the identity itself, in the words of IAM's AccessDenied (IAM user guide)."""
 
 _CLOCK_TEXTS = ("RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
 """The clock shows as a code, or as the message of a SignatureDoesNotMatch."""
@@ -160,7 +164,8 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
             f"{what}: no readable answer from AWS (HTTP {status})", verdict=Verdict.UNKNOWN, code=str(status)
         )
     # Only the first line: after it AWS quotes the request, with the session token among its headers.
-    text = outside_text(str(said.get("Message") or "").partition("\n")[0])
+    message = str(said.get("Message") or "").partition("\n")[0]
+    text = outside_text(message)
     failure = CallFailed(
         f"{what}: {outside_text(code)}: {text}",
         verdict=_verdict(code, status),
@@ -172,8 +177,16 @@ def _refused(what: str, answer: AwsAnswer) -> CallFailed:
         failure.remedy = "Set this host's clock: AWS allows a difference of five minutes."
     elif failure.verdict is Verdict.REFUSED and code in _REMEDIES:
         failure.permanent = True
-        failure.remedy = _REMEDIES[code]
+        failure.remedy = _of_a_policy_higher_up(message) or _REMEDIES[code]
     return failure
+
+
+def _of_a_policy_higher_up(message: str) -> str:
+    """What helps where a policy denies that no grant to rotator's own identity overrides; empty for others."""
+    found = _HIGHER_UP.search(message)
+    return (
+        f"Let the {found[0]} allow this to rotator's own AWS identity: it overrides what is granted." if found else ""
+    )
 
 
 def _verdict(code: str, status: int) -> Verdict:

@@ -6,6 +6,7 @@ which priority and fairness answers 429 in plain text with Retry-After, and an u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +34,14 @@ _REMEDIES = {
 }
 """The refusals that only an operator can clear, and how."""
 
+DENIED_BY_ADMISSION, QUOTA = "AdmissionDenied", "QuotaExceeded"
+"""Our own words: a webhook may give any reason, or none, and a quota's is that of a missing right."""
+
+_ADMISSION = re.compile(
+    r"admission webhook \"([^\"]{1,253})\" denied|ValidatingAdmissionPolicy '([^']{1,253})'.{0,300} denied request"
+)
+_OVER_QUOTA = re.compile(r"exceeded quota: ([a-z0-9.-]{1,253})")
+
 
 def failure_in(what: str, answer: Answer) -> CallFailed | None:
     """Why this answer doesn't say, in Kubernetes's own words, that the request was carried out; None if it does.
@@ -46,17 +55,38 @@ def failure_in(what: str, answer: Answer) -> CallFailed | None:
         return None
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return CLUSTER.throttled(what, answer)
-    reason = said.get("reason")
-    if not _refuses(answer, said) or not isinstance(reason, str):
+    message = str(said.get("message", ""))
+    code, remedy = _by_policy(message) or _by_reason(said.get("reason"))
+    if not _refuses(answer, said) or not code:
         return CLUSTER.unclear(what, answer)
     return CallFailed(
-        f"{what}: {outside_text(reason)}: {outside_text(said.get('message', ''))}",
+        f"{what}: {outside_text(code)}: {outside_text(message)}",
         verdict=Verdict.REFUSED,
-        code=outside_text(reason),
+        code=outside_text(code),
         request_id=CLUSTER.request_id(answer),
-        permanent=reason in _REMEDIES,
-        remedy=_REMEDIES.get(reason, ""),
+        permanent=bool(remedy),
+        remedy=remedy,
     )
+
+
+def _by_policy(message: str) -> tuple[str, str] | None:
+    """The code and the remedy of a refusal by the cluster's own rules, which no repetition changes; None for others."""
+    if denied := _ADMISSION.search(message):
+        policy = outside_text(denied[1] or denied[2])
+        return (
+            DENIED_BY_ADMISSION,
+            f"Let {policy} exempt rotator's Secrets and tokens, or change what {policy} demands.",
+        )
+    if quota := _OVER_QUOTA.search(message):
+        return (
+            QUOTA,
+            f"Raise the ResourceQuota {quota[1]} of the namespace, or delete what else counts against that quota.",
+        )
+    return None
+
+
+def _by_reason(reason: object) -> tuple[str, str]:
+    return (reason, _REMEDIES.get(reason, "")) if isinstance(reason, str) else ("", "")
 
 
 def _refuses(answer: Answer, said: Mapping[str, Any]) -> bool:

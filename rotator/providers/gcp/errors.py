@@ -59,7 +59,9 @@ _REMEDIES = {
 }
 """The refusals that only an operator can clear, and how."""
 
-_CONSTRAINT = re.compile(r"(?:constraints|customConstraints)/[\w.]*\w")
+_CONSTRAINT = re.compile(r"(?:(?:constraints|customConstraints)/|\bcustom\.)[\w.]*\w")
+_OF_A_POLICY = re.compile(r"(?:\b|_)org(?:ani[sz]ation)?(?: |_)polic", re.IGNORECASE)
+"""Google's words where a refusal by a constraint doesn't name the constraint, and the reason in the details."""
 
 
 def attempt(what: str, make: Callable[[], Value]) -> Value:
@@ -109,12 +111,15 @@ def _read(what: str, error: GoogleAPICallError) -> CallFailed:
 def _refused(what: str, code: StatusCode, message: str, error: GoogleAPICallError) -> CallFailed:
     constraint = _constraint(message, error)
     if constraint is not None:
+        named = (
+            f"the organisation policy {constraint}" if constraint else "an organisation policy that Google doesn't name"
+        )
         return CallFailed(
-            f"{what}: the organisation policy {constraint} forbids it: {outside_text(message)}",
+            f"{what}: {named} forbids it: {outside_text(message)}",
             verdict=Verdict.REFUSED,
             code=ORG_POLICY,
             permanent=True,
-            remedy=_exemption(constraint),
+            remedy=_exemption(constraint or "that policy"),
         )
     return CallFailed(
         f"{what}: {code.name}: {outside_text(message)}",
@@ -126,15 +131,19 @@ def _refused(what: str, code: StatusCode, message: str, error: GoogleAPICallErro
 
 
 def _constraint(message: str, error: GoogleAPICallError) -> str | None:
+    """The constraint that forbids it; empty where one does that isn't named; None where none does."""
     violations = [
         violation.type
         for detail in error.details
         if isinstance(detail, PreconditionFailure)
         for violation in detail.violations
     ]
-    named = [value for detail in error.details if isinstance(detail, ErrorInfo) for value in detail.metadata.values()]
+    infos = [detail for detail in error.details if isinstance(detail, ErrorInfo)]
+    named = [value for info in infos for value in info.metadata.values()]
     found = _CONSTRAINT.search(" ".join([*violations, *named, message]))
-    return None if found is None else found[0]
+    if found is not None:
+        return found[0]
+    return "" if any(_OF_A_POLICY.search(text) for text in [*(info.reason for info in infos), message]) else None
 
 
 def _exemption(constraint: str) -> str:

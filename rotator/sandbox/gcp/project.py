@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 
-from rotator.sandbox.gcp.refusal import GcpRefusal, not_found, org_policy
+from rotator.sandbox.gcp.refusal import CUSTOM, GcpRefusal, not_found, org_policy
 from rotator.sandbox.uses import Uses
 
 SLOTS = 10
@@ -65,7 +65,8 @@ class Project:
 
     Attributes:
         propagation: how long a key that was made over the wire is unknown to the token endpoint.
-        constraints: the organisation's constraints that are enforced, e.g. `iam.disableServiceAccountKeyUpload`.
+        constraints: the organisation's constraints that are enforced, e.g. `iam.disableServiceAccountKeyUpload`; one of
+            its own, e.g. `custom.noKeys`, forbids every new key.
         longest: with `iam.serviceAccountKeyExpiryHours` enforced, how long a key may live.
         secrets: every secret that was ever seen or given out here.
     """
@@ -211,7 +212,8 @@ class Project:
             return self._accounts.get(email) if now < until else None
 
     def _allow(self, account: ProjectAccount, constraints: Iterable[str]) -> None:
-        for constraint in constraints:
+        custom = (one for one in sorted(self.constraints) if one.startswith(CUSTOM))
+        for constraint in (*constraints, *custom):
             if constraint in self.constraints:
                 raise org_policy(constraint, account.name, "Key creation is not allowed on this service account.")
 

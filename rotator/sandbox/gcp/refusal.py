@@ -8,6 +8,9 @@ from google.rpc.error_details_pb2 import ErrorInfo, PreconditionFailure
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
+CUSTOM = "custom."
+"""How the names of an organisation's own constraints begin."""
+
 
 class GcpRefusal(Exception):
     """A refusal.
@@ -72,7 +75,16 @@ def unauthenticated() -> GcpRefusal:
 
 
 def org_policy(constraint: str, subject: str, description: str) -> GcpRefusal:
-    """The organisation forbids it. Managed constraints say so in other words than the older ones."""
+    """The organisation forbids it. Custom and managed constraints say so in other words than the older ones."""
+    if constraint.startswith(CUSTOM):
+        named = f"customConstraints/{constraint}"
+        return GcpRefusal(
+            "FAILED_PRECONDITION",
+            f'Operation denied by custom org policies: ["{named}": "{description}"].',
+            ErrorInfo(
+                reason="CUSTOM_ORG_POLICY_VIOLATION", domain="googleapis.com", metadata={"customConstraints": named}
+            ),
+        )
     named = f"constraints/{constraint}"
     if constraint.startswith("iam.managed."):
         return GcpRefusal(

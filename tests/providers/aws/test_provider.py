@@ -121,6 +121,24 @@ class TestRefusals:
     """What AWS's own complete errors mean, on each of the changes."""
 
     @pytest.mark.parametrize(
+        ("why", "named"),
+        [
+            ("with an explicit deny in a service control policy", "Let the service control policy allow"),
+            ("because no resource control policy allows the action", "Let the resource control policy allow"),
+            ("because no permissions boundary allows the action", "Let the permissions boundary allow"),
+            ("because no identity-based policy allows the action", "`rotator "),
+        ],
+    )
+    def test_a_policy_that_overrides_rotators_own_is_named(self, world: World, why: str, named: str) -> None:
+        who = "User: arn:aws:sts::123456789012:assumed-role/rotator/rotator is not authorized to perform: "
+        said = f"{who}iam:CreateAccessKey on resource: user {'x' * 400} {why}"
+        world.spoil("CreateAccessKey", says(403, "AccessDenied", said))
+        with pytest.raises(CallFailed) as caught:
+            world.mint()
+        assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+        assert named in caught.value.remedy
+
+    @pytest.mark.parametrize(
         ("status", "code", "message", "permanent"),
         [
             (403, "AccessDenied", "User: x is not authorized", True),

@@ -404,6 +404,48 @@ class TestIdentity:
 
 class TestRefusals:
     @pytest.mark.parametrize(
+        ("code", "reason", "message", "named"),
+        [
+            (
+                400,
+                "",
+                'admission webhook "validate.kyverno.svc-fail" denied the request: no secrets',
+                "Let validate.kyverno.svc-fail exempt",
+            ),
+            (
+                403,
+                "[no-keys] labels are missing",  # older webhooks put their words here
+                'admission webhook "validation.gatekeeper.sh" denied the request: [no-keys] labels are missing',
+                "Let validation.gatekeeper.sh exempt",
+            ),
+            (
+                422,
+                "Invalid",
+                "secrets is forbidden: ValidatingAdmissionPolicy 'no-keys' with binding 'all' denied request: no",
+                "Let no-keys exempt",
+            ),
+            (
+                403,
+                "Forbidden",
+                'secrets "x" is forbidden: exceeded quota: few-secrets, requested: secrets=1, used: secrets=9',
+                "Raise the ResourceQuota few-secrets",
+            ),
+        ],
+    )
+    def test_the_clusters_own_rules_are_named_at_the_first_try(
+        self, world: World, code: int, reason: str, message: str, named: str
+    ) -> None:
+        said = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+        body = json.dumps({**said, **({"reason": reason} if reason else {})})
+        answer = Canned(status=code, body=body)
+        world.kubernetes.faults.put(Rule(method="POST", path=SECRETS, times=None, fault=answer))
+        with pytest.raises(CallFailed) as caught:
+            world.mint()
+        assert (caught.value.verdict, caught.value.permanent) == (Verdict.REFUSED, True)
+        assert named in caught.value.remedy
+        assert "rotator policy" not in caught.value.remedy
+
+    @pytest.mark.parametrize(
         ("answer", "verdict", "permanent"),
         [
             (status(401, "Unauthorized"), Verdict.REFUSED, True),

@@ -237,6 +237,33 @@ class TestRefusals:
         assert "exempt the project from customConstraints/custom.noKeys;" in failure.remedy
         assert "the organisation policy customConstraints/custom.noKeys forbids it" in failure.message
 
+    @pytest.mark.parametrize("mint", ["upload", "google"])
+    def test_a_constraint_of_the_organisations_own_forbids_both_ways(self, world: World, mint: str) -> None:
+        world.gcp.project.constraints.add("custom.noKeys")
+        failure = failure_of(world.mint if mint == "upload" else lambda: of_google(world).mint(Draft()))
+        assert (failure.code, failure.permanent, failure.slots_full) == ("OrgPolicy", True, False)
+        assert "customConstraints/custom.noKeys" in failure.message
+
+    @pytest.mark.parametrize(
+        ("said", "reason", "named"),
+        [
+            ("Operation denied by custom org policies.", "", "that Google doesn't name forbids it"),
+            ("Operation denied.", "CUSTOM_ORG_POLICY_VIOLATION", "that Google doesn't name forbids it"),
+            ("Operation denied.", "ORG_POLICY_VIOLATION", "that Google doesn't name forbids it"),
+            ("Blocked by organization policy custom.noKeys.", "", "the organisation policy custom.noKeys forbids it"),
+        ],
+    )
+    def test_a_constraint_that_is_not_named_is_permanent_too(
+        self, world: World, said: str, reason: str, named: str
+    ) -> None:
+        info = [ErrorInfo(reason=reason, domain="googleapis.com")] if reason else []
+        status = GcpRefusal("FAILED_PRECONDITION", said, *info).status()
+        details = {"grpc-status-details-bin": b64encode(status).decode().rstrip("=")} if info else {}
+        world.spoil("UploadServiceAccountKey", refusal(9, said, **details))
+        failure = failure_of(world.mint)
+        assert (failure.code, failure.permanent, failure.slots_full) == ("OrgPolicy", True, False)
+        assert named in failure.message
+
     def test_a_constraint_that_only_the_details_name(self, world: World) -> None:
         info = ErrorInfo(
             reason="CUSTOM_ORG_POLICY_VIOLATION",
