@@ -183,7 +183,11 @@ def _remedy(error: BotoCoreError) -> str:
 
 
 _REMEDIES: Mapping[type[BotoCoreError], str] = {
-    CodeWanted: f"Name a profile without mfa_serial: {_ROLE}, or an IAM user's key.",
+    **dict.fromkeys(
+        # The second is what the SDK says from the second time on.
+        (CodeWanted, RefreshWithMFAUnsupportedError),
+        f"Name a profile without mfa_serial: {_ROLE}, or an IAM user's key.",
+    ),
     **dict.fromkeys((SSOError, LoginError, TokenRetrievalError), _LOGIN),
     NoCredentialsError: "Name a profile in `aws.profile`, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use "
     f"{_ROLE}.",

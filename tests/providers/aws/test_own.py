@@ -167,6 +167,15 @@ def test_what_is_wrong_at_the_first_call(aws: AwsStandIn, tmp_path: Path, case: 
     assert aws.faults.requests() == []
 
 
+def test_a_profile_with_mfa_is_named_each_time(aws: AwsStandIn, tmp_path: Path) -> None:
+    provider = opened(aws, tmp_path, {}, MFA)
+    for _ in range(3):
+        with pytest.raises(CallFailed, match=r"MFA|mfa") as caught:
+            provider.list_keys()
+        assert "without mfa_serial" in caught.value.remedy
+    assert aws.faults.requests() == []
+
+
 def test_nothing_is_asked_of_a_terminal(aws: AwsStandIn, tmp_path: Path) -> None:
     """A process with a terminal of its own; what would be asked there stays unasked."""
     child, terminal = pty.fork()
