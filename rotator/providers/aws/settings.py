@@ -9,11 +9,11 @@ from pydantic import Field, model_validator
 from rotator.providers.aws.partitions import COMMERCIAL, EUSC, mismatch, of_arn, of_region
 from rotator.settings.section import Endpoint, Form, ProviderSettings, Section, key_in_use, or_unmanaged
 
-_ROLE = Form(
+_OWN_ROLE = Form(
     r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]{1,1024}$",
     "the ARN of a role, like arn:aws:iam::123456789012:role/rotator",
 )
-_ROLE_TO_ASSUME = Form(
+_ROTATED_ROLE = Form(
     r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\x21-\x7e]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$",
     "the ARN of a role, like arn:aws:iam::123456789012:role/northflank",
 )
@@ -30,7 +30,7 @@ class AwsSection(Section):
     """How rotator itself reaches AWS. Its own rights come from the SDK's default chain, or as said here."""
 
     profile: str | None = Field(None, min_length=1, description="A profile of the SDK's shared config files.")
-    assume_role: Annotated[str, _ROLE] | None = Field(
+    assume_role: Annotated[str, _OWN_ROLE] | None = Field(
         None,
         description="The ARN of a role that rotator assumes first.",
     )
@@ -105,7 +105,7 @@ class AwsRoleSettings(ProviderSettings):
     role_arn: arn:aws:iam::000000000000:role/todo-{name}  # TODO: the ARN of the role that Northflank assumes
 """
 
-    role_arn: Annotated[str, _ROLE_TO_ASSUME] = Field(
+    role_arn: Annotated[str, _ROTATED_ROLE] = Field(
         description="The role's ARN.",
     )
     current_key: Annotated[str, or_unmanaged(_EXTERNAL_ID)] | None = key_in_use(
