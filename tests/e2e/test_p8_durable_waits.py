@@ -141,7 +141,8 @@ class TestTheSchedule:
         rig.adopt()
         rig.wait(timedelta(days=45))
         rig.to(Phase.GRACE)
-        confirmed = rig.clock.world()
+        confirmed = rig.state.current_since
+        assert confirmed is not None
         rig.finish()
         rig.run(lambda state: state.generation == 2)
         assert timedelta(days=30) <= rig.clock.world() - confirmed < timedelta(days=30) + A_MOMENT
