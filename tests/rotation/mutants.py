@@ -421,7 +421,7 @@ MUTANTS = (
         _seeing(_one_use_vouches_for_all),
         shapes.CLINGING_FANOUT,
     ),
-    Mutant(SafetyRule.LISTS_LAG, "takes every list for up to date", _seeing(_lists_never_lag), shapes.LYING),
+    Mutant(SafetyRule.LISTS_LAG, "takes every list for up to date", _seeing(_lists_never_lag), shapes.LYING_AWS),
     Mutant(
         SafetyRule.LISTS_LAG,
         "forgets a key once its deletion was answered",
