@@ -34,7 +34,7 @@ demo: $(READY)  ## seven credentials rotated side by side, on stand-ins for thei
 	$(BIN)/rotator demo
 
 test: $(READY)  ## the default test run, under ten minutes
-	$(PYTEST) -n $(WORKERS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal
 
 # What they wait for comes at its own time: `for n in $$(seq 10); do make test-realtime || break; done`, beside a load.
 test-realtime: $(READY)  ## of the default run, the tests that wait for processes, sockets and clocks
