@@ -22,7 +22,7 @@ _USER = Form(
     r"^[A-Za-z0-9_+=,.@-]{1,64}$",
     "a user's name without path or ARN: of arn:aws:iam::123456789012:user/team/northflank-byoc it is northflank-byoc",
 )
-_KEY = Form(r"^[A-Z0-9]{16,128}$", "an access key id, in capitals and digits, like AKIAIOSFODNN7EXAMPLE")
+_KEY = Form(r"^[A-Z0-9]{16,128}$", "an access key id, in capitals and digits, like AKIA012345678EXAMPLE")
 _EXTERNAL_ID = Form(r"^xid-[0-9a-f]{16}$", "what `rotator adopt` shows, like xid-0123456789abcdef")
 
 
