@@ -154,6 +154,7 @@ class Outcome:
     permanent: bool = False
     slots_full: bool = False
     retry_after: timedelta | None = None
+    withheld: bool = False  # rotator itself didn't send it: the audit log was behind, or rotator was stopping
 
 
 @dataclass(frozen=True, slots=True)

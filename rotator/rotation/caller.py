@@ -78,9 +78,10 @@ class Caller:
         try:
             self._journal.flush(required_only=True)
         except AuditError as error:
-            return Outcome(Verdict.NOT_APPLIED, code="audit", message=error.message)
+            return Outcome(Verdict.NOT_APPLIED, code="audit", message=error.message, withheld=True)
         if self.draining:
-            return Outcome(Verdict.NOT_APPLIED, code="stopping", message="rotator is stopping; nothing was sent")
+            stopping = "rotator is stopping; nothing was sent"
+            return Outcome(Verdict.NOT_APPLIED, code="stopping", message=stopping, withheld=True)
         try:
             return self._make(managed, live, state, draft)
         except StoreError:

@@ -77,7 +77,8 @@ def _created(state: State, _call: Call, outcome: Outcome, times: Moment) -> Step
                 closed, Row.MINT_REFUSED, HoldReason.MINT_REFUSED, f"the cloud refused the mint: {_said(outcome)}"
             )
         return Step(Row.MINT_REFUSED, f"the cloud refused the mint: {_said(outcome)}", _retry(closed, outcome, times))
-    spared = replace(state, attempts=state.attempts - 1) if times.attempts_spared else state
+    uncounted = times.attempts_spared or outcome.withheld
+    spared = replace(state, attempts=state.attempts - 1) if uncounted else state
     if outcome.verdict is Verdict.NOT_APPLIED:
         return Step(
             Row.MINT_REFUSED,

@@ -74,6 +74,7 @@ class Moment:
         quarantine_until: when a quarantine that begins now ends.
         quarantine_until_vendor: the same by the vendor's clock.
         attempts_spared: transport errors, throttling and 5xx don't count as attempts (max_age isn't near).
+            What rotator itself withheld never does.
         max_attempts, proofs_wanted, settle, hold_unattributed, replace_lost, confirm_use: from the policy.
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -220,6 +220,28 @@ class TestBeforeTheCall:
         assert told["outcome"] == "not_applied"
         assert "the disk is full" in told["reason"]
         rig.finish()
+        assert rig.listed() == {rig.held(): True}
+
+    def test_a_mint_that_a_sink_kept_from_being_sent_is_none_that_came_to_nothing(
+        self, make_rig: MakeRig, witness: Witness
+    ) -> None:
+        """Not in the last week before `max_age` either, when a cloud that fails counts."""
+        rig = make_rig({"max_attempts": 2})
+        rig.sinks.append(witness)
+        rig.restart()
+        rig.adopt()
+        rig.wait(timedelta(days=85))
+        refused: list[str] = []
+
+        def refuse(intended: str) -> None:
+            if intended == "key.create" and len(refused) < 10:
+                refused.append(intended)
+                raise AuditError("the disk is full")
+
+        witness.act = refuse
+        rig.finish()
+        assert len(rig.events("key.create", outcome="intent")) > 3
+        assert rig.asked("CreateAccessKey") == 1
         assert rig.listed() == {rig.held(): True}
 
     @pytest.mark.parametrize("event", ROTATION)
