@@ -16,23 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    InvalidConfigError,
-    LoginError,
-    MissingDependencyException,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    RefreshWithMFAUnsupportedError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-)
+from botocore import exceptions
 from botocore.session import Session
 
 from rotator.http.outside_text import outside_text
@@ -47,20 +31,20 @@ _LOGIN = (
 )
 
 _LOCAL = (
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    InvalidConfigError,
-    LoginError,
-    MissingDependencyException,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    RefreshWithMFAUnsupportedError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
+    exceptions.ConfigNotFound,
+    exceptions.ConfigParseError,
+    exceptions.CredentialRetrievalError,
+    exceptions.InvalidConfigError,
+    exceptions.LoginError,
+    exceptions.MissingDependencyException,
+    exceptions.NoCredentialsError,
+    exceptions.NoRegionError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.RefreshWithMFAUnsupportedError,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.UnknownCredentialError,
 )
 """What the SDK raises before it sends a request. Not all that isn't an answer is: an endless list is none of these."""
 
@@ -68,7 +52,7 @@ _PROCESS_SECONDS = 20
 """How long a `credential_process` may take."""
 
 
-class CodeWanted(InvalidConfigError):
+class CodeWanted(exceptions.InvalidConfigError):
     """The profile is for people: it has `mfa_serial`."""
 
     fmt = "a profile with mfa_serial needs a code from a device, and a service can't type one"
@@ -93,7 +77,7 @@ def fault_of(error: Exception, environ: Mapping[str, str] = os.environ) -> Fault
         return _unread_file(error, environ)
     if not isinstance(error, _LOCAL):
         return None
-    if isinstance(error, ConfigParseError):
+    if isinstance(error, exceptions.ConfigParseError):
         path = str(error.kwargs["path"])
         return Fault(f"{outside_text(path)} is no AWS config: {_line_of(path)}", "Correct that line.")
     return Fault(outside_text(error), _remedy(error))
@@ -136,7 +120,7 @@ class _Ran:
             if done.returncode or _is_object(done.stdout):
                 return
             problem = f"{command[0]} printed no JSON object"
-        raise CredentialRetrievalError(provider="custom-process", error_msg=problem)
+        raise exceptions.CredentialRetrievalError(provider="custom-process", error_msg=problem)
 
     def communicate(self) -> tuple[bytes, bytes]:
         """What it wrote."""
@@ -174,23 +158,26 @@ def _line_of(path: str) -> str:
     return "the SDK can't read it"
 
 
-def _remedy(error: BotoCoreError) -> str:
-    if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process":
+def _remedy(error: exceptions.BotoCoreError) -> str:
+    if isinstance(error, exceptions.CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process":
         return (
             "Run the profile's `credential_process` as the user that rotator runs as; it must end without a question."
         )
     return next((remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), _CHECK)
 
 
-_REMEDIES: Mapping[type[BotoCoreError], str] = {
+_REMEDIES: Mapping[type[exceptions.BotoCoreError], str] = {
     **dict.fromkeys(
         # The second is what the SDK says from the second time on.
-        (CodeWanted, RefreshWithMFAUnsupportedError),
+        (CodeWanted, exceptions.RefreshWithMFAUnsupportedError),
         f"Name a profile without mfa_serial: {_ROLE}, or an IAM user's key.",
     ),
-    **dict.fromkeys((SSOError, LoginError, TokenRetrievalError), _LOGIN),
-    NoCredentialsError: "Name a profile in `aws.profile`, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use "
-    f"{_ROLE}.",
-    PartialCredentialsError: "Put both halves of the key there.",
-    ProfileNotFound: "Check `aws.profile` and AWS_PROFILE; profiles stand in ~/.aws of the user that rotator runs as.",
+    **dict.fromkeys((exceptions.SSOError, exceptions.LoginError, exceptions.TokenRetrievalError), _LOGIN),
+    exceptions.NoCredentialsError: (
+        f"Name a profile in `aws.profile`, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use {_ROLE}."
+    ),
+    exceptions.PartialCredentialsError: "Put both halves of the key there.",
+    exceptions.ProfileNotFound: (
+        "Check `aws.profile` and AWS_PROFILE; profiles stand in ~/.aws of the user that rotator runs as."
+    ),
 }
